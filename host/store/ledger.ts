@@ -1,0 +1,93 @@
+/**
+ * The interface of the ledger: the one place that decides how much of every account's quota is
+ * out. It says what a ledger promises and must never know how one keeps it: implementations are
+ * in `ledger-memory.ts` and `ledger-sqlite.ts`, the arithmetic they share is in `host/quota`,
+ * and one contract suite runs on both.
+ *
+ * The promise, per account and window: folded + sum of (granted - released) <= quota whenever
+ * something is granted. So the units admitted are never more than the quota, whatever messages
+ * are lost, doubled, delayed or reordered and whichever holders crash.
+ */
+
+import type { Account, HolderId, ReplyItem, ReportItem } from '../quota/report.ts';
+import type { LedgerStats } from '../quota/stats.ts';
+
+/** Circumstances of one merge. */
+export interface MergeTime {
+  /** Unix milliseconds of the host. Steps backwards of a few seconds are held still. */
+  readonly nowMs: number;
+  /** The heartbeat told to the holder in the same reply; a holder silent for longer is folded. */
+  readonly heartbeatMs: number;
+}
+
+/** What one call of `fold` did. */
+export interface FoldResult {
+  /** Holdings counted as spent because their holder was silent for its lease. */
+  readonly folded: number;
+  /** Windows removed because they ended long enough ago. */
+  readonly removed: number;
+  /** True when the call stopped at its bound; call again soon. */
+  readonly more: boolean;
+}
+
+/** An account in the window of a point of time. Everything is units. */
+export interface AccountState {
+  readonly windowId: number;
+  /** Counted as spent because holders fell silent. */
+  readonly folded: number;
+  /** Granted less released, over all open holdings. */
+  readonly out: number;
+  /** Reported as used by holders, folded ones included. At most `folded + out`. */
+  readonly used: number;
+  /** Open holdings. */
+  readonly open: number;
+}
+
+/** Why a ledger cannot be opened or does not answer. Names are stable. */
+export type LedgerErrorCode =
+  | 'ledger_locked'
+  | 'ledger_format'
+  | 'ledger_unavailable'
+  | 'ledger_closed';
+
+/** The fault with which a ledger's promises reject; nothing of the call took effect that was told. */
+export class LedgerError extends Error {
+  readonly code: LedgerErrorCode;
+
+  constructor(code: LedgerErrorCode, message: string) {
+    super(message);
+    this.name = 'LedgerError';
+    this.code = code;
+  }
+}
+
+/**
+ * The ledger. A grant is durable before the promise of its merge resolves. Methods reject with a
+ * {@link LedgerError} for faults of the medium or after `close`; a caller that got no answer may
+ * simply ask again, because all counters are cumulative.
+ */
+export interface Ledger {
+  /**
+   * Takes a holder's reports and answers each, in their order.
+   *
+   * Items of one call are atomic each, not together. The terms of every account come from the
+   * resolver that the ledger was opened with, asked once per item at the time of the call.
+   */
+  merge(
+    holder: HolderId,
+    items: readonly ReportItem[],
+    time: MergeTime,
+  ): Promise<readonly ReplyItem[]>;
+
+  /** Folds holdings of silent holders and removes windows long over; bounded, about once a second. */
+  fold(nowMs: number): Promise<FoldResult>;
+
+  /** The account in the window of `nowMs`, or undefined when nothing was ever granted in it. */
+  account(account: Account, nowMs: number): Promise<AccountState | undefined>;
+
+  /** Counters since the ledger was opened, for metrics; as of the last finished call. */
+  stats(): LedgerStats;
+
+  /** Finishes what was begun and lets the medium go. Later calls reject with `ledger_closed`. */
+  close(): Promise<void>;
+}

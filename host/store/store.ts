@@ -5,7 +5,7 @@
  * `memory.ts` and `sqlite.ts`, and one contract suite runs on both.
  */
 
-/** What a stable id can stand for. Operations are named `<product>/<operation>`. */
+/** What a stable id can stand for. */
 export type NamedKind =
   | 'ProxyGroup'
   | 'Product'
@@ -17,7 +17,10 @@ export type NamedKind =
   | 'Subscription'
   | 'Credential';
 
-/** The name a stable id stands for; unique by all three fields. */
+/**
+ * The name a stable id stands for; unique by all three fields. What may never change under one id
+ * is part of the name: `idNames` in host/compile builds it.
+ */
 export interface NameKey {
   readonly kind: NamedKind;
   readonly namespace: string;
@@ -195,8 +198,14 @@ export type DirectoryPage =
       readonly records: readonly DirectoryRecord[];
       /** Revision of the store at the time of the reply. */
       readonly head: number;
+      /** Revision of the group's newest policy at the time of the reply. */
+      readonly policyRevision: number;
       /** True when nothing up to `head` is left behind this page. */
       readonly complete: boolean;
+      /** Newest revision of which nothing is left behind this page; `head` when complete. */
+      readonly upTo: number;
+      /** Newest revision whose removals may be forgotten; 0 = none. See docs/wire.md, section 4. */
+      readonly forgotten: number;
     }
   /** Removals that the asker has not seen are forgotten: it fills anew from 0. */
   | { readonly outcome: 'start_over'; readonly head: number }

@@ -1,0 +1,74 @@
+/**
+ * Encodes the bodies of directory records as docs/wire.md, section 4, lays them down. It turns
+ * one record into bytes and must never decide who is in a directory.
+ */
+import { ByteWriter } from '../wire/bytes.ts';
+
+/** Bytes of a directory record on the wire before its body. */
+export const RECORD_OVERHEAD_BYTES = 20;
+
+/** A credential as a filter needs it. */
+export interface CredentialBody {
+  /** SHA-256 of the key, 32 bytes. */
+  readonly digest: Uint8Array;
+  readonly application: number;
+  /** Unix milliseconds, or null for no bound. */
+  readonly notBeforeMs: number | null;
+  /** Unix milliseconds, or null for no bound. */
+  readonly notAfterMs: number | null;
+  readonly enabled: boolean;
+}
+
+/** An application as a filter needs it; names are DNS labels of 1–63 bytes. */
+export interface ApplicationBody {
+  readonly consumer: number;
+  readonly consumerName: string;
+  readonly applicationName: string;
+}
+
+/** A subscription as a filter needs it. */
+export interface SubscriptionBody {
+  readonly application: number;
+  readonly product: number;
+  readonly plan: number;
+  readonly active: boolean;
+}
+
+/** The 64 bytes of a credential record's body. */
+export function encodeCredential(credential: CredentialBody): Uint8Array {
+  if (credential.digest.length !== 32) throw new RangeError('a digest has 32 bytes');
+  return new ByteWriter(64)
+    .bytes(credential.digest)
+    .u64(credential.application)
+    .u64(credential.notBeforeMs ?? 0)
+    .u64(credential.notAfterMs ?? 0)
+    .u8(credential.enabled ? 1 : 2)
+    .zero(7)
+    .finish();
+}
+
+/** The body of an application record: 16 bytes and both names. */
+export function encodeApplication(application: ApplicationBody): Uint8Array {
+  const consumerName = new TextEncoder().encode(application.consumerName);
+  const applicationName = new TextEncoder().encode(application.applicationName);
+  return new ByteWriter(16 + consumerName.length + applicationName.length)
+    .u64(application.consumer)
+    .u8(1)
+    .u8(consumerName.length)
+    .u8(applicationName.length)
+    .zero(5)
+    .bytes(consumerName)
+    .bytes(applicationName)
+    .finish();
+}
+
+/** The 32 bytes of a subscription record's body. */
+export function encodeSubscription(subscription: SubscriptionBody): Uint8Array {
+  return new ByteWriter(32)
+    .u64(subscription.application)
+    .u64(subscription.product)
+    .u64(subscription.plan)
+    .u8(subscription.active ? 1 : 2)
+    .zero(7)
+    .finish();
+}

@@ -1,0 +1,142 @@
+/**
+ * The rules of form: sizes, header comments, words, and what must never be named in a public tree.
+ * Each rule is a pure function from sources to problems, so that its own test can plant a mistake.
+ */
+import { functionsOf } from './functions.ts';
+import { lineAt } from './scan.ts';
+import type { Problem, Source } from './sources.ts';
+
+export const FILE_LINES_MAX = 400;
+export const FUNCTION_LINES_MAX = 60;
+export const COLUMNS_MAX = 100;
+
+/** Words of others for what this project calls by a name of its own. */
+const BANNED_MODULE_WORDS = new Set(
+  [
+    'data info manager util utils helper helpers common misc',
+    'token tokens client clients tenant throttle',
+  ].flatMap((words) => words.split(' ')),
+);
+/** The one folder the layout names so: bytes, hash and check of the filter. */
+const ALLOWED_MODULES = new Set(['assembly/util']);
+const BANNED_IDENTIFIER = /(?<![a-z])(white_?list|black_?list|tenant|throttl(e|ed|ing))/i;
+
+/** Files longer than `FILE_LINES_MAX` lines. */
+export function checkFileSizes(sources: Source[]): Problem[] {
+  return sources.flatMap(({ path, text }) => {
+    const lines = text.split('\n').length - (text.endsWith('\n') ? 1 : 0);
+    return lines > FILE_LINES_MAX ? [`${path}:1  ${lines} lines, at most ${FILE_LINES_MAX}`] : [];
+  });
+}
+
+/** Functions whose body is longer than `FUNCTION_LINES_MAX` lines. */
+export function checkFunctionSizes(sources: Source[]): Problem[] {
+  return sources.flatMap((source) =>
+    functionsOf(source)
+      .filter(({ lines }) => lines > FUNCTION_LINES_MAX)
+      .map(({ name, line, lines }) => {
+        return `${source.path}:${line}  ${name} has ${lines} lines, at most ${FUNCTION_LINES_MAX}`;
+      }),
+  );
+}
+
+/** Lines wider than `COLUMNS_MAX` columns, but for one that a lone address makes so. */
+export function checkLineWidths(sources: Source[]): Problem[] {
+  return sources.flatMap(({ path, text }) =>
+    text.split('\n').flatMap((line, index) => {
+      const wide = [...line].length > COLUMNS_MAX && !/^\W*https?:\S+\W*$/.test(line);
+      return wide ? [`${path}:${index + 1}  wider than ${COLUMNS_MAX} columns`] : [];
+    }),
+  );
+}
+
+/** Files that do not begin with a paragraph that says what they are responsible for. */
+export function checkHeaders(sources: Source[]): Problem[] {
+  return sources.flatMap((source) => {
+    const prose = headerOf(source);
+    if (prose.length >= 60 && prose.includes('.')) return [];
+    return [`${source.path}:1  begins with no paragraph on what the file is responsible for`];
+  });
+}
+
+/** The comment a source begins with, as one line of prose; empty if it begins with code. */
+export function headerOf(source: Source): string {
+  const leading: string[] = [];
+  let from = 0;
+  for (const { start, end } of source.comments) {
+    if (source.text.slice(from, start).trim() !== '') break;
+    if (!source.text.slice(start, end).startsWith('#!'))
+      leading.push(source.text.slice(start, end));
+    from = end;
+  }
+  return leading
+    .join('\n')
+    .replace(/^[ \t]*(\/\*+|\*\/|\*|\/\/+)?|\*\/[ \t]*$/gm, ' ')
+    .replace(/\s+/g, ' ')
+    .trim();
+}
+
+/** Marks of unfinished work that name no issue. */
+export function checkUnfinished(sources: Source[]): Problem[] {
+  return sources.flatMap(({ path, text, comments }) =>
+    comments.flatMap(({ start, end }) => {
+      const mark = /\b(TODO|FIXME|XXX|HACK)\b(?!\s*\(?#\d)/.exec(text.slice(start, end));
+      if (mark === null) return [];
+      return [`${path}:${lineAt(text, start + mark.index)}  ${mark[1]} without an issue number`];
+    }),
+  );
+}
+
+/** Modules named with a word that says nothing or that another word of the project stands for. */
+export function checkModuleNames(paths: string[]): Problem[] {
+  return paths.flatMap((path) => {
+    const parts = path.replace(/\.(test|spec)?\.?\w+$/, '').split('/');
+    return parts.flatMap((part, index) => {
+      if (ALLOWED_MODULES.has(parts.slice(0, index + 1).join('/'))) return [];
+      const word = part
+        .replace(/([a-z])([A-Z])/g, '$1_$2')
+        .toLowerCase()
+        .split(/[^a-z]+/)
+        .find((candidate) => BANNED_MODULE_WORDS.has(candidate));
+      return word === undefined ? [] : [`${path}:1  a module is named "${word}"`];
+    });
+  });
+}
+
+/** Identifiers that hold a word the project does not use. */
+export function checkIdentifiers(sources: Source[]): Problem[] {
+  return sources.flatMap(({ path, text, code }) => {
+    const word = BANNED_IDENTIFIER.exec(code);
+    return word === null
+      ? []
+      : [`${path}:${lineAt(text, word.index)}  the word "${word[0]}" is not used here`];
+  });
+}
+
+/** What must never stand in a public tree: package indexes and paths of one machine. */
+export function checkPrivacy(files: Map<string, string>): Problem[] {
+  const patterns: [RegExp, string][] = [
+    [new RegExp(`\\b(${REGISTRIES.join('|')})\\b`), 'names a package index'],
+    [/(?<![\w.$}/-])\/(work|root|home|Users)\/[\w.-]+/, 'names a path of one machine'],
+  ];
+  const problems: Problem[] = [];
+  for (const [path, text] of files) {
+    for (const [pattern, what] of patterns) {
+      const match = pattern.exec(text);
+      if (match !== null) problems.push(`${path}:${lineAt(text, match.index)}  ${what}`);
+    }
+  }
+  return problems;
+}
+
+/** Written apart, so that this file passes its own rule. */
+const REGISTRIES = [
+  ['registry', 'npmjs', 'org'],
+  ['registry', 'yarnpkg', 'com'],
+  ['npmmirror', 'com'],
+  ['pypi', 'org'],
+  ['files', 'pythonhosted', 'org'],
+  ['ghcr', 'io'],
+  ['quay', 'io'],
+  ['docker', 'io'],
+].map((labels) => labels.join('\\.'));

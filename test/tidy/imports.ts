@@ -58,8 +58,11 @@ const PURE = /^host\/(config|resources|compile|wire|quota|credential|usage|audit
 const PURE_PACKAGES = new Set(['typebox', 'yaml']);
 const DATABASE = /^(node:sqlite|better-sqlite3|pg|postgres|redis|ioredis|iovalkey)(\/|$)/;
 const WEB = /^(fastify|@fastify\/.*|node:https?|node:http2)(\/|$)/;
-/** Hashing and constant-time comparison are pure; everything else of `node:crypto` is not. */
-const PURE_CRYPTO = /^\{\s*((createHash|hash|timingSafeEqual|type \w+)\s*,?\s*)+\}$/;
+/** The names of builtin modules that are pure functions: checksums and comparison. */
+const PURE_BUILTINS: Record<string, RegExp> = {
+  'node:crypto': /^\{(\s*(createHash|hash|timingSafeEqual|type \w+)\s*,?)+\s*\}$/,
+  'node:zlib': /^\{\s*crc32\s*,?\s*\}$/,
+};
 
 const isOurs = (target: string) => /^[\w.]+\//.test(target) && !/^@|^node:/.test(target);
 const under = (folder: string) => (path: string) => path.startsWith(`${folder}/`);
@@ -92,7 +95,7 @@ const RULES: Rule[] = [
       isFileOfOurs(target)
         ? !PURE.test(target)
         : !PURE_PACKAGES.has(target.split('/')[0] ?? '') &&
-          !(target === 'node:crypto' && PURE_CRYPTO.test(names)),
+          PURE_BUILTINS[target]?.test(names) !== true,
   },
   {
     says: 'only host/store imports a database driver',

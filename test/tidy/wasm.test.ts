@@ -1,55 +1,20 @@
 /**
- * Holds the release module to its surface: what it imports and exports, what it weighs, and that
- * the way of a request can neither allocate nor grow the memory.
+ * Holds the release module to its surface, and the guard that the build runs to planted mistakes:
+ * what a module imports and exports, what it weighs, and that the way of a request cannot grow the
+ * memory.
  */
 import assert from 'node:assert/strict';
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { before, describe, test } from 'node:test';
 import { exists, ROOT } from './sources.ts';
 import { type CallGraph, callGraphOf, reachableFrom } from './wat.ts';
 
-const SIZE_MAX = 48 * 1024;
-const IMPORTS = new Set([
-  'env.proxy_log',
-  'env.proxy_set_property',
-  'env.proxy_get_property',
-  'env.proxy_send_local_response',
-  'env.proxy_add_header_map_value',
-  'env.proxy_replace_header_map_value',
-  'env.proxy_remove_header_map_value',
-  'env.proxy_get_header_map_pairs',
-  'env.proxy_get_header_map_value',
-  'env.proxy_get_buffer_bytes',
-  'env.proxy_http_call',
-  'env.proxy_set_tick_period_milliseconds',
-  'env.proxy_get_current_time_nanoseconds',
-  'env.proxy_define_metric',
-  'env.proxy_increment_metric',
-  'env.proxy_set_effective_context',
-  'env.proxy_continue_stream',
-  'env.proxy_done',
-  'wasi_snapshot_preview1.clock_time_get',
-  'wasi_snapshot_preview1.environ_get',
-  'wasi_snapshot_preview1.environ_sizes_get',
-  'wasi_snapshot_preview1.random_get',
-]);
-const EXPORTS = new Set([
-  'memory',
-  'malloc',
-  '_initialize',
-  'proxy_abi_version_0_2_1',
-  'proxy_on_vm_start',
-  'proxy_on_context_create',
-  'proxy_on_configure',
-  'proxy_on_tick',
-  'proxy_on_request_headers',
-  'proxy_on_response_headers',
-  'proxy_on_http_call_response',
-  'proxy_on_log',
-  'proxy_on_done',
-  'proxy_on_delete',
-  'sidegate_decision',
-]);
+/** The guard is plain JavaScript of the tool chain, without types. */
+const guard: {
+  MODULE_BYTES_MAX: number;
+  checkModule(bytes: Uint8Array, text: string, target: string): string[];
+} = await import(`${ROOT}assembly/guard.mjs`);
+
 /** What runs for a request; an answer to a call resumes held ones. */
 const REQUEST_PATH = [
   'malloc',
@@ -59,61 +24,27 @@ const REQUEST_PATH = [
   'proxy_on_log',
 ];
 
-/** The part of the engine's interface that is used here; the types of Node 24 leave it out. */
-interface Engine {
-  Module: {
-    new (bytes: Uint8Array): object;
-    imports(module: object): { module: string; name: string }[];
-    exports(module: object): { name: string }[];
-  };
-}
-const { WebAssembly: engine } = globalThis as unknown as { WebAssembly: Engine };
-
 describe('the release module', () => {
-  let module: object;
-  let wat: string;
+  let bytes: Uint8Array;
+  let text: string;
   let graph: CallGraph;
 
   before(() => {
     assert.ok(exists('build/filter.wasm'), 'build/filter.wasm is not there: npm run build');
-    module = new engine.Module(readFileSync(`${ROOT}build/filter.wasm`));
-    wat = readFileSync(`${ROOT}build/filter.wat`, 'utf8');
-    graph = callGraphOf(wat);
+    bytes = readFileSync(`${ROOT}build/filter.wasm`);
+    text = readFileSync(`${ROOT}build/filter.wat`, 'utf8');
+    graph = callGraphOf(text);
   });
 
-  // Guarantees that the module links on every Envoy of the matrix: an unknown import is no load.
-  test('imports nothing that is not on the list', () => {
-    const imports = engine.Module.imports(module).map(({ module, name }) => `${module}.${name}`);
-    assert.deepEqual(
-      imports.filter((name) => !IMPORTS.has(name)),
-      [],
-    );
+  // Guarantees a module that links on every Envoy of the matrix, reaches a proxy quickly, and holds
+  // no allocator and nothing that runs before a context exists.
+  test('keeps the rules of the guard', () => {
+    assert.deepEqual(guard.checkModule(bytes, text, 'release'), []);
   });
 
-  // Guarantees that Envoy calls only what is used: each exported callback costs every request.
-  test('exports nothing that is not on the list', () => {
-    const names = engine.Module.exports(module).map(({ name }) => name);
-    assert.deepEqual(
-      names.filter((name) => !EXPORTS.has(name)),
-      [],
-    );
-    for (const name of ['malloc', '_initialize', 'proxy_abi_version_0_2_1', 'sidegate_decision']) {
-      assert.ok(names.includes(name), `${name} is exported`);
-    }
-  });
-
-  // Guarantees a module that reaches a proxy quickly.
-  test('weighs at most 48 KB', () => {
-    const { size } = statSync(`${ROOT}build/filter.wasm`);
-    assert.ok(size <= SIZE_MAX, `${size} bytes, at most ${SIZE_MAX}`);
-  });
-
-  // Guarantees that there is no allocator of the language in the module, nothing that runs before
-  // a context exists, and a memory with an end.
-  test('holds no runtime of the language, no start section, and bounds its memory', () => {
-    assert.doesNotMatch(wat, /~lib\/rt/);
-    assert.doesNotMatch(wat, /^ \(start /m);
-    assert.match(wat, /^ \(memory \S+ \d+ \d+\)$/m);
+  // Guarantees a memory with an end.
+  test('bounds its memory', () => {
+    assert.match(text, /^ \(memory \S+ \d+ \d+\)$/m);
   });
 
   // Guarantees that the memory of a proxy does not follow its traffic.
@@ -169,4 +100,30 @@ test('a planted growth is found behind direct and indirect calls', () => {
     ['$d'],
   );
   assert.equal(wayTo(reachable, '$d'), '$a > (table) > $b > $d');
+});
+
+// Guarantees that the guard of the build reports each mistake it is there for.
+test('the guard reports planted mistakes', () => {
+  const empty = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+  const problems = guard.checkModule(
+    empty,
+    ' (start $~start)\n (func $~lib/rt/stub/__alloc\n  memory.grow\n',
+    'release',
+  );
+  for (const word of ['malloc', 'abi_version', 'start section', '~lib/rt', 'grows']) {
+    assert.ok(
+      problems.some((problem) => problem.includes(word)),
+      word,
+    );
+  }
+  // One import of env.abort; then a custom section that makes the module too large.
+  const section = [0x02, 0x0d, 1, 3, ...Buffer.from('env'), 5, ...Buffer.from('abort'), 0, 0];
+  const type = [0x01, 0x04, 1, 0x60, 0, 0];
+  const padding = new Array(guard.MODULE_BYTES_MAX).fill(0);
+  const length = [0x80 | (padding.length & 0x7f), 0x80 | ((padding.length >> 7) & 0x7f), 3];
+  const large = new Uint8Array([...empty, ...type, ...section, 0, ...length, ...padding]);
+  const found = guard.checkModule(large, '', 'release').join('\n');
+  assert.match(found, /env\.abort/);
+  assert.match(found, /bytes, at most/);
+  assert.doesNotMatch(guard.checkModule(large, '', 'test').join('\n'), /bytes, at most/);
 });

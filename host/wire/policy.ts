@@ -1,0 +1,343 @@
+/**
+ * Reads a policy (docs/wire.md, section 3) into plain objects, for tests, for explanations and for
+ * the terms of accounts. It checks frame, bounds and references and must never decide a request.
+ */
+import { NONE } from './bytes.ts';
+import { POLICY_BYTES_MAX } from './manifest.ts';
+import {
+  type ByteReader,
+  type Decoded,
+  readMessage,
+  readSection,
+  readTable,
+  refuse,
+  type Sections,
+} from './reader.ts';
+
+const MAGIC = 'SGPO';
+
+/** A range of records in another table. */
+export interface Range {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** A name that leads to a node; a wildcard keeps its leading dot. */
+export interface NamedNode {
+  readonly name: string;
+  readonly node: number;
+}
+
+/** A node of the tree of path templates. */
+export interface PolicyNode {
+  readonly edges: Range;
+  /** Index of the child for one segment of any text, or undefined. */
+  readonly anyNode: number | undefined;
+  readonly methods: Range;
+  readonly restMethods: Range;
+  /** Index of the product whose base path ends here, or undefined. */
+  readonly product: number | undefined;
+}
+
+export interface PolicyOperation {
+  readonly id: number;
+  readonly name: string;
+  /** Index of the product. */
+  readonly product: number;
+  readonly cost: number;
+  readonly anonymous: boolean;
+}
+
+export interface PolicyProduct {
+  readonly id: number;
+  readonly name: string;
+  readonly ownKeyFormat: boolean;
+  readonly passUnmatched: boolean;
+  readonly denyStale: boolean;
+  readonly sources: Range;
+  readonly brands: Range;
+  readonly program: Range;
+}
+
+export interface PolicySource {
+  readonly kind: number;
+  readonly name: string;
+  readonly prefix: string;
+}
+
+export interface PolicyPlan {
+  readonly id: number;
+  readonly name: string;
+  readonly limits: Range;
+}
+
+/** A limit; class, mode and the rest are the numbers of docs/wire.md. */
+export interface PolicyLimit {
+  readonly id: number;
+  /** Units per window. */
+  readonly quota: number;
+  readonly name: string;
+  readonly windowKind: number;
+  readonly class: number;
+  readonly mode: number;
+  readonly onHostUnavailable: number;
+  readonly owner: number;
+}
+
+/** One step of a product's header edits. */
+export interface PolicyStep {
+  readonly op: number;
+  readonly name: string;
+  readonly parts: Range;
+}
+
+export interface PolicyPart {
+  readonly kind: number;
+  readonly text: string;
+}
+
+/** A policy, table by table. */
+export interface Policy {
+  readonly proxyGroup: number;
+  readonly anyHostNode: number | undefined;
+  readonly hosts: readonly NamedNode[];
+  readonly wildcards: readonly NamedNode[];
+  readonly nodes: readonly PolicyNode[];
+  readonly edges: readonly NamedNode[];
+  readonly methods: readonly { readonly mask: number; readonly operation: number }[];
+  readonly operations: readonly PolicyOperation[];
+  readonly products: readonly PolicyProduct[];
+  readonly sources: readonly PolicySource[];
+  readonly brands: readonly string[];
+  readonly plans: readonly PolicyPlan[];
+  readonly limits: readonly PolicyLimit[];
+  readonly program: readonly PolicyStep[];
+  readonly parts: readonly PolicyPart[];
+  readonly identity: readonly string[];
+}
+
+/** The tables of a policy but for ROOT and STRINGS, in the order of their kinds from 3. */
+const TABLES = {
+  hosts: { kind: 3, bytes: 12, most: 1_024, read: readNamedNode },
+  wildcards: { kind: 4, bytes: 12, most: 1_024, read: readNamedNode },
+  nodes: { kind: 5, bytes: 32, most: 65_535, read: readNode },
+  edges: { kind: 6, bytes: 12, most: 65_535, read: readNamedNode },
+  methods: { kind: 7, bytes: 8, most: 16_384, read: readMethod },
+  operations: { kind: 8, bytes: 32, most: 16_384, read: readOperation },
+  products: { kind: 9, bytes: 64, most: 1_024, read: readProduct },
+  sources: { kind: 10, bytes: 24, most: 16 * 1_024, read: readSource },
+  brands: { kind: 11, bytes: 8, most: 8 * 1_024, read: readText },
+  plans: { kind: 12, bytes: 32, most: 1_024, read: readPlan },
+  limits: { kind: 13, bytes: 40, most: 8 * 1_024, read: readLimit },
+  program: { kind: 14, bytes: 24, most: 64 * 1_024, read: readStep },
+  parts: { kind: 15, bytes: 12, most: 16 * 64 * 1_024, read: readPart },
+  identity: { kind: 16, bytes: 8, most: 256, read: readText },
+} as const;
+
+type Tables = {
+  -readonly [Name in keyof typeof TABLES]: ReturnType<(typeof TABLES)[Name]['read']>[];
+};
+
+/** Reads a reference into STRINGS; a reference beyond it fails the reader. */
+type Strings = (reader: ByteReader) => string;
+
+/** Reads a whole policy whose references all lie inside it. */
+export function decodePolicy(bytes: Uint8Array): Decoded<Policy> {
+  if (bytes.length > POLICY_BYTES_MAX) return refuse('wrong_length', 'policy');
+  const kinds = Array.from({ length: 16 }, (_, index) => index + 1);
+  const sections = readMessage(bytes, MAGIC, kinds);
+  if (!sections.ok) return sections;
+  const root = readSection(sections.value, 1, (reader) => {
+    const proxyGroup = reader.safe();
+    const anyHostNode = readIndex(reader);
+    reader.skip(4);
+    return { proxyGroup, anyHostNode };
+  });
+  if (!root.ok) return root;
+  const strings = sections.value.get(2);
+  if (strings === undefined) return refuse('missing_section', 'section 2');
+  const tables = readTables(sections.value, stringsOf(strings));
+  if (!tables.ok) return tables;
+  const policy: Policy = { ...root.value, ...tables.value };
+  const wrong = danglingOf(policy);
+  return wrong === undefined ? { ok: true, value: policy } : refuse('wrong_value', wrong);
+}
+
+function readTables(sections: Sections, strings: Strings): Decoded<Tables> {
+  const tables: Record<string, unknown[]> = {};
+  for (const [name, { kind, bytes, most, read }] of Object.entries(TABLES)) {
+    const table = readTable<unknown>(sections, kind, bytes, most, (reader) =>
+      read(reader, strings),
+    );
+    if (!table.ok) return table;
+    tables[name] = table.value;
+  }
+  return { ok: true, value: tables as unknown as Tables };
+}
+
+function stringsOf(bytes: Uint8Array): Strings {
+  const decoder = new TextDecoder();
+  return (reader) => {
+    const offset = reader.u32();
+    const length = reader.u32();
+    if (offset + length > bytes.length) {
+      reader.fail('wrong_value');
+      return '';
+    }
+    return decoder.decode(bytes.subarray(offset, offset + length));
+  };
+}
+
+function readIndex(reader: ByteReader): number | undefined {
+  const index = reader.u32();
+  return index === NONE ? undefined : index;
+}
+
+function readRange(reader: ByteReader): Range {
+  return { first: reader.u32(), count: reader.u32() };
+}
+
+function readNamedNode(reader: ByteReader, text: Strings): NamedNode {
+  return { name: text(reader), node: reader.u32() };
+}
+
+function readNode(reader: ByteReader): PolicyNode {
+  const edges = readRange(reader);
+  const anyNode = readIndex(reader);
+  const restFirst = reader.u32();
+  const methodFirst = reader.u32();
+  const methodCount = reader.u16();
+  const restCount = reader.u16();
+  const product = readIndex(reader);
+  reader.skip(4);
+  const methods = { first: methodFirst, count: methodCount };
+  return { edges, anyNode, methods, restMethods: { first: restFirst, count: restCount }, product };
+}
+
+function readMethod(reader: ByteReader): { mask: number; operation: number } {
+  return { mask: reader.u32(), operation: reader.u32() };
+}
+
+function readOperation(reader: ByteReader, text: Strings): PolicyOperation {
+  const id = reader.safe();
+  const name = text(reader);
+  const product = reader.u32();
+  const cost = reader.u32();
+  const flags = reader.u32();
+  reader.skip(4);
+  return { id, name, product, cost, anonymous: (flags & 1) !== 0 };
+}
+
+function readProduct(reader: ByteReader, text: Strings): PolicyProduct {
+  const id = reader.safe();
+  const name = text(reader);
+  const flags = reader.u32();
+  const sources = readRange(reader);
+  const brands = readRange(reader);
+  const program = readRange(reader);
+  reader.skip(20);
+  return {
+    id,
+    name,
+    ownKeyFormat: (flags & 1) !== 0,
+    passUnmatched: (flags & 2) !== 0,
+    denyStale: (flags & 4) !== 0,
+    sources,
+    brands,
+    program,
+  };
+}
+
+function readSource(reader: ByteReader, text: Strings): PolicySource {
+  const kind = reader.u32();
+  const name = text(reader);
+  const prefix = text(reader);
+  reader.skip(4);
+  return { kind, name, prefix };
+}
+
+function readText(reader: ByteReader, text: Strings): string {
+  return text(reader);
+}
+
+function readPlan(reader: ByteReader, text: Strings): PolicyPlan {
+  const id = reader.safe();
+  const name = text(reader);
+  const limits = readRange(reader);
+  reader.skip(8);
+  return { id, name, limits };
+}
+
+function readLimit(reader: ByteReader, text: Strings): PolicyLimit {
+  const limit = {
+    id: reader.safe(),
+    quota: reader.safe(),
+    name: text(reader),
+    windowKind: reader.u32(),
+    class: reader.u8(),
+    mode: reader.u8(),
+    onHostUnavailable: reader.u8(),
+    owner: reader.u8(),
+  };
+  reader.skip(8);
+  return limit;
+}
+
+function readStep(reader: ByteReader, text: Strings): PolicyStep {
+  const op = reader.u32();
+  const name = text(reader);
+  const parts = readRange(reader);
+  reader.skip(4);
+  return { op, name, parts };
+}
+
+function readPart(reader: ByteReader, text: Strings): PolicyPart {
+  return { kind: reader.u32(), text: text(reader) };
+}
+
+/** The name of the first table with a reference that leads nowhere, or undefined. */
+function danglingOf(policy: Policy): string | undefined {
+  const inside = (range: Range, table: readonly unknown[]) =>
+    range.first + range.count <= table.length;
+  const known = (index: number | undefined, table: readonly unknown[]) =>
+    index === undefined || index < table.length;
+  const { nodes, products } = policy;
+  const checks: [string, boolean][] = [
+    ['root', known(policy.anyHostNode, nodes)],
+    ['hosts', policy.hosts.every(({ node }) => known(node, nodes))],
+    ['wildcards', policy.wildcards.every(({ node }) => known(node, nodes))],
+    ['edges', policy.edges.every(({ node }) => known(node, nodes))],
+    ['methods', policy.methods.every((method) => known(method.operation, policy.operations))],
+    ['operations', policy.operations.every((operation) => known(operation.product, products))],
+    ['plans', policy.plans.every((plan) => inside(plan.limits, policy.limits))],
+    ['program', policy.program.every((step) => inside(step.parts, policy.parts))],
+    [
+      'nodes',
+      nodes.every(
+        (node, index) =>
+          inside(node.edges, policy.edges) &&
+          known(node.anyNode, nodes) &&
+          (node.anyNode ?? nodes.length) > index &&
+          inside(node.methods, policy.methods) &&
+          inside(node.restMethods, policy.methods) &&
+          known(node.product, products) &&
+          childrenOf(node, policy).every((child) => child > index),
+      ),
+    ],
+    [
+      'products',
+      products.every(
+        (product) =>
+          inside(product.sources, policy.sources) &&
+          inside(product.brands, policy.brands) &&
+          inside(product.program, policy.program),
+      ),
+    ],
+  ];
+  return checks.find(([, good]) => !good)?.[0];
+}
+
+function childrenOf(node: PolicyNode, policy: Policy): number[] {
+  const { first, count } = node.edges;
+  return policy.edges.slice(first, first + count).map((edge) => edge.node);
+}

@@ -33,7 +33,7 @@ const GCC = { command: 'gcc', debianPackage: 'gcc' };
 /** Every layer of node:test files, in the order they run: the quickest to fail come first. */
 export const LAYERS: readonly Layer[] = [
   layer('tidy', ['test/tidy'], 2, MINUTE_MS),
-  layer('units', ['test/host', 'test/setup', 'test/support', 'host'], 2, MINUTE_MS),
+  layer('units', ['test/host', 'test/setup', 'host'], 2, MINUTE_MS),
   layer('contract', ['test/contract'], 2, 2 * MINUTE_MS),
   layer('property', ['test/property'], 2, 5 * MINUTE_MS),
   layer('emulator', ['test/emulator'], 2, 8 * MINUTE_MS),

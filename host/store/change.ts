@@ -1,0 +1,235 @@
+/**
+ * Turns a compiled resource set into the difference to what the store holds, and writes it. Only
+ * what differs is touched, so equal resources make no revision and the credentials of an
+ * application move only when the application enters or leaves a directory.
+ */
+import {
+  credentialIdKey,
+  credentialRecord,
+  DirectoryChange,
+  type DirectoryLimits,
+  type PolicyChange,
+} from './directory.ts';
+import {
+  type CommitEvent,
+  type CompiledGroup,
+  type DeclaredCredential,
+  RecordKind,
+  type Refusal,
+  type ResourceChange,
+  type StoredResource,
+} from './store.ts';
+import type { CredentialRow, GroupRow, Tables } from './tables.ts';
+
+/** Proxy groups an application entered and left by a change. */
+interface Moves {
+  readonly entered: Set<number>;
+  readonly left: Set<number>;
+}
+
+/** The plan of one resource change. Use it once: `refusalOf`, then `commit`, in one transaction. */
+export class ResourceChangePlan {
+  readonly #tables: Tables;
+  readonly #revision: number;
+  readonly #directory: DirectoryChange;
+  readonly #moves = new Map<number, Moves>();
+  readonly #policies: PolicyChange[] = [];
+  #putResources: StoredResource[] = [];
+  #endedResources: StoredResource[] = [];
+  #putCredentials: CredentialRow[] = [];
+  #endedCredentials: CredentialRow[] = [];
+
+  constructor(tables: Tables, limits: DirectoryLimits, revision: number) {
+    this.#tables = tables;
+    this.#revision = revision;
+    this.#directory = new DirectoryChange(tables, limits, revision);
+  }
+
+  /** Works the change out. Answers why it is refused, or undefined when it may be committed. */
+  refusalOf(change: ResourceChange): Refusal | undefined {
+    this.#planResources(change.resources);
+    const refused = this.#planCredentials(change.credentials, change.nowMs);
+    if (refused !== undefined) return refused;
+    const ended = new Set(this.#tables.groups().map((row) => row.name));
+    for (const group of change.groups) {
+      ended.delete(group.group);
+      this.#planGroup(group);
+    }
+    for (const group of ended) this.#planRecords(this.#group(group), []);
+    this.#planCredentialRecords();
+    return this.#directory.refusal();
+  }
+
+  /** Writes the plan. The event has the current revision when there was nothing to change. */
+  commit(): CommitEvent {
+    const changes =
+      this.#putResources.length +
+      this.#endedResources.length +
+      this.#putCredentials.length +
+      this.#endedCredentials.length +
+      this.#policies.length;
+    if (changes === 0 && this.#directory.empty) {
+      return { revision: this.#revision - 1, groups: [] };
+    }
+    const tables = this.#tables;
+    for (const { kind, namespace, name } of this.#endedResources) {
+      tables.deleteResource(kind, namespace, name);
+    }
+    for (const resource of this.#putResources) tables.putResource(resource);
+    for (const row of this.#endedCredentials) tables.deleteCredential(row.id);
+    for (const row of this.#putCredentials) tables.putCredential(row);
+    return this.#directory.commit(this.#policies);
+  }
+
+  #planResources(resources: readonly StoredResource[]): void {
+    const before = new Map(this.#tables.resources().map((r) => [keyOf(r), r]));
+    for (const resource of resources) {
+      const key = keyOf(resource);
+      if (before.get(key)?.text !== resource.text) this.#putResources.push(resource);
+      before.delete(key);
+    }
+    this.#endedResources = [...before.values()];
+  }
+
+  #planCredentials(declared: readonly DeclaredCredential[], nowMs: number): Refusal | undefined {
+    const before = new Map(this.#tables.declaredCredentials().map((row) => [row.id, row]));
+    const rows = declared.map((credential) => this.#declaredRow(credential, nowMs));
+    for (const row of rows) {
+      const refused = this.#takenByKey(row);
+      if (refused !== undefined) return refused;
+      const old = before.get(row.id);
+      if (old === undefined || !sameCredential(old, row)) {
+        this.#putCredentials.push({ ...row, createdAtMs: old?.createdAtMs ?? nowMs });
+      }
+      before.delete(row.id);
+    }
+    this.#endedCredentials = [...before.values()];
+    return undefined;
+  }
+
+  #declaredRow(credential: DeclaredCredential, nowMs: number): CredentialRow {
+    const tables = this.#tables;
+    const { namespace, application } = credential;
+    const idKey = credentialIdKey(credential);
+    const applicationKey = { kind: 'Application', namespace, name: application } as const;
+    return {
+      ...credential,
+      id: tables.idOf(idKey) ?? tables.giveId(idKey),
+      applicationId: tables.idOf(applicationKey) ?? tables.giveId(applicationKey),
+      origin: 'resource',
+      brand: '',
+      displayPrefix: '',
+      createdAtMs: nowMs,
+      revokedAtMs: null,
+    };
+  }
+
+  /** A file never takes over what `key create` made, not even what was revoked since. */
+  #takenByKey(row: CredentialRow): Refusal | undefined {
+    const subject = `${row.namespace}/${row.name}`;
+    if (this.#tables.credentialWithDigest(row.digest)?.origin === 'key') {
+      const message = `the digest of credential "${row.name}" belongs to a key made by key create`;
+      return { ok: false, code: 'digest_taken', subject, message };
+    }
+    if (this.#tables.credentialNamed(row.namespace, row.name)?.origin === 'key') {
+      const message = `the name of credential "${row.name}" belongs to a key made by key create`;
+      return { ok: false, code: 'name_taken', subject, message };
+    }
+    return undefined;
+  }
+
+  #planGroup(compiled: CompiledGroup): void {
+    const group = this.#group(compiled.group);
+    const [policy] = this.#tables.policies(group.id);
+    if (policy === undefined || Buffer.compare(policy.bytes, compiled.policy) !== 0) {
+      this.#policies.push({ group: compiled.group, bytes: compiled.policy });
+    }
+    this.#planRecords(group, compiled.records);
+  }
+
+  #planRecords(group: GroupRow, records: CompiledGroup['records']): void {
+    const before = new Set<number>();
+    for (const row of this.#tables.presentRecords(group.id)) before.add(row.id);
+    for (const record of records) {
+      this.#directory.put(group.id, record);
+      const entered = !before.delete(record.id);
+      if (entered && record.kind === RecordKind.application) {
+        this.#movesOf(record.id).entered.add(group.id);
+      }
+    }
+    for (const id of before) {
+      const application = this.#tables.directoryRow(group.id, RecordKind.application, id);
+      if (application?.present === true) {
+        this.#directory.remove(group.id, RecordKind.application, id);
+        this.#movesOf(id).left.add(group.id);
+      } else this.#directory.remove(group.id, RecordKind.subscription, id);
+    }
+  }
+
+  /** Credentials follow their application; where it stays, only those that changed are written. */
+  #planCredentialRecords(): void {
+    const put = new Map(this.#putCredentials.map((row) => [row.id, row]));
+    const ended = new Set(this.#endedCredentials.map((row) => row.id));
+    for (const [application, moves] of this.#moves) {
+      for (const row of this.#tables.credentialsOf(application)) {
+        for (const group of moves.left) {
+          this.#directory.remove(group, RecordKind.credential, row.id);
+        }
+        if (row.state === 'revoked' || ended.has(row.id) || put.has(row.id)) continue;
+        for (const group of moves.entered) this.#directory.put(group, credentialRecord(row));
+      }
+    }
+    for (const row of this.#endedCredentials) {
+      for (const group of this.#staying(row.applicationId)) {
+        this.#directory.remove(group, RecordKind.credential, row.id);
+      }
+    }
+    for (const row of this.#putCredentials) {
+      const entered = this.#moves.get(row.applicationId)?.entered ?? [];
+      for (const group of [...this.#staying(row.applicationId), ...entered]) {
+        this.#directory.put(group, credentialRecord(row));
+      }
+    }
+  }
+
+  /** Proxy groups in whose directory the application was before and still is. */
+  #staying(application: number): number[] {
+    const left = this.#moves.get(application)?.left;
+    return this.#tables.groupsOf(application).filter((group) => left?.has(group) !== true);
+  }
+
+  #movesOf(application: number): Moves {
+    let moves = this.#moves.get(application);
+    if (moves === undefined) {
+      moves = { entered: new Set(), left: new Set() };
+      this.#moves.set(application, moves);
+    }
+    return moves;
+  }
+
+  /** The row of a proxy group, made on its first policy. */
+  #group(name: string): GroupRow {
+    const known = this.#tables.groupNamed(name);
+    if (known !== undefined) return known;
+    const key = { kind: 'ProxyGroup', namespace: '', name } as const;
+    const id = this.#tables.idOf(key) ?? this.#tables.giveId(key);
+    const zero = { policyRevision: 0, directoryRevision: 0, credentials: 0, removals: 0 };
+    const row: GroupRow = { id, name, ...zero, forgotten: 0 };
+    this.#tables.putGroup(row);
+    return row;
+  }
+}
+
+function keyOf(resource: StoredResource): string {
+  return `${resource.kind}/${resource.namespace}/${resource.name}`;
+}
+
+/** Equal in everything a file can say; `createdAtMs` is the store's own. */
+function sameCredential(a: CredentialRow, b: CredentialRow): boolean {
+  return (
+    a.name === b.name &&
+    a.state === b.state &&
+    a.notBeforeMs === b.notBeforeMs &&
+    a.notAfterMs === b.notAfterMs
+  );
+}

@@ -1,0 +1,254 @@
+/**
+ * The rules of the store over any tables: what a change does to ids, credentials, directories and
+ * policies, and what it is refused for. It must never touch a medium, a clock or randomness but
+ * through its parameters.
+ */
+import { ResourceChangePlan } from './change.ts';
+import {
+  credentialIdKey,
+  credentialRecord,
+  DirectoryChange,
+  type DirectoryLimits,
+} from './directory.ts';
+import { readPage } from './page.ts';
+import {
+  type CommitEvent,
+  type CredentialQuery,
+  type DirectoryPage,
+  type DirectoryQuery,
+  type GroupHead,
+  type NameKey,
+  type NewCredential,
+  type Outcome,
+  type PolicyVersion,
+  RecordKind,
+  type Refusal,
+  type RefusalCode,
+  type ResourceChange,
+  type Store,
+  type StoredCredential,
+  type StoredResource,
+  type StoreIdentity,
+} from './store.ts';
+import type { CredentialRow, GroupRow, Tables } from './tables.ts';
+
+/** A refusal; the message is one sentence without the final full stop. */
+export function refusal(code: RefusalCode, subject: string, message: string): Refusal {
+  return { ok: false, code, subject, message };
+}
+
+/** Carries a refusal out of a transaction, so that nothing of it stays. */
+class Refused extends Error {
+  readonly refusal: Refusal;
+
+  constructor(refusal: Refusal) {
+    super(refusal.message);
+    this.refusal = refusal;
+  }
+}
+
+/** A store over tables. It owns the tables and closes them. */
+export class StoreCore implements Store {
+  readonly #opened: Tables;
+  readonly #identity: StoreIdentity;
+  readonly #limits: DirectoryLimits;
+  readonly #listeners = new Set<(event: CommitEvent) => void>();
+  #closed = false;
+
+  constructor(tables: Tables, limits: DirectoryLimits) {
+    this.#opened = tables;
+    this.#identity = { storeId: tables.storeId, epoch: tables.epoch };
+    this.#limits = limits;
+  }
+
+  get identity(): StoreIdentity {
+    return this.#identity;
+  }
+
+  async revision(): Promise<number> {
+    return this.#tables.revision();
+  }
+
+  async reserveIds(names: readonly NameKey[]): Promise<readonly number[]> {
+    const tables = this.#tables;
+    const found = names.map((key) => tables.idOf(key));
+    if (found.every((id) => id !== undefined)) return found;
+    return tables.transact(() => names.map((key) => tables.idOf(key) ?? tables.giveId(key)));
+  }
+
+  async applyResources(change: ResourceChange): Promise<Outcome<null>> {
+    const tables = this.#tables;
+    const current = tables.revision();
+    if (change.ifRevision !== undefined && change.ifRevision !== current) {
+      const message = `the store is at revision ${current}, not ${change.ifRevision}`;
+      return refusal('revision_conflict', String(current), message);
+    }
+    const outcome = this.#attempt(() => {
+      const plan = new ResourceChangePlan(tables, this.#limits, current + 1);
+      return plan.refusalOf(change) ?? plan.commit();
+    });
+    if ('ok' in outcome) return outcome;
+    const changed = outcome.revision > current;
+    if (changed) this.#tell(outcome);
+    return { ok: true, revision: outcome.revision, changed, value: null };
+  }
+
+  async resources(kind?: string): Promise<readonly StoredResource[]> {
+    return this.#tables.resources(kind);
+  }
+
+  async createCredential(credential: NewCredential): Promise<Outcome<StoredCredential>> {
+    const refused = this.#refusalOf(credential);
+    if (refused !== undefined) return refused;
+    const tables = this.#tables;
+    const outcome = this.#attempt(() => {
+      const row = this.#newRow(credential);
+      const directory = new DirectoryChange(tables, this.#limits, tables.revision() + 1);
+      for (const group of tables.groupsOf(row.applicationId)) {
+        directory.put(group, credentialRecord(row));
+      }
+      const full = directory.refusal();
+      if (full !== undefined) return full;
+      tables.putCredential(row);
+      return { row, event: directory.commit([]) };
+    });
+    if ('ok' in outcome) return outcome;
+    this.#tell(outcome.event);
+    const { revision } = outcome.event;
+    return { ok: true, revision, changed: true, value: stored(outcome.row) };
+  }
+
+  async revokeCredential(id: number, nowMs: number): Promise<Outcome<StoredCredential>> {
+    const tables = this.#tables;
+    const row = tables.credential(id);
+    if (row === undefined) return refusal('not_found', String(id), `no credential has id ${id}`);
+    if (row.origin === 'resource') {
+      const message = `credential "${row.name}" is declared in a file; remove or disable it there`;
+      return refusal('managed_by_resources', row.name, message);
+    }
+    if (row.state === 'revoked') {
+      return { ok: true, revision: tables.revision(), changed: false, value: stored(row) };
+    }
+    const revoked: CredentialRow = { ...row, state: 'revoked', revokedAtMs: nowMs };
+    const event = tables.transact(() => {
+      const directory = new DirectoryChange(tables, this.#limits, tables.revision() + 1);
+      for (const group of tables.groupsOf(row.applicationId)) {
+        directory.remove(group, RecordKind.credential, id);
+      }
+      tables.putCredential(revoked);
+      return directory.commit([]);
+    });
+    this.#tell(event);
+    return { ok: true, revision: event.revision, changed: true, value: stored(revoked) };
+  }
+
+  async credential(id: number): Promise<StoredCredential | undefined> {
+    const row = this.#tables.credential(id);
+    return row === undefined ? undefined : stored(row);
+  }
+
+  async credentials(query: CredentialQuery): Promise<readonly StoredCredential[]> {
+    return this.#tables.listCredentials(query).map(stored);
+  }
+
+  async groups(): Promise<readonly GroupHead[]> {
+    const revision = this.#tables.revision();
+    return this.#tables.groups().map((row) => head(row, revision));
+  }
+
+  async group(group: string): Promise<GroupHead | undefined> {
+    const row = this.#tables.groupNamed(group);
+    return row === undefined ? undefined : head(row, this.#tables.revision());
+  }
+
+  async policies(group: string): Promise<readonly PolicyVersion[]> {
+    const row = this.#tables.groupNamed(group);
+    return row === undefined ? [] : this.#tables.policies(row.id);
+  }
+
+  async directoryAfter(query: DirectoryQuery): Promise<DirectoryPage> {
+    return readPage(this.#tables, query);
+  }
+
+  onCommit(listener: (event: CommitEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#listeners.clear();
+    this.#opened.close();
+  }
+
+  get #tables(): Tables {
+    if (this.#closed) throw new Error('the store is closed');
+    return this.#opened;
+  }
+
+  /** Runs a change in a transaction that a refusal undoes. */
+  #attempt<T extends object>(change: () => T | Refusal): T | Refusal {
+    try {
+      return this.#tables.transact(() => {
+        const outcome = change();
+        if ('ok' in outcome) throw new Refused(outcome);
+        return outcome;
+      });
+    } catch (error) {
+      if (error instanceof Refused) return error.refusal;
+      throw error;
+    }
+  }
+
+  #refusalOf(credential: NewCredential): Refusal | undefined {
+    const { namespace, application, name, digest } = credential;
+    if (this.#tables.resource('Application', namespace, application) === undefined) {
+      const message = `no application "${application}" in namespace "${namespace}"`;
+      return refusal('not_found', application, message);
+    }
+    if (name !== undefined && this.#tables.credentialNamed(namespace, name) !== undefined) {
+      const message = `a credential "${name}" exists in namespace "${namespace}"`;
+      return refusal('name_taken', name, message);
+    }
+    const twin = this.#tables.credentialWithDigest(digest);
+    if (twin === undefined) return undefined;
+    return refusal('digest_taken', twin.name, `credential "${twin.name}" has the same digest`);
+  }
+
+  #newRow(credential: NewCredential): CredentialRow {
+    const { namespace, application } = credential;
+    const id = this.#tables.giveId(credentialIdKey(credential));
+    const key = { kind: 'Application', namespace, name: application } as const;
+    return {
+      ...credential,
+      id,
+      applicationId: this.#tables.idOf(key) ?? this.#tables.giveId(key),
+      name: credential.name ?? this.#freeName(namespace, id),
+      origin: 'key',
+      state: 'enabled',
+      revokedAtMs: null,
+    };
+  }
+
+  /** `key-<id>`, or the next such name when somebody chose just that one. */
+  #freeName(namespace: string, id: number): string {
+    let name = `key-${id}`;
+    while (this.#tables.credentialNamed(namespace, name) !== undefined) name = `${name}-x`;
+    return name;
+  }
+
+  #tell(event: CommitEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+function stored(row: CredentialRow): StoredCredential {
+  const { applicationId: _, ...credential } = row;
+  return credential;
+}
+
+function head(row: GroupRow, revision: number): GroupHead {
+  const { name: group, policyRevision, directoryRevision, credentials } = row;
+  return { group, revision, policyRevision, directoryRevision, credentials };
+}

@@ -1,0 +1,313 @@
+/**
+ * A store in memory, for tests and trials. It forgets everything with its process and must never
+ * serve where a restart may not lose keys; its rules are those of every store.
+ */
+import { StoreCore } from './core.ts';
+import type { DirectoryLimits } from './directory.ts';
+import {
+  type CredentialQuery,
+  DIRECTORY_CREDENTIALS_MAX,
+  type NameKey,
+  type PolicyVersion,
+  REMOVALS_KEPT_MAX,
+  RecordKind,
+  type Store,
+  type StoredResource,
+} from './store.ts';
+import type { CredentialRow, DirectoryPlace, DirectoryRow, GroupRow, Tables } from './tables.ts';
+
+/** Opens an empty store in memory. `storeId` is 16 fresh random bytes. */
+export function openMemoryStore(options: {
+  readonly storeId: Uint8Array;
+  readonly limits?: Partial<DirectoryLimits>;
+}): Store {
+  const limits = {
+    credentialsMax: DIRECTORY_CREDENTIALS_MAX,
+    removalsKeptMax: REMOVALS_KEPT_MAX,
+    ...options.limits,
+  };
+  return new StoreCore(new MemoryTables(options.storeId), limits);
+}
+
+/** The directory of one proxy group: rows by (kind, id), and places in the order they were put. */
+interface MemoryDirectory {
+  readonly rows: Map<string, DirectoryRow>;
+  /** Every place a row ever had; stale ones are skipped and swept now and then. */
+  log: DirectoryRow[];
+  sorted: boolean;
+}
+
+const STALE_KEPT_MIN = 1024;
+
+/** Tables in maps. A transaction that throws is undone step by step. */
+class MemoryTables implements Tables {
+  readonly storeId: Uint8Array;
+  readonly epoch = 1;
+  #revision = 0;
+  #lastId = 0;
+  #undo: (() => void)[] | undefined;
+  readonly #ids = new Map<string, number>();
+  readonly #resources = new Map<string, StoredResource>();
+  readonly #credentials = new Map<number, CredentialRow>();
+  readonly #idsByDigest = new Map<string, number>();
+  readonly #idsByName = new Map<string, number>();
+  readonly #idsByApplication = new Map<number, Set<number>>();
+  readonly #groups = new Map<number, GroupRow>();
+  readonly #directories = new Map<number, MemoryDirectory>();
+  readonly #policies = new Map<number, PolicyVersion[]>();
+
+  constructor(storeId: Uint8Array) {
+    this.storeId = storeId;
+  }
+
+  transact<T>(change: () => T): T {
+    const undo: (() => void)[] = [];
+    this.#undo = undo;
+    try {
+      return change();
+    } catch (error) {
+      for (const step of undo.reverse()) step();
+      throw error;
+    } finally {
+      this.#undo = undefined;
+    }
+  }
+
+  revision(): number {
+    return this.#revision;
+  }
+
+  setRevision(revision: number): void {
+    const before = this.#revision;
+    this.#undo?.push(() => {
+      this.#revision = before;
+    });
+    this.#revision = revision;
+  }
+
+  idOf(key: NameKey): number | undefined {
+    return this.#ids.get(nameOf(key.kind, key.namespace, key.name));
+  }
+
+  giveId(key: NameKey): number {
+    this.#lastId += 1;
+    this.#set(this.#ids, nameOf(key.kind, key.namespace, key.name), this.#lastId);
+    return this.#lastId;
+  }
+
+  resource(kind: string, namespace: string, name: string): string | undefined {
+    return this.#resources.get(nameOf(kind, namespace, name))?.text;
+  }
+
+  resources(kind?: string): StoredResource[] {
+    const chosen = [...this.#resources.values()].filter(
+      (r) => kind === undefined || r.kind === kind,
+    );
+    return chosen.sort((a, b) => compare(sortKey(a), sortKey(b)));
+  }
+
+  putResource(resource: StoredResource): void {
+    const { kind, namespace, name } = resource;
+    this.#set(this.#resources, nameOf(kind, namespace, name), resource);
+  }
+
+  deleteResource(kind: string, namespace: string, name: string): void {
+    this.#set(this.#resources, nameOf(kind, namespace, name), undefined);
+  }
+
+  credential(id: number): CredentialRow | undefined {
+    return this.#credentials.get(id);
+  }
+
+  credentialNamed(namespace: string, name: string): CredentialRow | undefined {
+    const id = this.#idsByName.get(nameOf('Credential', namespace, name));
+    return id === undefined ? undefined : this.#credentials.get(id);
+  }
+
+  credentialWithDigest(digest: Uint8Array): CredentialRow | undefined {
+    const id = this.#idsByDigest.get(hex(digest));
+    return id === undefined ? undefined : this.#credentials.get(id);
+  }
+
+  credentialsOf(applicationId: number): CredentialRow[] {
+    const ids = [...(this.#idsByApplication.get(applicationId) ?? [])].sort((a, b) => a - b);
+    return ids.flatMap((id) => this.#credentials.get(id) ?? []);
+  }
+
+  declaredCredentials(): CredentialRow[] {
+    return this.#sorted((row) => row.origin === 'resource');
+  }
+
+  listCredentials(query: CredentialQuery): CredentialRow[] {
+    const { namespace, application, afterId = 0, limit } = query;
+    const chosen = this.#sorted(
+      (row) =>
+        row.id > afterId &&
+        (namespace === undefined || row.namespace === namespace) &&
+        (application === undefined || row.application === application),
+    );
+    return chosen.slice(0, limit);
+  }
+
+  putCredential(row: CredentialRow): void {
+    this.deleteCredential(row.id);
+    this.#set(this.#credentials, row.id, row);
+    this.#set(this.#idsByDigest, hex(row.digest), row.id);
+    this.#set(this.#idsByName, nameOf('Credential', row.namespace, row.name), row.id);
+    const ids = this.#idsByApplication.get(row.applicationId) ?? new Set();
+    this.#set(this.#idsByApplication, row.applicationId, ids);
+    this.#undo?.push(() => ids.delete(row.id));
+    ids.add(row.id);
+  }
+
+  deleteCredential(id: number): void {
+    const row = this.#credentials.get(id);
+    if (row === undefined) return;
+    this.#set(this.#credentials, id, undefined);
+    this.#set(this.#idsByDigest, hex(row.digest), undefined);
+    const name = nameOf('Credential', row.namespace, row.name);
+    if (this.#idsByName.get(name) === id) this.#set(this.#idsByName, name, undefined);
+    const ids = this.#idsByApplication.get(row.applicationId);
+    this.#undo?.push(() => ids?.add(id));
+    ids?.delete(id);
+  }
+
+  groupNamed(name: string): GroupRow | undefined {
+    for (const row of this.#groups.values()) if (row.name === name) return row;
+    return undefined;
+  }
+
+  groups(): GroupRow[] {
+    return [...this.#groups.values()].sort((a, b) => compare(a.name, b.name));
+  }
+
+  putGroup(row: GroupRow): void {
+    this.#set(this.#groups, row.id, row);
+  }
+
+  directoryRow(group: number, kind: RecordKind, id: number): DirectoryRow | undefined {
+    return this.#directories.get(group)?.rows.get(`${kind}/${id}`);
+  }
+
+  *presentRecords(group: number): Iterable<DirectoryRow> {
+    for (const row of this.#directories.get(group)?.rows.values() ?? []) {
+      if (row.present && row.kind !== RecordKind.credential) yield row;
+    }
+  }
+
+  groupsOf(applicationId: number): number[] {
+    const key = `${RecordKind.application}/${applicationId}`;
+    const groups = [...this.#directories].filter(([, d]) => d.rows.get(key)?.present === true);
+    return groups.map(([group]) => group).sort((a, b) => a - b);
+  }
+
+  putDirectoryRow(row: DirectoryRow): void {
+    const directory = this.#directory(row.group);
+    this.#set(directory.rows, `${row.kind}/${row.id}`, row);
+    directory.log.push(row);
+    directory.sorted = false;
+  }
+
+  *rowsAfter(group: number, place: DirectoryPlace): Iterable<DirectoryRow> {
+    const directory = this.#directory(group);
+    sweep(directory);
+    for (let at = firstBehind(directory.log, place); at < directory.log.length; at++) {
+      const row = directory.log[at];
+      if (row !== undefined && isNewest(directory, row)) yield row;
+    }
+  }
+
+  forgetRemovals(group: number, keep: number): { removals: number; forgotten: number } {
+    const { rows } = this.#directory(group);
+    const removals = [...rows.values()].filter((row) => !row.present);
+    removals.sort((a, b) => b.revision - a.revision);
+    const forgotten = removals[keep]?.revision ?? 0;
+    const dropped = removals.filter((row) => row.revision <= forgotten);
+    for (const row of dropped) this.#set(rows, `${row.kind}/${row.id}`, undefined);
+    return { removals: removals.length - dropped.length, forgotten };
+  }
+
+  policies(group: number): PolicyVersion[] {
+    return this.#policies.get(group) ?? [];
+  }
+
+  putPolicy(group: number, policy: PolicyVersion, keep: number): void {
+    this.#set(this.#policies, group, [policy, ...this.policies(group)].slice(0, keep));
+  }
+
+  close(): void {
+    // Nothing is held outside this object.
+  }
+
+  #directory(group: number): MemoryDirectory {
+    let directory = this.#directories.get(group);
+    if (directory === undefined) {
+      directory = { rows: new Map(), log: [], sorted: true };
+      this.#directories.set(group, directory);
+    }
+    return directory;
+  }
+
+  /** Sets or, for undefined, deletes; undone when the transaction throws. */
+  #set<K, V>(map: Map<K, V>, key: K, value: V | undefined): void {
+    const before = map.get(key);
+    this.#undo?.push(() => {
+      if (before === undefined) map.delete(key);
+      else map.set(key, before);
+    });
+    if (value === undefined) map.delete(key);
+    else map.set(key, value);
+  }
+
+  #sorted(chosen: (row: CredentialRow) => boolean): CredentialRow[] {
+    return [...this.#credentials.values()].filter(chosen).sort((a, b) => a.id - b.id);
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
+}
+
+function nameOf(kind: string, namespace: string, name: string): string {
+  return `${kind}\0${namespace}\0${name}`;
+}
+
+function sortKey(resource: StoredResource): string {
+  return nameOf(resource.kind, resource.namespace, resource.name);
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+function compareRows(a: DirectoryPlace, b: DirectoryPlace): number {
+  return a.revision - b.revision || a.kind - b.kind || a.id - b.id;
+}
+
+function isNewest(directory: MemoryDirectory, row: DirectoryRow): boolean {
+  return directory.rows.get(`${row.kind}/${row.id}`) === row;
+}
+
+/** Brings the log into order and drops stale places once they are more than the live ones. */
+function sweep(directory: MemoryDirectory): void {
+  if (directory.log.length > STALE_KEPT_MIN + 2 * directory.rows.size) {
+    directory.log = directory.log.filter((row) => isNewest(directory, row));
+  }
+  if (directory.sorted) return;
+  directory.log.sort(compareRows);
+  directory.sorted = true;
+}
+
+/** Index of the first row behind a place in a sorted log. */
+function firstBehind(log: readonly DirectoryRow[], place: DirectoryPlace): number {
+  let low = 0;
+  let high = log.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const row = log[middle];
+    if (row !== undefined && compareRows(row, place) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

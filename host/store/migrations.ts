@@ -1,0 +1,63 @@
+/**
+ * The tables of the SQLite store and the steps that bring an older file up to them. A step that
+ * was released is never edited: a change of the tables is a further step.
+ */
+import type { DatabaseSync } from 'node:sqlite';
+
+/** Steps in order; a file's `user_version` counts those it has taken. */
+const STEPS: readonly string[] = [
+  `CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+   CREATE TABLE ids (
+     kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, id INTEGER NOT NULL,
+     PRIMARY KEY (kind, namespace, name)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE resources (
+     kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL,
+     PRIMARY KEY (kind, namespace, name)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE credentials (
+     id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, application TEXT NOT NULL,
+     application_id INTEGER NOT NULL, name TEXT NOT NULL, origin TEXT NOT NULL,
+     brand TEXT NOT NULL, display_prefix TEXT NOT NULL, digest BLOB NOT NULL UNIQUE,
+     state TEXT NOT NULL, not_before_ms INTEGER, not_after_ms INTEGER,
+     created_at_ms INTEGER NOT NULL, revoked_at_ms INTEGER
+   ) STRICT;
+   CREATE INDEX credentials_by_name ON credentials (namespace, name);
+   CREATE INDEX credentials_by_application ON credentials (application_id);
+   CREATE INDEX credentials_declared ON credentials (id) WHERE origin = 'resource';
+   CREATE TABLE proxy_groups (
+     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, policy_revision INTEGER NOT NULL,
+     directory_revision INTEGER NOT NULL, credentials INTEGER NOT NULL,
+     removals INTEGER NOT NULL, forgotten INTEGER NOT NULL
+   ) STRICT;
+   CREATE TABLE directory (
+     proxy_group INTEGER NOT NULL, kind INTEGER NOT NULL, id INTEGER NOT NULL,
+     revision INTEGER NOT NULL, present INTEGER NOT NULL, body BLOB NOT NULL,
+     PRIMARY KEY (proxy_group, kind, id)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX directory_in_order ON directory (proxy_group, revision, kind, id);
+   CREATE INDEX directory_applications ON directory (id) WHERE kind = 2 AND present = 1;
+   CREATE INDEX directory_removals ON directory (proxy_group, revision) WHERE present = 0;
+   CREATE TABLE policies (
+     proxy_group INTEGER NOT NULL, revision INTEGER NOT NULL, bytes BLOB NOT NULL,
+     PRIMARY KEY (proxy_group, revision)
+   ) STRICT, WITHOUT ROWID;`,
+];
+
+/** The version a file has after all steps. */
+export const SCHEMA_VERSION = STEPS.length;
+
+/** The version of an open file: the number of steps it has taken. */
+export function schemaVersion(database: DatabaseSync): number {
+  const row = database.prepare('PRAGMA user_version').get();
+  return Number(row?.user_version ?? 0);
+}
+
+/** Takes the steps a file lacks, each whole or not at all. The file is of a known version. */
+export function migrate(database: DatabaseSync): void {
+  for (let version = schemaVersion(database); version < SCHEMA_VERSION; version++) {
+    database.exec(
+      `BEGIN IMMEDIATE; ${STEPS[version]} PRAGMA user_version = ${version + 1}; COMMIT;`,
+    );
+  }
+}

@@ -1,0 +1,297 @@
+/**
+ * The tables of a store in one SQLite file. It turns rows into statements and must never decide
+ * anything: the rules are in `core.ts`.
+ */
+import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
+import {
+  type CredentialQuery,
+  type CredentialState,
+  type NameKey,
+  type PolicyVersion,
+  RecordKind,
+  type StoredResource,
+} from './store.ts';
+import type { CredentialRow, DirectoryPlace, DirectoryRow, GroupRow, Tables } from './tables.ts';
+
+type Row = Record<string, SQLOutputValue>;
+
+/** Tables over an open, migrated database, which they own. */
+export class SqliteTables implements Tables {
+  readonly storeId: Uint8Array;
+  readonly epoch: number;
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  /** `freshStoreId` is taken only when the file has no store id yet. */
+  constructor(database: DatabaseSync, freshStoreId: Uint8Array) {
+    this.#database = database;
+    this.#run("INSERT OR IGNORE INTO meta VALUES ('store_id', ?)", freshStoreId);
+    this.#run("INSERT OR IGNORE INTO meta VALUES ('epoch', 1), ('revision', 0), ('last_id', 0)");
+    this.storeId = this.#meta('store_id') as Uint8Array;
+    this.epoch = Number(this.#meta('epoch'));
+  }
+
+  transact<T>(change: () => T): T {
+    this.#run('BEGIN IMMEDIATE');
+    try {
+      const result = change();
+      this.#run('COMMIT');
+      return result;
+    } catch (error) {
+      // SQLite ends the transaction itself on some faults, such as a full disk.
+      if (this.#database.isTransaction) this.#run('ROLLBACK');
+      throw error;
+    }
+  }
+
+  revision(): number {
+    return Number(this.#meta('revision'));
+  }
+
+  setRevision(revision: number): void {
+    this.#run("UPDATE meta SET value = ? WHERE name = 'revision'", revision);
+  }
+
+  idOf(key: NameKey): number | undefined {
+    const sql = 'SELECT id FROM ids WHERE kind = ? AND namespace = ? AND name = ?';
+    const row = this.#get(sql, key.kind, key.namespace, key.name);
+    return row === undefined ? undefined : Number(row.id);
+  }
+
+  giveId(key: NameKey): number {
+    this.#run("UPDATE meta SET value = value + 1 WHERE name = 'last_id'");
+    const id = Number(this.#meta('last_id'));
+    this.#run('INSERT INTO ids VALUES (?, ?, ?, ?)', key.kind, key.namespace, key.name, id);
+    return id;
+  }
+
+  resource(kind: string, namespace: string, name: string): string | undefined {
+    const sql = 'SELECT text FROM resources WHERE kind = ? AND namespace = ? AND name = ?';
+    const row = this.#get(sql, kind, namespace, name);
+    return row === undefined ? undefined : String(row.text);
+  }
+
+  resources(kind?: string): StoredResource[] {
+    const order = 'ORDER BY kind, namespace, name';
+    if (kind === undefined) return this.#all(`SELECT * FROM resources ${order}`).map(asResource);
+    return this.#all(`SELECT * FROM resources WHERE kind = ? ${order}`, kind).map(asResource);
+  }
+
+  putResource(resource: StoredResource): void {
+    const { kind, namespace, name, text } = resource;
+    this.#run('INSERT OR REPLACE INTO resources VALUES (?, ?, ?, ?)', kind, namespace, name, text);
+  }
+
+  deleteResource(kind: string, namespace: string, name: string): void {
+    const sql = 'DELETE FROM resources WHERE kind = ? AND namespace = ? AND name = ?';
+    this.#run(sql, kind, namespace, name);
+  }
+
+  credential(id: number): CredentialRow | undefined {
+    return asCredential(this.#get('SELECT * FROM credentials WHERE id = ?', id));
+  }
+
+  credentialNamed(namespace: string, name: string): CredentialRow | undefined {
+    const sql = 'SELECT * FROM credentials WHERE namespace = ? AND name = ?';
+    return asCredential(this.#get(sql, namespace, name));
+  }
+
+  credentialWithDigest(digest: Uint8Array): CredentialRow | undefined {
+    return asCredential(this.#get('SELECT * FROM credentials WHERE digest = ?', digest));
+  }
+
+  credentialsOf(applicationId: number): CredentialRow[] {
+    const sql = 'SELECT * FROM credentials WHERE application_id = ? ORDER BY id';
+    return this.#all(sql, applicationId).flatMap((row) => asCredential(row) ?? []);
+  }
+
+  declaredCredentials(): CredentialRow[] {
+    const sql = "SELECT * FROM credentials WHERE origin = 'resource' ORDER BY id";
+    return this.#all(sql).flatMap((row) => asCredential(row) ?? []);
+  }
+
+  listCredentials(query: CredentialQuery): CredentialRow[] {
+    const sql = `SELECT * FROM credentials WHERE id > ?
+      AND (? IS NULL OR namespace = ?) AND (? IS NULL OR application = ?) ORDER BY id LIMIT ?`;
+    const namespace = query.namespace ?? null;
+    const application = query.application ?? null;
+    const chosen = [namespace, namespace, application, application, query.limit];
+    return this.#all(sql, query.afterId ?? 0, ...chosen).flatMap((row) => asCredential(row) ?? []);
+  }
+
+  putCredential(row: CredentialRow): void {
+    const values = [row.id, row.namespace, row.application, row.applicationId, row.name];
+    const key = [row.origin, row.brand, row.displayPrefix, row.digest, row.state];
+    const times = [row.notBeforeMs, row.notAfterMs, row.createdAtMs, row.revokedAtMs];
+    const sql = `INSERT OR REPLACE INTO credentials (id, namespace, application, application_id,
+      name, origin, brand, display_prefix, digest, state, not_before_ms, not_after_ms,
+      created_at_ms, revoked_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+    this.#run(sql, ...values, ...key, ...times);
+  }
+
+  deleteCredential(id: number): void {
+    this.#run('DELETE FROM credentials WHERE id = ?', id);
+  }
+
+  groupNamed(name: string): GroupRow | undefined {
+    const row = this.#get('SELECT * FROM proxy_groups WHERE name = ?', name);
+    return row === undefined ? undefined : asGroup(row);
+  }
+
+  groups(): GroupRow[] {
+    return this.#all('SELECT * FROM proxy_groups ORDER BY name').map(asGroup);
+  }
+
+  putGroup(row: GroupRow): void {
+    const counts = [row.credentials, row.removals, row.forgotten];
+    const sql = `INSERT OR REPLACE INTO proxy_groups (id, name, policy_revision,
+      directory_revision, credentials, removals, forgotten) VALUES (?, ?, ?, ?, ?, ?, ?)`;
+    this.#run(sql, row.id, row.name, row.policyRevision, row.directoryRevision, ...counts);
+  }
+
+  directoryRow(group: number, kind: RecordKind, id: number): DirectoryRow | undefined {
+    const sql = 'SELECT * FROM directory WHERE proxy_group = ? AND kind = ? AND id = ?';
+    const row = this.#get(sql, group, kind, id);
+    return row === undefined ? undefined : asDirectoryRow(row);
+  }
+
+  *presentRecords(group: number): Iterable<DirectoryRow> {
+    const sql = 'SELECT * FROM directory WHERE proxy_group = ? AND kind = ? AND present = 1';
+    for (const kind of [RecordKind.application, RecordKind.subscription]) {
+      for (const row of this.#statement(sql).iterate(group, kind)) yield asDirectoryRow(row as Row);
+    }
+  }
+
+  groupsOf(applicationId: number): number[] {
+    const sql = `SELECT proxy_group FROM directory
+      WHERE id = ? AND kind = 2 AND present = 1 ORDER BY proxy_group`;
+    return this.#all(sql, applicationId).map((row) => Number(row.proxy_group));
+  }
+
+  putDirectoryRow(row: DirectoryRow): void {
+    const { group, kind, id, revision, body } = row;
+    const sql = `INSERT INTO directory (proxy_group, kind, id, revision, present, body)
+      VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+      SET revision = excluded.revision, present = excluded.present, body = excluded.body`;
+    this.#run(sql, group, kind, id, revision, row.present ? 1 : 0, body);
+  }
+
+  *rowsAfter(group: number, place: DirectoryPlace): Iterable<DirectoryRow> {
+    const sql = `SELECT * FROM directory INDEXED BY directory_in_order
+      WHERE proxy_group = ? AND (revision, kind, id) > (?, ?, ?) ORDER BY revision, kind, id`;
+    const rows = this.#statement(sql).iterate(group, place.revision, place.kind, place.id);
+    for (const row of rows) yield asDirectoryRow(row as Row);
+  }
+
+  forgetRemovals(group: number, keep: number): { removals: number; forgotten: number } {
+    const oldest = `SELECT revision FROM directory WHERE proxy_group = ? AND present = 0
+      ORDER BY revision DESC LIMIT 1 OFFSET ?`;
+    const forgotten = Number(this.#get(oldest, group, keep)?.revision ?? 0);
+    const drop = 'DELETE FROM directory WHERE proxy_group = ? AND present = 0 AND revision <= ?';
+    this.#run(drop, group, forgotten);
+    const count = 'SELECT count(*) AS n FROM directory WHERE proxy_group = ? AND present = 0';
+    return { removals: Number(this.#get(count, group)?.n ?? 0), forgotten };
+  }
+
+  policies(group: number): PolicyVersion[] {
+    const sql = 'SELECT * FROM policies WHERE proxy_group = ? ORDER BY revision DESC';
+    return this.#all(sql, group).map((row) => ({
+      revision: Number(row.revision),
+      bytes: row.bytes as Uint8Array,
+    }));
+  }
+
+  putPolicy(group: number, policy: PolicyVersion, keep: number): void {
+    this.#run('INSERT INTO policies VALUES (?, ?, ?)', group, policy.revision, policy.bytes);
+    const drop = `DELETE FROM policies WHERE proxy_group = ? AND revision NOT IN
+      (SELECT revision FROM policies WHERE proxy_group = ? ORDER BY revision DESC LIMIT ?)`;
+    this.#run(drop, group, group, keep);
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  #meta(name: string): SQLOutputValue {
+    return this.#get('SELECT value FROM meta WHERE name = ?', name)?.value ?? null;
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#database.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  #run(sql: string, ...values: SQLInputValue[]): void {
+    this.#statement(sql).run(...values);
+  }
+
+  #get(sql: string, ...values: SQLInputValue[]): Row | undefined {
+    return this.#statement(sql).get(...values);
+  }
+
+  #all(sql: string, ...values: SQLInputValue[]): Row[] {
+    return this.#statement(sql).all(...values);
+  }
+}
+
+function asResource(row: Row): StoredResource {
+  const { kind, namespace, name, text } = row;
+  return {
+    kind: String(kind),
+    namespace: String(namespace),
+    name: String(name),
+    text: String(text),
+  };
+}
+
+function asCredential(row: Row | undefined): CredentialRow | undefined {
+  if (row === undefined) return undefined;
+  return {
+    id: Number(row.id),
+    namespace: String(row.namespace),
+    application: String(row.application),
+    applicationId: Number(row.application_id),
+    name: String(row.name),
+    origin: row.origin === 'key' ? 'key' : 'resource',
+    brand: String(row.brand),
+    displayPrefix: String(row.display_prefix),
+    digest: row.digest as Uint8Array,
+    state: String(row.state) as CredentialState,
+    notBeforeMs: asTime(row.not_before_ms),
+    notAfterMs: asTime(row.not_after_ms),
+    createdAtMs: Number(row.created_at_ms),
+    revokedAtMs: asTime(row.revoked_at_ms),
+  };
+}
+
+function asTime(value: SQLOutputValue | undefined): number | null {
+  return value === null || value === undefined ? null : Number(value);
+}
+
+function asGroup(row: Row): GroupRow {
+  return {
+    id: Number(row.id),
+    name: String(row.name),
+    policyRevision: Number(row.policy_revision),
+    directoryRevision: Number(row.directory_revision),
+    credentials: Number(row.credentials),
+    removals: Number(row.removals),
+    forgotten: Number(row.forgotten),
+  };
+}
+
+function asDirectoryRow(row: Row): DirectoryRow {
+  return {
+    group: Number(row.proxy_group),
+    kind: Number(row.kind) as RecordKind,
+    id: Number(row.id),
+    revision: Number(row.revision),
+    present: row.present === 1,
+    body: row.body as Uint8Array,
+  };
+}

@@ -1,0 +1,60 @@
+/**
+ * The thread that owns a SQLite store: takes calls one after another and answers them. It must
+ * never hold a rule of its own; it carries calls to the store and outcomes back.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { openInThread, type SqliteStoreOptions, StoreError } from './open.ts';
+import type { Store } from './store.ts';
+
+/** A method of the store that answers a promise. */
+export type StoreMethod = {
+  [K in keyof Store]: Store[K] extends (...args: never[]) => Promise<unknown> ? K : never;
+}[keyof Store];
+
+/** What the owner sends. */
+export interface StoreCall {
+  readonly call: number;
+  readonly method: StoreMethod;
+  readonly args: readonly unknown[];
+}
+
+/** What an error is after it crossed the threads. */
+export interface CarriedError {
+  readonly message: string;
+  readonly code: string;
+}
+
+/** What the thread sends: opened, failed to open, an event, an answer or an error. */
+export type StoreReply =
+  | { readonly opened: Store['identity'] }
+  | { readonly failed: CarriedError }
+  | { readonly event: Parameters<Parameters<Store['onCommit']>[0]>[0] }
+  | { readonly call: number; readonly value: unknown }
+  | { readonly call: number; readonly error: CarriedError };
+
+const port = parentPort;
+if (port === null) throw new Error('the store thread has no owner');
+const send = (reply: StoreReply): void => port.postMessage(reply);
+
+function carry(error: unknown): CarriedError {
+  const code = error instanceof StoreError ? error.code : 'store_failed';
+  return { message: error instanceof Error ? error.message : String(error), code };
+}
+
+try {
+  const store = openInThread(workerData as SqliteStoreOptions);
+  store.onCommit((event) => send({ event }));
+  port.on('message', async ({ call, method, args }: StoreCall) => {
+    try {
+      const run = store[method] as (...values: unknown[]) => Promise<unknown>;
+      send({ call, value: await run.apply(store, [...args]) });
+    } catch (error) {
+      send({ call, error: carry(error) });
+    }
+    if (method === 'close') port.close();
+  });
+  send({ opened: store.identity });
+} catch (error) {
+  send({ failed: carry(error) });
+  port.close();
+}

@@ -58,9 +58,10 @@ const PURE = /^host\/(config|resources|compile|wire|quota|credential|usage|audit
 const PURE_PACKAGES = new Set(['typebox', 'yaml']);
 const DATABASE = /^(node:sqlite|better-sqlite3|pg|postgres|redis|ioredis|iovalkey)(\/|$)/;
 const WEB = /^(fastify|@fastify\/.*|node:https?|node:http2)(\/|$)/;
-/** The names of builtin modules that are pure functions: checksums and comparison. */
+/** The names of builtin modules that are pure functions: checksums, comparison, printing. */
 const PURE_BUILTINS: Record<string, RegExp> = {
   'node:crypto': /^\{(\s*(createHash|hash|timingSafeEqual|type \w+)\s*,?)+\s*\}$/,
+  'node:util': /^\{(\s*(inspect|type \w+)\s*,?)+\s*\}$/,
   'node:zlib': /^\{\s*crc32\s*,?\s*\}$/,
 };
 

@@ -10,11 +10,11 @@ export const FILE_LINES_MAX = 400;
 export const FUNCTION_LINES_MAX = 60;
 export const COLUMNS_MAX = 100;
 
-/** Words of others for what this project calls by a name of its own. */
-const BANNED_MODULE_WORDS = new Set(
+/** Names that say nothing of a module, or that another word of the project stands for. */
+const BANNED_MODULES = new Set(
   [
     'data info manager util utils helper helpers common misc',
-    'token tokens client clients tenant throttle',
+    'token tokens client clients tenant tenants throttle whitelist blacklist',
   ].flatMap((words) => words.split(' ')),
 );
 /** The one folder the layout names so: bytes, hash and check of the filter. */
@@ -87,18 +87,14 @@ export function checkUnfinished(sources: Source[]): Problem[] {
   );
 }
 
-/** Modules named with a word that says nothing or that another word of the project stands for. */
+/** Files and folders whose whole name says nothing, or is a word the project does not use. */
 export function checkModuleNames(paths: string[]): Problem[] {
   return paths.flatMap((path) => {
-    const parts = path.replace(/\.(test|spec)?\.?\w+$/, '').split('/');
-    return parts.flatMap((part, index) => {
-      if (ALLOWED_MODULES.has(parts.slice(0, index + 1).join('/'))) return [];
-      const word = part
-        .replace(/([a-z])([A-Z])/g, '$1_$2')
-        .toLowerCase()
-        .split(/[^a-z]+/)
-        .find((candidate) => BANNED_MODULE_WORDS.has(candidate));
-      return word === undefined ? [] : [`${path}:1  a module is named "${word}"`];
+    const names = path.split('/');
+    return names.flatMap((name, index) => {
+      if (ALLOWED_MODULES.has(names.slice(0, index + 1).join('/'))) return [];
+      const word = name.replace(/\..*$/, '').toLowerCase();
+      return BANNED_MODULES.has(word) ? [`${path}:1  a module is named "${word}"`] : [];
     });
   });
 }

@@ -9,39 +9,11 @@
  * are lost, doubled, delayed or reordered and whichever holders crash.
  */
 
+import type { AccountState, FoldResult, MergeTime } from '../quota/book.ts';
 import type { Account, HolderId, ReplyItem, ReportItem } from '../quota/report.ts';
 import type { LedgerStats } from '../quota/stats.ts';
 
-/** Circumstances of one merge. */
-export interface MergeTime {
-  /** Unix milliseconds of the host. Steps backwards of a few seconds are held still. */
-  readonly nowMs: number;
-  /** The heartbeat told to the holder in the same reply; a holder silent for longer is folded. */
-  readonly heartbeatMs: number;
-}
-
-/** What one call of `fold` did. */
-export interface FoldResult {
-  /** Holdings counted as spent because their holder was silent for its lease. */
-  readonly folded: number;
-  /** Windows removed because they ended long enough ago. */
-  readonly removed: number;
-  /** True when the call stopped at its bound; call again soon. */
-  readonly more: boolean;
-}
-
-/** An account in the window of a point of time. Everything is units. */
-export interface AccountState {
-  readonly windowId: number;
-  /** Counted as spent because holders fell silent. */
-  readonly folded: number;
-  /** Granted less released, over all open holdings. */
-  readonly out: number;
-  /** Reported as used by holders, folded ones included. At most `folded + out`. */
-  readonly used: number;
-  /** Open holdings. */
-  readonly open: number;
-}
+export type { AccountState, FoldResult, MergeTime };
 
 /** Why a ledger cannot be opened or does not answer. Names are stable. */
 export type LedgerErrorCode =

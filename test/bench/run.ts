@@ -102,7 +102,7 @@ function helper(script: string, args: string[]): Program {
 if (!ensureTool({ command: 'h2load', debianPackage: 'nghttp2-client' })) {
   throw new Error('h2load is needed: apt-get install nghttp2-client');
 }
-//BUILDif ((await runCheck(BUILD)).failed > 0) process.exit(1);
+if ((await runCheck(BUILD)).failed > 0) process.exit(1);
 
 await using cleanup = new AsyncDisposableStack();
 const folder = cleanup.use(await Folder.make());

@@ -82,7 +82,5 @@ function checkText(text) {
   const runtime = /~lib\/rt\/[\w/]+/.exec(text);
   if (runtime !== null) problems.push(`allocates: it holds ${runtime[0]} of the runtime`);
   if (/\(start\s/.test(text)) problems.push('has a start section, which runs before any context');
-  if (/\bmemory\.grow\b/.test(text))
-    problems.push('grows its memory; tables are laid out at start');
   return problems;
 }

@@ -92,7 +92,8 @@ async function startHost(children: Children, ports: Ports, adminToken: string): 
     args: [...args, '--log-level', 'warn'],
     env: { SIDEGATE_ADMIN_TOKEN: adminToken },
     cwd: ROOT,
-    shows: () => true,
+    // The line that tells programs where the host listens; people read it from the summary.
+    shows: (line) => !line.startsWith('{"ready"'),
   });
 }
 

@@ -1,0 +1,48 @@
+/**
+ * Which reader belongs to which format of the schema. Validation asks it what is wrong with a
+ * text; the values themselves are read again where they are used.
+ */
+import type { Fault, Read } from './errors.ts';
+import {
+  readBrand,
+  readDigest,
+  readEditedHeader,
+  readHeaderName,
+  readHost,
+  readKeyPrefix,
+  readName,
+  readOperationName,
+  readTime,
+  readWindow,
+} from './names.ts';
+import { readBasePath, readPathTemplate } from './path.ts';
+import type { TextFormat } from './schema.ts';
+import { readTemplate } from './template.ts';
+
+const READERS: Record<TextFormat, (text: string) => Read<unknown>> = {
+  name: readName,
+  'operation-name': readOperationName,
+  host: readHost,
+  'base-path': readBasePath,
+  'path-template': readPathTemplate,
+  window: readWindow,
+  'header-name': readHeaderName,
+  'edited-header': readEditedHeader,
+  'key-prefix': readKeyPrefix,
+  'header-template': readTemplate,
+  digest: readDigest,
+  time: readTime,
+  brand: readBrand,
+};
+
+/** What is wrong with a text of a format, or undefined. */
+export function faultOf(format: TextFormat, text: string): Fault | undefined {
+  const result = READERS[format](text);
+  return result.ok ? undefined : result;
+}
+
+/** The value of a text that validation let pass. */
+export function passed<T>(result: Read<T>): T {
+  if (!result.ok) throw new Error(`a text passed validation that it must not: ${result.code}`);
+  return result.value;
+}

@@ -1,0 +1,191 @@
+/**
+ * Checks what a set means as a whole: products that claim the same requests, operations that no
+ * quota could ever pay, limits and sources named twice. Each finding is a problem at its place.
+ */
+import type { ErrorCode, Facts } from './errors.ts';
+import type { Credential, Operation, Plan, Product, ResourceSet } from './model.ts';
+import type { Origin, Path } from './origin.ts';
+import type { Problem } from './problem.ts';
+import { ANY_METHOD } from './schema.ts';
+
+/** Problems of the set. References that lead nowhere are skipped: they have problems already. */
+export function checkMeaning(set: ResourceSet): Problem[] {
+  return [
+    ...set.products.flatMap(checkProduct),
+    ...set.plans.flatMap(checkPlan),
+    ...set.credentials.flatMap(checkCredential),
+    ...checkClaims(set.products),
+    ...checkCosts(set),
+  ];
+}
+
+function at(origin: Origin | undefined, code: ErrorCode, facts: Facts, path: Path): Problem[] {
+  return origin === undefined ? [] : [origin.problem(code, facts, path)];
+}
+
+function checkProduct(product: Product): Problem[] {
+  const { origin, operations, sources, name } = product;
+  const problems = namedTwice(origin, 'operation', operations, (i) => ['operations', i, 'name']);
+  const places = sources.map(({ header, prefix }) => ({ name: `${prefix}${header}` }));
+  problems.push(...namedTwice(origin, 'key source', places, (i) => ['identify', i]));
+  problems.push(...sameRequests(product));
+  const needy = operations.findIndex((operation) => !operation.anonymous);
+  if (sources.length === 0 && needy !== -1) {
+    const facts = { name: operations[needy]?.name ?? '', product: name };
+    problems.push(...at(origin, 'SG1404', facts, ['spec', 'operations', needy, 'name']));
+  }
+  return problems;
+}
+
+function namedTwice(
+  origin: Origin | undefined,
+  what: string,
+  list: readonly { readonly name: string }[],
+  pathOf: (index: number) => Path,
+): Problem[] {
+  const first = new Map<string, number>();
+  return list.flatMap(({ name }, i) => {
+    const other = first.get(name);
+    if (other === undefined) {
+      first.set(name, i);
+      return [];
+    }
+    const where = origin?.where(['spec', ...pathOf(other)]) ?? '';
+    return at(origin, 'SG1303', { what, name, where }, ['spec', ...pathOf(i)]);
+  });
+}
+
+/** An operation's template with its base path, one key for all templates of the same shape. */
+function shapeOf(product: Product, operation: Operation): string {
+  const literals = product.basePath.map((text) => `=${text}`);
+  const segments = operation.segments.map((each) => (each === 'any' ? '*' : `=${each.literal}`));
+  return [...literals, ...segments, operation.rest ? '**' : ''].join('/');
+}
+
+interface Claim {
+  readonly operation: Operation;
+  readonly index: number;
+}
+
+/** What a product claims: the operation behind every method and shape. */
+function claimsOf(product: Product): Map<string, Claim> {
+  const claims = new Map<string, Claim>();
+  for (const [index, operation] of product.operations.entries()) {
+    for (const method of operation.methods) {
+      const key = `${method} ${shapeOf(product, operation)}`;
+      if (!claims.has(key)) claims.set(key, { operation, index });
+    }
+  }
+  return claims;
+}
+
+function sameRequests(product: Product): Problem[] {
+  const claims = claimsOf(product);
+  return product.operations.flatMap((operation, index) => {
+    const method = operation.methods.find(
+      (each) => claims.get(`${each} ${shapeOf(product, operation)}`)?.index !== index,
+    );
+    if (method === undefined) return [];
+    const first = claims.get(`${method} ${shapeOf(product, operation)}`);
+    return clash(product, index, method, product, first);
+  });
+}
+
+function clash(
+  product: Product,
+  index: number,
+  method: string,
+  owner: Product,
+  other: Claim | undefined,
+): Problem[] {
+  const path: Path = ['spec', 'operations', index, 'path'];
+  const where = owner.origin?.where(['spec', 'operations', other?.index ?? 0, 'path']) ?? '';
+  const facts = {
+    name: product.operations[index]?.name ?? '',
+    other: other?.operation.name ?? '',
+    method: method === ANY_METHOD ? 'any' : method,
+    where,
+  };
+  return at(product.origin, 'SG1402', facts, path);
+}
+
+/** Products of one proxy group that share a host, each pair once. */
+function checkClaims(products: readonly Product[]): Problem[] {
+  const byHost = new Map<string, Product[]>();
+  const seen = new Map<Product, Set<Product>>();
+  const problems: Problem[] = [];
+  for (const product of products) {
+    for (const host of product.hosts.length === 0 ? [''] : product.hosts) {
+      const key = `${product.proxyGroup}/${host}`;
+      const others = byHost.get(key) ?? [];
+      byHost.set(key, others);
+      for (const other of others) {
+        const met = seen.get(product) ?? new Set();
+        seen.set(product, met);
+        if (!met.has(other)) problems.push(...checkPair(product, other, host));
+        met.add(other);
+      }
+      others.push(product);
+    }
+  }
+  return problems;
+}
+
+function checkPair(product: Product, other: Product, host: string): Problem[] {
+  const [a, b] = [product.basePath, other.basePath];
+  // Templates of the same shape need base paths of which one begins with the other.
+  if (!a.slice(0, b.length).every((segment, i) => segment === b[i])) return [];
+  if (a.length === b.length) {
+    const facts = {
+      name: product.name,
+      other: other.name,
+      host: host === '' ? 'every host' : `host ${host}`,
+      path: `/${a.join('/')}`,
+      where: other.origin?.where() ?? '',
+    };
+    return at(product.origin, 'SG1401', facts, ['metadata', 'name']);
+  }
+  const claims = claimsOf(other);
+  const problems: Problem[] = [];
+  for (const [key, claim] of claimsOf(product)) {
+    const first = claims.get(key);
+    const [method = ''] = key.split(' ');
+    if (first !== undefined) problems.push(...clash(product, claim.index, method, other, first));
+  }
+  return problems;
+}
+
+function checkPlan(plan: Plan): Problem[] {
+  return namedTwice(plan.origin, 'limit', plan.limits, (i) => ['limits', i, 'name']);
+}
+
+function checkCredential({ origin, notBeforeMs, notAfterMs }: Credential): Problem[] {
+  if (notBeforeMs === null || notAfterMs === null || notAfterMs > notBeforeMs) return [];
+  return at(origin, 'SG1212', {}, ['spec', 'notAfter']);
+}
+
+/** Operations that cost more than a quota holds, where a subscription brings them together. */
+function checkCosts(set: ResourceSet): Problem[] {
+  const key = (namespace: string, name: string) => `${namespace}/${name}`;
+  const products = new Map(set.products.map((each) => [key(each.namespace, each.name), each]));
+  const plans = new Map(set.plans.map((each) => [key(each.namespace, each.name), each]));
+  const seen = new Set<string>();
+  return set.subscriptions.flatMap(({ namespace, name, product, plan }) => {
+    const pair = `${namespace}/${product}/${plan}`;
+    const used = products.get(key(namespace, product));
+    const on = plans.get(key(namespace, plan));
+    if (used === undefined || on === undefined || seen.has(pair)) return [];
+    seen.add(pair);
+    return costsOf(used, on, name);
+  });
+}
+
+function costsOf(product: Product, plan: Plan, subscription: string): Problem[] {
+  return product.operations.flatMap((operation, i) => {
+    const { cost, anonymous } = operation;
+    const limit = plan.limits.find(({ quota }) => quota < cost);
+    if (anonymous || limit === undefined) return [];
+    const facts = { cost, limit: limit.name, plan: plan.name, quota: limit.quota, subscription };
+    return at(product.origin, 'SG1403', facts, ['spec', 'operations', i, 'cost']);
+  });
+}

@@ -1,0 +1,220 @@
+/**
+ * Resources as the host works with them: every text read into what it means. Whatever is built
+ * here was checked before; what several resources must agree on is checked elsewhere.
+ */
+import { DEFAULT_BRAND } from '../credential/key.ts';
+import { passed } from './formats.ts';
+import { readDigest, readHeaderName, readTime, readWindow } from './names.ts';
+import type { Origin } from './origin.ts';
+import { type PathTemplate, readBasePath, readPathTemplate } from './path.ts';
+import type {
+  Kind,
+  LimitSpec,
+  Metadata,
+  OperationSpec,
+  ProductSpec,
+  Specs,
+  StepSpec,
+} from './schema.ts';
+import { type Part, readTemplate } from './template.ts';
+
+/** A checked resource as it was written, defaults filled in. */
+export interface Document<K extends Kind = Kind> {
+  readonly kind: K;
+  readonly metadata: Metadata;
+  readonly spec: Specs[K];
+  /** Absent for a resource from the store. */
+  readonly origin: Origin | undefined;
+}
+
+/** What every resource has. */
+export interface Named {
+  readonly namespace: string;
+  readonly name: string;
+  readonly origin: Origin | undefined;
+}
+
+/** A header that may hold a key. */
+export interface KeySource {
+  /** In lower case. */
+  readonly header: string;
+  /** What stands before the key; '' for nothing. */
+  readonly prefix: string;
+}
+
+export interface Operation extends PathTemplate {
+  readonly name: string;
+  /** Methods in upper case, or `*`. */
+  readonly methods: readonly string[];
+  readonly cost: number;
+  readonly anonymous: boolean;
+}
+
+/** One header edit of the request. `parts` is empty for remove. */
+export interface Step {
+  readonly op: 'set' | 'add' | 'remove';
+  /** In lower case. */
+  readonly header: string;
+  readonly parts: readonly Part[];
+}
+
+export interface Product extends Named {
+  readonly proxyGroup: string;
+  readonly hosts: readonly string[];
+  /** Segments. */
+  readonly basePath: readonly string[];
+  readonly sources: readonly KeySource[];
+  /** Brands of its keys; none = keys of any form. */
+  readonly brands: readonly string[];
+  readonly passUnmatched: boolean;
+  readonly denyStale: boolean;
+  readonly operations: readonly Operation[];
+  readonly steps: readonly Step[];
+}
+
+export interface Limit {
+  readonly name: string;
+  /** Units, 1 … 2^53-1. */
+  readonly quota: number;
+  /** 1 … 86,400. */
+  readonly windowSeconds: number;
+  readonly allowUnavailable: boolean;
+}
+
+export interface Plan extends Named {
+  readonly limits: readonly Limit[];
+}
+
+export interface Application extends Named {
+  readonly consumer: string;
+}
+
+export interface Subscription extends Named {
+  readonly application: string;
+  readonly product: string;
+  readonly plan: string;
+  readonly active: boolean;
+}
+
+export interface Credential extends Named {
+  readonly application: string;
+  /** 32 bytes. */
+  readonly digest: Uint8Array;
+  readonly state: 'enabled' | 'disabled';
+  readonly notBeforeMs: number | null;
+  readonly notAfterMs: number | null;
+}
+
+/** All resources of a set by kind, each list in the order of namespace and name. */
+export interface ResourceSet {
+  readonly products: readonly Product[];
+  readonly plans: readonly Plan[];
+  readonly consumers: readonly Named[];
+  readonly applications: readonly Application[];
+  readonly subscriptions: readonly Subscription[];
+  readonly credentials: readonly Credential[];
+  readonly proxyGroups: readonly Named[];
+}
+
+/** Builds the set from checked documents, whatever their order. */
+export function buildSet(documents: readonly Document[]): ResourceSet {
+  const sorted = [...documents].sort(
+    (a, b) =>
+      compare(named(a).namespace, named(b).namespace) || compare(named(a).name, named(b).name),
+  );
+  const of = <K extends Kind, T>(kind: K, build: (document: Document<K>) => T): T[] =>
+    sorted.filter((each): each is Document<K> => each.kind === kind).map(build);
+  return {
+    products: of('Product', product),
+    plans: of('Plan', plan),
+    consumers: of('Consumer', named),
+    applications: of('Application', (d) => ({ ...named(d), consumer: d.spec.consumer })),
+    subscriptions: of('Subscription', subscription),
+    credentials: of('Credential', credential),
+    proxyGroups: of('ProxyGroup', named),
+  };
+}
+
+function named(document: Document): Named {
+  const { name, namespace = 'default' } = document.metadata;
+  return { name, namespace, origin: document.origin };
+}
+
+function product(document: Document<'Product'>): Product {
+  const { spec } = document;
+  return {
+    ...named(document),
+    proxyGroup: spec.proxyGroup ?? 'default',
+    hosts: spec.hosts ?? [],
+    basePath: passed(readBasePath(spec.basePath ?? '/')),
+    sources: (spec.identify ?? []).map(({ apiKey }) => ({
+      header: passed(readHeaderName(apiKey.header)),
+      prefix: apiKey.prefix ?? '',
+    })),
+    brands: brandsOf(spec),
+    passUnmatched: spec.unmatchedOperations === 'allow',
+    denyStale: spec.onStalePolicy === 'deny',
+    operations: (spec.operations ?? []).map(operation),
+    steps: (spec.mediation?.request ?? []).map(step),
+  };
+}
+
+function brandsOf(spec: ProductSpec): readonly string[] {
+  return spec.keyFormat === 'opaque' ? [] : (spec.brands ?? [DEFAULT_BRAND]);
+}
+
+function operation(spec: OperationSpec): Operation {
+  const { name, method, methods = [], path, cost = 1, security } = spec;
+  return {
+    ...passed(readPathTemplate(path)),
+    name,
+    methods: method === undefined ? methods : [method],
+    cost,
+    anonymous: security === 'none',
+  };
+}
+
+function step(spec: StepSpec): Step {
+  const { set, add, remove } = spec;
+  const edit = set ?? add;
+  if (edit === undefined) {
+    return { op: 'remove', header: passed(readHeaderName(remove ?? '')), parts: [] };
+  }
+  const header = passed(readHeaderName(edit.name));
+  return { op: set === undefined ? 'add' : 'set', header, parts: passed(readTemplate(edit.value)) };
+}
+
+function plan(document: Document<'Plan'>): Plan {
+  return { ...named(document), limits: (document.spec.limits ?? []).map(limit) };
+}
+
+function limit(spec: LimitSpec): Limit {
+  return {
+    name: spec.name,
+    quota: spec.quota,
+    windowSeconds: passed(readWindow(spec.window)),
+    allowUnavailable: spec.onHostUnavailable === 'allow',
+  };
+}
+
+function subscription(document: Document<'Subscription'>): Subscription {
+  const { application, product, plan, state } = document.spec;
+  return { ...named(document), application, product, plan, active: state !== 'suspended' };
+}
+
+function credential(document: Document<'Credential'>): Credential {
+  const { application, digest, notBefore, notAfter, state = 'enabled' } = document.spec;
+  return {
+    ...named(document),
+    application,
+    digest: passed(readDigest(digest)),
+    state,
+    notBeforeMs: notBefore === undefined ? null : passed(readTime(notBefore)),
+    notAfterMs: notAfter === undefined ? null : passed(readTime(notAfter)),
+  };
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}

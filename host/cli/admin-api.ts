@@ -1,0 +1,143 @@
+/**
+ * Calls of the admin API: where the host is, with which token, and what its answers mean for the
+ * exit code. It must never send a token to a host it was not meant for, nor print one.
+ */
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Context } from './context.ts';
+import { CommandError, Exit, type ExitCode } from './outcome.ts';
+
+/** Options every command has that calls the admin API. */
+export interface ApiOptions {
+  readonly host?: string;
+  readonly token?: string;
+}
+
+/** Where the host is and with which token to call it. */
+export interface Target {
+  readonly host: string;
+  readonly token: string;
+}
+
+const DEFAULT_HOST = 'http://127.0.0.1:8080';
+const TIMEOUT_MS = 10_000;
+
+/** Finds the host: options, then environment, then what `npm start` wrote. */
+export function findTarget(context: Context, options: ApiOptions): Target {
+  const demo = readDemo(context.folder);
+  const host = originOf(options.host ?? context.env.SIDEGATE_HOST ?? demo?.host ?? DEFAULT_HOST);
+  // The demo's token belongs to the demo's host and goes nowhere else.
+  const demoToken = demo !== undefined && originOf(demo.host) === host ? demo.token : undefined;
+  const token = options.token ?? context.env.SIDEGATE_ADMIN_TOKEN ?? demoToken;
+  if (token !== undefined && token !== '') return { host, token };
+  throw new CommandError(Exit.usage, `no admin token for ${host}`, [
+    'Set SIDEGATE_ADMIN_TOKEN, or run this in the folder where "npm start" runs.',
+  ]);
+}
+
+function originOf(host: string): string {
+  const text = /^https?:\/\//.test(host) ? host : `http://${host}`;
+  if (!URL.canParse(text)) {
+    throw new CommandError(Exit.usage, `${JSON.stringify(host)} is not the address of a host`, [
+      `Write it as ${DEFAULT_HOST}.`,
+    ]);
+  }
+  return new URL(text).origin;
+}
+
+/** The demo of this folder or one above it. */
+function readDemo(folder: string): { host: string; token: string } | undefined {
+  for (let at = folder; ; at = dirname(at)) {
+    try {
+      const demo = JSON.parse(readFileSync(join(at, '.sidegate', 'demo.json'), 'utf8'));
+      if (typeof demo.host === 'string' && typeof demo.adminToken === 'string') {
+        return { host: demo.host, token: demo.adminToken };
+      }
+      return undefined;
+    } catch {
+      // Not here, or being written just now: look above.
+    }
+    if (dirname(at) === at) return undefined;
+  }
+}
+
+/** Calls the admin API and answers its JSON. Throws a CommandError for everything but success. */
+export async function callApi<T>(
+  target: Target,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: unknown,
+): Promise<T> {
+  const response = await send(target, method, path, body);
+  const text = await response.text().catch(() => '');
+  const answer = parse(text);
+  if (response.ok && answer !== undefined) return answer as T;
+  throw failureOf(target, response.status, answer);
+}
+
+async function send(
+  { host, token }: Target,
+  method: string,
+  path: string,
+  body: unknown,
+): Promise<Response> {
+  const headers: Record<string, string> = { authorization: `Bearer ${token}` };
+  if (body !== undefined) headers['content-type'] = 'application/json';
+  try {
+    return await fetch(new URL(path, host), {
+      method,
+      headers,
+      redirect: 'error',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      ...(body !== undefined && { body: JSON.stringify(body) }),
+    });
+  } catch (error) {
+    throw new CommandError(Exit.unreachable, `no host answers at ${host} (${reasonOf(error)})`, [
+      'Start one with "npm start" or "sidegate serve", or say where it is with --host.',
+    ]);
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const { cause, name, message } = error as Error & { cause?: { code?: string } };
+  return (
+    cause?.code ?? (name === 'TimeoutError' ? `no answer in ${TIMEOUT_MS / 1_000} s` : message)
+  );
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function failureOf({ host }: Target, status: number, answer: unknown): CommandError {
+  const { code, detail, errors, requestId } = (answer ?? {}) as Partial<ProblemBody>;
+  if (code === undefined) {
+    return new CommandError(
+      Exit.unexpected,
+      `${host} answered ${status}, which is no answer of a host`,
+      ['Is this the address of the admin port?'],
+    );
+  }
+  const advice = (errors ?? []).map(({ pointer = '', message }) => `${pointer} ${message}`.trim());
+  if (status === 401) advice.push('Check SIDEGATE_ADMIN_TOKEN or --token.');
+  if (status >= 500) advice.push(`The host's log has more: request ${requestId}.`);
+  return new CommandError(exitOf(status), detail ?? code, advice);
+}
+
+interface ProblemBody {
+  readonly code: string;
+  readonly detail: string;
+  readonly requestId: string;
+  readonly errors: readonly { readonly message: string; readonly pointer?: string }[];
+}
+
+function exitOf(status: number): ExitCode {
+  if (status === 401 || status === 403) return Exit.denied;
+  if (status === 400 || status === 413) return Exit.usage;
+  if (status === 503) return Exit.unreachable;
+  return status < 500 ? Exit.refused : Exit.unexpected;
+}

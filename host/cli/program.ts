@@ -1,0 +1,73 @@
+/**
+ * The commands of `sidegate` and how each ends. It must never do the work of a command.
+ */
+import { Command, CommanderError } from 'commander';
+import { type Context, paint, tell } from './context.ts';
+import { addKeyCreate } from './key-create.ts';
+import { addKeyList } from './key-list.ts';
+import { addKeyRevoke } from './key-revoke.ts';
+import { CommandError, Exit, type ExitCode } from './outcome.ts';
+import { addValidate } from './validate.ts';
+import { addVersion, packageVersion } from './version.ts';
+
+/** Runs one command line, without the names of Node and script, and answers its exit code. */
+export async function runProgram(args: readonly string[], context: Context): Promise<ExitCode> {
+  const ending: { code: ExitCode } = { code: Exit.done };
+  const program = makeProgram(context, (code) => {
+    ending.code = code;
+  });
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return ending.code;
+  } catch (error) {
+    return explain(error, context);
+  }
+}
+
+/** Sets the exit code of a command that did its work. */
+export type SetExit = (code: ExitCode) => void;
+
+function makeProgram(context: Context, setExit: SetExit): Command {
+  const program = new Command('sidegate')
+    .description('API keys, exact quotas and header mediation inside the Istio sidecar')
+    .version(`sidegate ${packageVersion()}`, '-V, --version', 'print the version')
+    .configureHelp({ sortSubcommands: true })
+    .configureOutput({
+      writeOut: (text) => void context.stdout.write(text),
+      writeErr: (text) => void context.stderr.write(text),
+    })
+    .showHelpAfterError('Add --help to see what may stand here.')
+    .exitOverride();
+  addValidate(program, context, setExit);
+  const key = program.command('key').description('make, list and revoke keys');
+  addKeyCreate(key, context);
+  addKeyList(key, context);
+  addKeyRevoke(key, context);
+  // The launcher runs the host itself, so that it gets the signals; this is for the help text.
+  program.command('serve').description('run the host; "sidegate serve --help" lists its options');
+  addVersion(program, context);
+  inherit(program);
+  return program;
+}
+
+/** Commander copies settings only to commands added later than they were made. */
+function inherit(parent: Command): void {
+  for (const child of parent.commands) {
+    child.copyInheritedSettings(parent);
+    inherit(child);
+  }
+}
+
+function explain(error: unknown, context: Context): ExitCode {
+  if (error instanceof CommanderError) {
+    // Commander has said it already; help that was asked for is no error.
+    return error.exitCode === 0 ? Exit.done : Exit.usage;
+  }
+  const { message, exit, advice } =
+    error instanceof CommandError
+      ? error
+      : { message: String(error), exit: Exit.unexpected, advice: [] };
+  tell(context, `${paint(context, 'red', 'error:')} ${message}`);
+  for (const line of advice) tell(context, `  ${line}`);
+  return exit;
+}

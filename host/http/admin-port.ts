@@ -1,0 +1,61 @@
+/**
+ * The admin port: credentials and status behind the admin token; health, readiness and metrics
+ * open to whoever can reach it. It must never answer anything about a key but once, when made.
+ */
+import type { FastifyInstance } from 'fastify';
+import type { Heads } from '../service/heads.ts';
+import type { Keys } from '../service/keys.ts';
+import type { ResourceStatus } from '../service/reload.ts';
+import type { Ledger } from '../store/ledger.ts';
+import type { Store } from '../store/store.ts';
+import { requireBearer } from './auth.ts';
+import type { HostMetrics } from './metrics.ts';
+import { credentialRoutes } from './routes/credentials.ts';
+import { healthRoutes } from './routes/health.ts';
+import { statusRoute } from './routes/status.ts';
+import { type Log, makeServer } from './server.ts';
+import type { WatchHub } from './watch-hub.ts';
+
+/** What the routes of the port work with. */
+export interface AdminServices {
+  readonly store: Store;
+  readonly ledger: Ledger;
+  readonly heads: Heads;
+  readonly keys: Keys;
+  readonly hub: WatchHub;
+  readonly metrics: HostMetrics;
+  readonly nowMs: () => number;
+  readonly resources: () => ResourceStatus;
+  readonly version: string;
+}
+
+/** What the port needs besides. */
+export interface AdminPortOptions {
+  readonly services: AdminServices;
+  readonly log: Log;
+  /** SHA-256 of the admin token. */
+  readonly tokenDigest: Uint8Array;
+}
+
+/** Admin requests are small; nothing of theirs is a file. */
+const BODY_BYTES_MAX = 65_536;
+
+const KEEP_ALIVE_MS = 72_000;
+
+/** The server of the admin port, not listening yet. */
+export function makeAdminPort({ services, log, tokenDigest }: AdminPortOptions): FastifyInstance {
+  const server = makeServer({ log, bodyBytesMax: BODY_BYTES_MAX, keepAliveMs: KEEP_ALIVE_MS });
+  server.addHook('onResponse', async (request, reply) => {
+    const { method, routeOptions } = request;
+    const { statusCode } = reply;
+    const ms = Math.round(reply.elapsedTime);
+    request.log.info({ method, route: routeOptions.url, statusCode, ms }, 'answered');
+  });
+  healthRoutes(server, services);
+  server.register(async (guarded) => {
+    guarded.addHook('onRequest', requireBearer(tokenDigest));
+    credentialRoutes(guarded, services);
+    statusRoute(guarded, services);
+  });
+  return server;
+}

@@ -1,0 +1,119 @@
+/**
+ * Problems as HTTP answers (RFC 9457): every error of the host in one form with a stable code.
+ * It must never let a message through that was not written for the caller to read.
+ */
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { LedgerError } from '../store/ledger.ts';
+
+/** Stable codes of problems and the status each is answered with. */
+export const PROBLEMS = {
+  bad_request: 400,
+  malformed_message: 400,
+  unauthorized: 401,
+  not_found: 404,
+  unknown_proxy_group: 404,
+  unknown_page: 404,
+  method_not_allowed: 405,
+  name_taken: 409,
+  digest_taken: 409,
+  managed_by_resources: 409,
+  directory_full: 409,
+  policy_replaced: 410,
+  revision_conflict: 412,
+  too_large: 413,
+  unsupported_media_type: 415,
+  internal: 500,
+  not_ready: 503,
+  store_unavailable: 503,
+  ledger_unavailable: 503,
+  stopping: 503,
+  too_many_watches: 503,
+} as const;
+
+/** A code of PROBLEMS. */
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** One of several errors of a request. */
+export interface ProblemDetail {
+  readonly code: string;
+  readonly message: string;
+  /** The field or parameter it is about, as a JSON pointer. */
+  readonly pointer?: string;
+}
+
+/** Thrown by routes to answer with a problem. The message is for the caller. */
+export class Problem extends Error {
+  readonly code: ProblemCode;
+  readonly errors: readonly ProblemDetail[];
+
+  constructor(code: ProblemCode, message: string, errors: readonly ProblemDetail[] = []) {
+    super(message);
+    this.name = 'Problem';
+    this.code = code;
+    this.errors = errors;
+  }
+}
+
+/** Media type of problems. */
+export const PROBLEM_TYPE = 'application/problem+json';
+
+const TITLES: Partial<Record<ProblemCode, string>> = {
+  internal: 'the host failed; its log has the request id',
+};
+
+/** Answers with a problem. */
+export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
+  const status = PROBLEMS[problem.code];
+  if (status === 503) reply.header('retry-after', '1');
+  return reply
+    .code(status)
+    .type(PROBLEM_TYPE)
+    .send(
+      JSON.stringify({
+        type: `https://sidegate.dev/problems#${problem.code}`,
+        title: TITLES[problem.code] ?? problem.code.replaceAll('_', ' '),
+        status,
+        code: problem.code,
+        detail: problem.message,
+        errors: problem.errors,
+        requestId: reply.request.id,
+      }),
+    );
+}
+
+/** Turns whatever a route threw into a problem; what is not foreseen is logged and kept back. */
+export function onError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = problemOf(error);
+  if (problem.code === 'internal') request.log.error({ err: error }, 'a request failed');
+  else if (PROBLEMS[problem.code] === 503) request.log.warn({ err: error }, 'not available');
+  sendProblem(reply, problem);
+}
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof LedgerError) {
+    return new Problem('ledger_unavailable', 'the ledger does not answer');
+  }
+  if (isStoreFault(error)) return new Problem('store_unavailable', 'the store does not answer');
+  const framework = error as Partial<FastifyError>;
+  if (framework.validation !== undefined) {
+    const errors = framework.validation.map(({ instancePath, message, params }) => ({
+      code: 'invalid',
+      message: [message, ...Object.values(params).filter((p) => typeof p === 'string')].join(' '),
+      pointer: `/${framework.validationContext ?? 'body'}${instancePath}`,
+    }));
+    return new Problem('bad_request', 'the request does not have the form it must have', errors);
+  }
+  if (framework.statusCode === 413) return new Problem('too_large', 'the body is too long');
+  if (framework.statusCode === 415) {
+    return new Problem('unsupported_media_type', 'the body must be application/json');
+  }
+  if (framework.statusCode !== undefined && framework.statusCode < 500) {
+    return new Problem('bad_request', framework.message ?? 'the request cannot be read');
+  }
+  return new Problem('internal', 'something failed that the host did not foresee');
+}
+
+function isStoreFault(error: unknown): boolean {
+  return error instanceof Error && error.name === 'StoreError';
+}

@@ -1,0 +1,151 @@
+/**
+ * Keys over the admin API: create (the key is in this one answer and nowhere else), list, show,
+ * revoke.
+ */
+import type { FastifyInstance } from 'fastify';
+import { type Static, Type } from 'typebox';
+import { LIST_MAX } from '../../service/keys.ts';
+import type { StoredCredential } from '../../store/store.ts';
+import type { AdminServices } from '../admin-port.ts';
+import { Problem } from '../problem.ts';
+
+const LABEL = Type.String({
+  minLength: 1,
+  maxLength: 63,
+  pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
+});
+const TIME = Type.String({ format: 'date-time' });
+const ID = '^[1-9][0-9]{0,15}$';
+
+const CreateBody = Type.Object(
+  {
+    namespace: Type.Optional(LABEL),
+    application: LABEL,
+    name: Type.Optional(LABEL),
+    brand: Type.Optional(Type.String({ maxLength: 16 })),
+    notBefore: Type.Optional(TIME),
+    notAfter: Type.Optional(TIME),
+  },
+  { additionalProperties: false },
+);
+
+const ListQuery = Type.Object(
+  {
+    namespace: Type.Optional(LABEL),
+    application: Type.Optional(LABEL),
+    name: Type.Optional(LABEL),
+    prefix: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+    after: Type.Optional(Type.String({ pattern: ID })),
+    limit: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,2}$' })),
+  },
+  { additionalProperties: false },
+);
+
+const IdParams = Type.Object({ id: Type.String({ pattern: ID }) });
+
+/** A credential as the admin API shows it: everything about a key except the key. */
+export interface CredentialView {
+  readonly id: number;
+  readonly namespace: string;
+  readonly application: string;
+  readonly name: string;
+  readonly prefix: string;
+  readonly state: string;
+  readonly origin: string;
+  readonly notBefore: string | null;
+  readonly notAfter: string | null;
+  readonly createdAt: string;
+  readonly revokedAt: string | null;
+}
+
+/** Adds the routes under `/v1/credentials`. */
+export function credentialRoutes(server: FastifyInstance, services: AdminServices): void {
+  const { keys } = services;
+
+  server.post<{ Body: Static<typeof CreateBody> }>(
+    '/v1/credentials',
+    { schema: { body: CreateBody } },
+    async (request, reply) => {
+      const { namespace = 'default', application, name, brand } = request.body;
+      const made = await keys.create({
+        namespace,
+        application,
+        ...(name !== undefined && { name }),
+        ...(brand !== undefined && { brand }),
+        ...times(request.body),
+      });
+      if (!made.ok) throw new Problem(made.code, made.message);
+      const { credential, revision } = made;
+      const { id } = credential;
+      request.log.info({ credential: id, application, namespace }, 'a key was made');
+      return reply
+        .code(201)
+        .header('location', `/v1/credentials/${id}`)
+        .header('cache-control', 'no-store')
+        .send({ ...viewOf(credential), revision, key: made.key.reveal() });
+    },
+  );
+
+  server.get<{ Querystring: Static<typeof ListQuery> }>(
+    '/v1/credentials',
+    { schema: { querystring: ListQuery } },
+    async (request) => {
+      const { after, limit: asked, ...filter } = request.query;
+      const limit = Math.min(LIST_MAX, Number(asked ?? 100));
+      const found = await keys.list({ ...filter, afterId: Number(after ?? 0), limit });
+      const last = found.length === limit ? found.at(-1) : undefined;
+      return { items: found.map(viewOf), next: last === undefined ? null : String(last.id) };
+    },
+  );
+
+  server.get<{ Params: Static<typeof IdParams> }>(
+    '/v1/credentials/:id',
+    { schema: { params: IdParams } },
+    async (request) => {
+      const credential = await keys.credential(Number(request.params.id));
+      if (credential !== undefined) return viewOf(credential);
+      throw new Problem('not_found', `no credential ${request.params.id}`);
+    },
+  );
+
+  server.post<{ Params: Static<typeof IdParams> }>(
+    '/v1/credentials/:id/revoke',
+    { schema: { params: IdParams } },
+    async (request) => {
+      const outcome = await keys.revoke(Number(request.params.id));
+      if (!outcome.ok) throw new Problem(outcome.code, outcome.message);
+      const { changed, revision, value } = outcome;
+      if (changed) request.log.info({ credential: value.id }, 'a key was revoked');
+      return { ...viewOf(value), revision, changed };
+    },
+  );
+}
+
+function times(body: Static<typeof CreateBody>): { notBeforeMs?: number; notAfterMs?: number } {
+  const { notBefore, notAfter } = body;
+  return {
+    ...(notBefore !== undefined && { notBeforeMs: Date.parse(notBefore) }),
+    ...(notAfter !== undefined && { notAfterMs: Date.parse(notAfter) }),
+  };
+}
+
+function viewOf(credential: StoredCredential): CredentialView {
+  const { id, namespace, application, name, state, origin } = credential;
+  return {
+    id,
+    namespace,
+    application,
+    name,
+    prefix: credential.displayPrefix,
+    state,
+    origin,
+    notBefore: iso(credential.notBeforeMs),
+    notAfter: iso(credential.notAfterMs),
+    createdAt: new Date(credential.createdAtMs).toISOString(),
+    revokedAt: iso(credential.revokedAtMs),
+  };
+}
+
+function iso(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}

@@ -1,0 +1,30 @@
+/**
+ * What the host has in force, for people and scripts: revisions, proxy groups, and the problems of
+ * the resource folder when it was refused.
+ */
+import type { FastifyInstance } from 'fastify';
+import type { AdminServices } from '../admin-port.ts';
+
+/** Adds `GET /v1/status`. */
+export function statusRoute(server: FastifyInstance, services: AdminServices): void {
+  const { store, hub, version } = services;
+  server.get('/v1/status', async () => {
+    const { storeId, epoch } = store.identity;
+    const { state, readAtMs, problems } = services.resources();
+    const groups = await store.groups();
+    return {
+      version,
+      storeId: Buffer.from(storeId).toString('hex'),
+      epoch,
+      revision: await store.revision(),
+      resources: { state, readAt: new Date(readAtMs).toISOString(), problems },
+      groups: groups.map(({ group, policyRevision, directoryRevision, credentials }) => ({
+        name: group,
+        policyRevision,
+        directoryRevision,
+        credentials,
+        watches: hub.openOf(group),
+      })),
+    };
+  });
+}

@@ -1,0 +1,132 @@
+/**
+ * The sync call (docs/wire.md, section 6): from the bytes of a report to the ledger and back. It
+ * must never keep a holder waiting for anything but the ledger's commit.
+ */
+import type { FastifyInstance } from 'fastify';
+import type { ReplyItem, ReportItem } from '../../quota/report.ts';
+import { LedgerError } from '../../store/ledger.ts';
+import { MEDIA_TYPE } from '../../wire/host.ts';
+import {
+  decodeSyncRequest,
+  encodeSyncReply,
+  LimitClass,
+  type SyncAnswerItem,
+  type SyncReportItem,
+  type SyncRequest,
+  SyncStatus,
+} from '../../wire/sync.ts';
+import { hostOf } from '../pages.ts';
+import { Problem } from '../problem.ts';
+import type { SyncServices } from '../sync-port.ts';
+
+/** When to ask again about a limit of a class this host does not know. */
+const UNKNOWN_CLASS_DENY_MS = 10_000;
+/** When to ask again while the ledger does not answer. */
+const UNAVAILABLE_DENY_MS = 1_000;
+/** Longest heartbeat a holder is believed; the bound of the bootstrap. */
+const HEARTBEAT_MS_MAX = 60_000;
+
+/** Adds `POST /v1/sync/:group`. */
+export function syncRoute(server: FastifyInstance, services: SyncServices): void {
+  const { store, heads, nowMs, heartbeatMs } = services;
+  server.post<{ Params: { group: string }; Body: Buffer }>(
+    '/v1/sync/:group',
+    async (request, reply) => {
+      const { group } = request.params;
+      const decoded = decodeSyncRequest(request.body ?? new Uint8Array(0));
+      if (!decoded.ok) {
+        throw new Problem('malformed_message', `${decoded.code} in ${decoded.what}`);
+      }
+      const head = heads.get(group);
+      if (head === undefined) throw new Problem('unknown_proxy_group', `no proxy group ${group}`);
+      const items = await answerItems(decoded.value, services, (error) => {
+        request.log.error({ err: error }, 'the ledger does not answer');
+      });
+      const bytes = encodeSyncReply({
+        host: hostOf(store.identity, heads.revision, nowMs()),
+        sequence: decoded.value.sequence,
+        heartbeatMs,
+        policyRevision: head.policyRevision,
+        usageAcknowledged: 0,
+        items,
+      });
+      return reply.type(MEDIA_TYPE).send(bytes);
+    },
+  );
+}
+
+async function answerItems(
+  call: SyncRequest,
+  services: SyncServices,
+  onFault: (error: unknown) => void,
+): Promise<readonly SyncAnswerItem[]> {
+  const { store, ledger, terms, nowMs, heartbeatMs } = services;
+  // Units of another store's ledger mean nothing here; the reply's store id says so.
+  if (!Buffer.from(call.storeId).equals(store.identity.storeId)) return [];
+  // A holder that saw a newer epoch has heard of grants this host has forgotten.
+  if (call.epoch > store.identity.epoch) return call.items.map(unavailable);
+  await terms.settled();
+  const known = call.items.filter((item) => item.class === LimitClass.exact);
+  const inForceMs = Math.min(HEARTBEAT_MS_MAX, Math.max(heartbeatMs, call.heartbeatMs));
+  try {
+    const replies = await ledger.merge(call.incarnation, known.map(reportOf), {
+      nowMs: nowMs(),
+      heartbeatMs: inForceMs,
+    });
+    const byItem = new Map(known.map((item, index) => [item, replies[index]]));
+    return call.items.map((item) => {
+      const answered = byItem.get(item);
+      return answered === undefined ? unknownClass(item) : answerOf(item, answered);
+    });
+  } catch (error) {
+    if (!(error instanceof LedgerError)) throw error;
+    onFault(error);
+    return call.items.map(unavailable);
+  }
+}
+
+function reportOf(item: SyncReportItem): ReportItem {
+  const { owner, limit, windowKind, partition } = item;
+  const { generation, windowId, next, used, released, granted, want, need } = item;
+  const account = { owner, limit, windowKind, partition };
+  return { account, generation, windowId, next, used, released, granted, want, need };
+}
+
+function answerOf(item: SyncReportItem, reply: ReplyItem): SyncAnswerItem {
+  return {
+    ...empty(item, SyncStatus[reply.status], whole(reply.denyForMs)),
+    windowId: reply.windowId,
+    granted: reply.granted,
+    // Nothing is left of a quota that was lowered below what is out.
+    remaining: Math.max(0, reply.remaining),
+    quota: reply.quota,
+    windowLeftMs: whole(reply.windowLeftMs),
+    startsInMs: whole(reply.startsInMs),
+    useByMs: whole(reply.useByMs),
+  };
+}
+
+/** Times go out as whole milliseconds; a window is never told to end later than it does. */
+function whole(ms: number): number {
+  return Math.min(0xffffffff, Math.max(0, Math.floor(ms)));
+}
+
+function unavailable(item: SyncReportItem): SyncAnswerItem {
+  return empty(item, SyncStatus.unavailable, UNAVAILABLE_DENY_MS);
+}
+
+function unknownClass(item: SyncReportItem): SyncAnswerItem {
+  return empty(item, SyncStatus.unknown, UNKNOWN_CLASS_DENY_MS);
+}
+
+function empty(item: SyncReportItem, status: number, denyForMs: number): SyncAnswerItem {
+  const { owner, limit, partition, windowKind, generation, windowId } = item;
+  return {
+    ...{ owner, limit, partition, windowKind, generation, windowId },
+    ...{ granted: 0, remaining: 0, quota: 0 },
+    ...{ windowLeftMs: 0, startsInMs: 0, useByMs: 0 },
+    denyForMs,
+    status,
+    class: item.class,
+  };
+}

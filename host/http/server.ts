@@ -1,0 +1,55 @@
+/**
+ * The web server both ports are made of: request ids, problems for everything that goes wrong,
+ * logs without secrets. It must never define a route.
+ */
+import { randomUUID } from 'node:crypto';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import { onError, Problem, sendProblem } from './problem.ts';
+
+/** Logger of a server; pino. */
+export type Log = FastifyBaseLogger;
+
+/** How the servers of the two ports differ. */
+export interface ServerOptions {
+  readonly log: Log;
+  /** Most bytes of a request body. */
+  readonly bodyBytesMax: number;
+  /** Idle connections are kept open for so long. */
+  readonly keepAliveMs: number;
+}
+
+/** Names of fields that never reach a log line, at the top and one level below. */
+export const REDACTED_FIELDS = ['key', 'token', 'secret', 'authorization', 'cookie', 'x-api-key'];
+
+/** Paths for pino's redaction. */
+export const REDACTED_PATHS = REDACTED_FIELDS.flatMap((field) => [
+  `["${field}"]`,
+  `*["${field}"]`,
+  `*.headers["${field}"]`,
+]);
+
+/** A server without routes. */
+export function makeServer({ log, bodyBytesMax, keepAliveMs }: ServerOptions): FastifyInstance {
+  const server = Fastify({
+    loggerInstance: log,
+    // Each port logs what it finds worth a line; thousands of watches are not.
+    disableRequestLogging: true,
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    bodyLimit: bodyBytesMax,
+    keepAliveTimeout: keepAliveMs,
+    forceCloseConnections: 'idle',
+    return503OnClosing: true,
+    routerOptions: { maxParamLength: 128 },
+    // What a caller misspelt is an error, not something to drop or to guess at.
+    ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true } },
+  });
+  server.setErrorHandler(onError);
+  server.setNotFoundHandler((_request, reply) => {
+    sendProblem(reply, new Problem('not_found', 'there is nothing at this path and method'));
+  });
+  server.addHook('onSend', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+  });
+  return server;
+}

@@ -1,0 +1,106 @@
+/**
+ * Brings the resource folder into force: read, check, compile, apply, one reading at a time. A
+ * folder with problems changes nothing; it must never be applied in part.
+ */
+import type { ResourceChange, Store } from '../store/store.ts';
+import { type FolderFile, readFolder } from './folder.ts';
+
+/** A checked and compiled folder, or all that is wrong with it, as people read it. */
+export type Compiled =
+  | { readonly ok: true; readonly change: Omit<ResourceChange, 'nowMs'> }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+/** Checks and compiles files. Rejects only for faults of the host itself. */
+export type Compile = (files: readonly FolderFile[]) => Promise<Compiled>;
+
+/** What one reading of the folder came to. */
+export type Reading =
+  | { readonly outcome: 'applied' | 'unchanged'; readonly revision: number }
+  | { readonly outcome: 'refused'; readonly problems: readonly string[] };
+
+/** What the host has in force, and what is wrong with the folder as last read. */
+export interface ResourceStatus {
+  /** `none` before the first reading, `refused` while the folder has problems. */
+  readonly state: 'none' | 'applied' | 'refused';
+  /** When the folder was last read, Unix milliseconds; 0 before. */
+  readonly readAtMs: number;
+  /** Empty unless refused. */
+  readonly problems: readonly string[];
+}
+
+/** What a reloader works with. */
+export interface ReloaderOptions {
+  readonly path: string;
+  readonly store: Store;
+  readonly compile: Compile;
+  readonly nowMs: () => number;
+  /** Told after each reading, with the time it took. */
+  readonly onRead: (reading: Reading, seconds: number) => void;
+}
+
+/** Reads the folder when asked to; askings during a reading become one more. */
+export class Reloader {
+  readonly #options: ReloaderOptions;
+  #status: ResourceStatus = { state: 'none', readAtMs: 0, problems: [] };
+  #running: Promise<Reading> | undefined;
+  #queued: Promise<Reading> | undefined;
+
+  constructor(options: ReloaderOptions) {
+    this.#options = options;
+  }
+
+  /** What the last reading came to. */
+  get status(): ResourceStatus {
+    return this.#status;
+  }
+
+  /** Reads the folder as it is from now on and brings it into force if nothing is wrong with it. */
+  reload(): Promise<Reading> {
+    if (this.#running === undefined) {
+      this.#running = this.#read().finally(() => {
+        this.#running = undefined;
+      });
+      return this.#running;
+    }
+    this.#queued ??= this.#running
+      .catch(() => undefined)
+      .then(() => {
+        this.#queued = undefined;
+        return this.reload();
+      });
+    return this.#queued;
+  }
+
+  async #read(): Promise<Reading> {
+    const { nowMs, onRead } = this.#options;
+    const beganMs = nowMs();
+    const reading = await this.#apply();
+    const refused = reading.outcome === 'refused';
+    this.#status = {
+      state: refused ? 'refused' : 'applied',
+      readAtMs: beganMs,
+      problems: refused ? reading.problems : [],
+    };
+    onRead(reading, (nowMs() - beganMs) / 1_000);
+    return reading;
+  }
+
+  async #apply(): Promise<Reading> {
+    const { path, store, compile, nowMs } = this.#options;
+    let files: readonly FolderFile[];
+    try {
+      files = readFolder(path);
+    } catch (error) {
+      const problem = `${path}: the folder cannot be read: ${(error as Error).message}`;
+      return { outcome: 'refused', problems: [problem] };
+    }
+    const compiled = await compile(files);
+    if (!compiled.ok) return { outcome: 'refused', problems: compiled.problems };
+    const outcome = await store.applyResources({ ...compiled.change, nowMs: nowMs() });
+    if (!outcome.ok) {
+      const problem = `${outcome.subject}: ${outcome.code}: ${outcome.message}`;
+      return { outcome: 'refused', problems: [problem] };
+    }
+    return { outcome: outcome.changed ? 'applied' : 'unchanged', revision: outcome.revision };
+  }
+}

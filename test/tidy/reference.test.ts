@@ -1,0 +1,107 @@
+/**
+ * Holds the pages of docs/ that speak of bounds, reasons and errors to the code they speak of.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { PROBLEMS } from '../../host/http/problem.ts';
+import { ERRORS } from '../../host/resources/errors.ts';
+import type { LedgerErrorCode } from '../../host/store/ledger.ts';
+import type { StoreErrorCode } from '../../host/store/open.ts';
+import { assertUpToDate } from './golden.ts';
+import {
+  boundsOf,
+  checkBounds,
+  checkDocumented,
+  commentBefore,
+  errorTables,
+  limitsPage,
+  rowsOf,
+  withGenerated,
+} from './reference.ts';
+import { listSources, ROOT, read, sourceOf } from './sources.ts';
+
+const sources = listSources();
+/** Why store and ledger do not open; types are not there at run time, so that these are listed. */
+const OPENING_CODES: (LedgerErrorCode | StoreErrorCode)[] = [
+  'store_locked',
+  'store_newer',
+  'store_failed',
+  'ledger_locked',
+  'ledger_format',
+  'ledger_closed',
+];
+const hostBounds = sources
+  .filter(({ path }) => /^host\/(?!emulator\/).*\.ts$/.test(path))
+  .flatMap(boundsOf)
+  .filter(({ name, exported }) => exported && /_(MAX|KEPT)$/.test(name));
+const filterBounds = sources.filter(({ path }) => path === 'assembly/limits.ts').flatMap(boundsOf);
+
+// Guarantees that an operator finds every bound, and what happens when it is reached.
+test('every bound is documented', () => {
+  assert.deepEqual(checkBounds([...filterBounds, ...hostBounds]), []);
+  assert.ok(filterBounds.length > 20 && hostBounds.length > 5);
+  assertUpToDate('docs/limits.md', limitsPage(filterBounds, hostBounds));
+});
+
+// Guarantees that every reason in a log or a problem body has a line that explains it, with the
+// status a caller really sees.
+test('every reason is documented with its status', async () => {
+  const reason: Record<string, unknown> & {
+    reasonName(reason: number): string;
+    reasonStatus(reason: number): number;
+    grpcStatus(status: number): number;
+  } = await import(`${ROOT}assembly/decision/reason.ts`);
+  const numbers = Object.entries(reason).filter(
+    (entry): entry is [string, number] =>
+      typeof entry[1] === 'number' && !['REASON_END', 'FIRST_DENIAL'].includes(entry[0]),
+  );
+  for (const [name, number] of numbers) {
+    assert.equal(reason.reasonName(number).toUpperCase(), name, 'a reason bears its own name');
+  }
+  const page = read('docs/reasons.md');
+  const names = numbers.map(([, number]) => reason.reasonName(number));
+  assert.deepEqual(checkDocumented('docs/reasons.md', page, names), []);
+  const rows = rowsOf(page);
+  for (const [, number] of numbers) {
+    const status = reason.reasonStatus(number);
+    const shown = status === 0 ? ['–', '–'] : [`${status}`, `${reason.grpcStatus(status)}`];
+    const name = reason.reasonName(number);
+    assert.deepEqual(rows.get(name)?.slice(0, 3), [`${number}`, ...shown], name);
+  }
+});
+
+// Guarantees that every code a person may be shown has a line that explains it.
+test('every error is documented', () => {
+  const page = read('docs/errors.md');
+  assertUpToDate('docs/errors.md', withGenerated(page, errorTables(ERRORS)));
+  const documented = read('docs/errors.md');
+  const codes = [...Object.keys(ERRORS), ...Object.keys(PROBLEMS), ...OPENING_CODES];
+  assert.deepEqual(checkDocumented('docs/errors.md', documented, codes), []);
+  const rows = rowsOf(documented);
+  for (const [code, status] of Object.entries(PROBLEMS)) {
+    assert.equal(rows.get(code)?.[0], `${status}`, code);
+  }
+});
+
+// Guarantees that the readers of source and pages see what is there.
+test('constants, comments and rows are found', () => {
+  const source = sourceOf(
+    'a.ts',
+    '// Group.\n\n/** Most apples. */\nexport const APPLES_MAX: u32 = TEST_BUILD ? 2 : 1_000;\n' +
+      '\nconst PEARS_MAX = 3;\n',
+  );
+  const [apples, pears] = boundsOf(source);
+  assert.deepEqual(
+    [apples?.value, apples?.text, apples?.group],
+    ['1_000', 'Most apples.', 'Group'],
+  );
+  assert.equal(pears?.text, '');
+  assert.equal(checkBounds(boundsOf(source)).length, 1);
+  assert.equal(commentBefore(source, source.text.indexOf('const PEARS')), '');
+  const made = withGenerated(read('docs/errors.md'), 'new');
+  assert.ok(made.startsWith('# Errors') && made.includes('-->\nnew\n<!--'), made);
+  assert.equal(withGenerated('# No marks', 'new'), '# No marks');
+  const page = '| `a` | 1 |\n| `b` | 2 \\| 3 |\n';
+  assert.deepEqual(rowsOf(page).get('b'), ['2 \\| 3']);
+  assert.equal(checkDocumented('p.md', page, ['a', 'c']).length, 2);
+});

@@ -37,14 +37,12 @@ export function boundsOf(source: Source): Bound[] {
   }));
 }
 
-/** The text of the comment above a position, or above the block of constants it stands in. */
+/** The text of the comment that ends right above a position; empty if there is none. */
 export function commentBefore(source: Source, position: number): string {
   const comment = source.comments.findLast(({ end }) => end <= position);
   if (comment === undefined) return '';
   const { start, end } = comment;
-  // A comment speaks for the whole block of constants below it.
-  const between = source.text.slice(end, position);
-  if (/\n\s*\n/.test(between) || !/^\s*((export )?const [^;]+;\s*)*$/.test(between)) return '';
+  if (source.text.slice(end, position).trim() !== '') return '';
   return source.text
     .slice(start, end)
     .replace(/^\/\*\*?|\*\/$|^\/\/ ?/g, '')

@@ -109,12 +109,6 @@ export class Guest {
     return this.#enter(phase, callback, context, target, undefined, a, b, c, d, e);
   }
 
-  /** The context ABI calls act on, by `exists` falling back to the current one. */
-  actingId(exists: (id: number) => boolean): number {
-    if (this.effectiveId !== VM_CONTEXT && exists(this.effectiveId)) return this.effectiveId;
-    return this.currentId ?? VM_CONTEXT;
-  }
-
   /** Reads an exported global, or calls an exported function that takes nothing. */
   read(name: string): number | bigint | undefined {
     const item = this.#exports[name];

@@ -4,7 +4,7 @@
  */
 import { LOG_LEVELS, Result, STREAM_TYPE_MAX, StreamType } from './abi.ts';
 import { NotEmulated } from './errors.ts';
-import type { HostFunctions } from './guest.ts';
+import { type HostFunctions, VM_CONTEXT } from './guest.ts';
 import { HeaderMap } from './header-map.ts';
 import { grpcStatus, responseDetails } from './local-reply.ts';
 import { decodePairs } from './pairs.ts';
@@ -51,8 +51,9 @@ function streams(vm: Vm): HostFunctions {
       return Result.ok;
     },
     proxy_set_effective_context: (id: number) => {
-      if (!vm.context(id >>> 0)) return Result.badArgument;
-      vm.guest.effectiveId = id >>> 0;
+      const chosen = id >>> 0;
+      if (chosen !== VM_CONTEXT && !vm.context(chosen)) return Result.badArgument;
+      vm.guest.effectiveId = chosen;
       return Result.ok;
     },
   };

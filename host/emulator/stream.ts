@@ -215,6 +215,9 @@ export class Stream implements StreamView {
   }
 
   #continueRequest(): void {
+    if (this.localResponse) {
+      throw new NotEmulated('continuing a stream that was answered: it may go upstream as well');
+    }
     if (this.#ended || this.#sentUpstream || this.outcome !== 'paused') return;
     this.#requestOpen = false;
     this.#sentUpstream = true;

@@ -193,9 +193,8 @@ export class Vm {
 
   /** Takes every plugin away and destroys the VM, as Envoy does when the last plugin goes. */
   close(): void {
-    for (const root of [...this.#roots.values()]) {
-      if (root.state === 'live' || root.state === 'closing') root.shutDown();
-    }
+    this.onLastRootGone = undefined;
+    for (const root of [...this.#roots.values()]) root.shutDown();
     this.destroy();
   }
 
@@ -217,7 +216,9 @@ export class Vm {
 
   /** The context ABI calls act on, or undefined outside of any. */
   get acting(): Root | Stream | undefined {
-    return this.#contexts.get(this.guest.actingId((id) => this.#contexts.has(id)));
+    const { effectiveId, currentId = VM_CONTEXT } = this.guest;
+    const chosen = effectiveId === VM_CONTEXT ? undefined : this.#contexts.get(effectiveId);
+    return chosen ?? this.#contexts.get(currentId);
   }
 
   /** The root of the context ABI calls act on. */
@@ -267,7 +268,7 @@ export class Vm {
     const held = [...this.#roots.values()].some(
       ({ state }) => state === 'live' || state === 'closing',
     );
-    if (!held) this.onLastRootGone?.();
+    if (!held && !this.destroyed) this.onLastRootGone?.();
   }
 
   /** Takes out the pending root of the same plugin, if there is one. */

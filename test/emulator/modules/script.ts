@@ -363,6 +363,7 @@ function runSystem(op: string, word: string[]): bool {
 
 function runSelf(op: string, word: string[]): bool {
   if (op == 'return') returned = I32.parseInt(word[1]);
+  else if (op == 'once') returned = firstTime(word[1]) ? 1 : 0;
   else if (op == 'trap') unreachable();
   else if (op == 'exit') proc_exit(1);
   else if (op == 'malloc') mallocMode = U32.parseInt(word[1]);
@@ -371,6 +372,14 @@ function runSelf(op: string, word: string[]): bool {
   else if (op == 'count') note(op, ++counter);
   else return false;
   return true;
+}
+
+/** Whether this is the first time in the whole process that a key is asked for. */
+function firstTime(text: string): bool {
+  const key = new Bytes(text);
+  const first = proxy_get_shared_data(key.at, key.length, OUT, OUT + 4, OUT + 8) != 0;
+  proxy_set_shared_data(key.at, key.length, key.at, key.length, 0);
+  return first;
 }
 
 function run(script: string): void {

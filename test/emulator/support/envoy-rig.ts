@@ -19,7 +19,7 @@ export interface Exchange {
   headers: WireHeaders;
   body: string;
   /** What reached the upstream, or undefined if nothing did. */
-  upstream?: WireHeaders;
+  upstream?: { method: string; path: string; headers: WireHeaders };
 }
 
 /** What to run Envoy with. */
@@ -67,7 +67,7 @@ export class EnvoyRig {
   readonly #directory: string;
   readonly #options: RigOptions;
   readonly #upstream: Server;
-  readonly #seen = new Map<string, WireHeaders>();
+  readonly #seen = new Map<string, Exchange['upstream']>();
   #process: ChildProcess | undefined;
   #output = '';
   #sequence = 0;
@@ -86,8 +86,10 @@ export class EnvoyRig {
     const upstream = createServer();
     const rig = new EnvoyRig(directory, options, upstream);
     upstream.on('request', (message, response) => {
-      const raw = pairsOf(message.rawHeaders);
-      rig.#seen.set(String(message.headers['x-exchange']), raw);
+      const { method = '', url: path = '' } = message;
+      if (path === '/slow') return;
+      const seen = { method, path, headers: pairsOf(message.rawHeaders) };
+      rig.#seen.set(String(message.headers['x-exchange']), seen);
       const wanted = message.headers['x-answer'];
       const headers = ['content-length', '2'];
       for (const pair of wanted ? String(wanted).split(',') : []) headers.push(...pair.split('='));
@@ -144,7 +146,7 @@ export class EnvoyRig {
   async #discoveries(): Promise<{ taken: number; refused: number }> {
     const text = await this.admin('/stats?filter=extension_config_discovery');
     const count = (name: string) => Number(new RegExp(`${name}: (\\d+)`).exec(text)?.[1] ?? 0);
-    return { taken: count('config_reload'), refused: count('config_fail') };
+    return { taken: count('update_success'), refused: count('config_fail') };
   }
 
   /** The text Envoy's admin endpoint answers on `path`. */
@@ -176,6 +178,15 @@ export class EnvoyRig {
       if (at?.[1] !== undefined) lines.push(at[1]);
     }
     return lines;
+  }
+
+  /** Waits for a line after the `from`-th that fulfils `end`; answers the lines up to it. */
+  async logsUntil(end: (line: string) => boolean, from = 0): Promise<string[]> {
+    return until('log line', () => {
+      const lines = this.logs().slice(from);
+      const at = lines.findIndex(end);
+      return at < 0 ? undefined : lines.slice(0, at + 1);
+    });
   }
 
   /** Everything Envoy has written, for looking into a failure. */

@@ -1,0 +1,68 @@
+/**
+ * Finds the tree that governs a host: the exact name, else the longest wildcard, else the tree for
+ * hosts that no product names. It looks at the authority alone and decides nothing about it.
+ */
+import { HOST_BYTES_MAX } from '../limits';
+import { HOSTS, NamedNode, WILDCARDS } from '../policy/layout';
+import { anyHostNode, countOf, recordOf, textAt } from '../policy/policy';
+import { compareBytes, copyLower, NONE } from '../util/bytes';
+
+/** The end of the host in lower case: all of it, or one byte more than any name may have. */
+const LOWER: usize = memory.data(256, 8);
+
+const COLON: u32 = 0x3a;
+const DOT: u32 = 0x2e;
+const CLOSING_BRACKET: u32 = 0x5d;
+
+/** The length of an authority without its port: the digits after the last colon, if only digits. */
+function withoutPort(host: usize, length: u32): u32 {
+  let at = length;
+  while (at > 0 && <u32>load<u8>(host + at - 1) - 0x30 < 10) at--;
+  if (at == 0 || <u32>load<u8>(host + at - 1) != COLON) return length;
+  // The colons of an IPv6 address stand in brackets; without them the whole is no address.
+  const name = at - 1;
+  for (let i: u32 = 0; i < name; i++) {
+    if (<u32>load<u8>(host + i) != COLON) continue;
+    return <u32>load<u8>(host + name - 1) == CLOSING_BRACKET ? name : length;
+  }
+  return name;
+}
+
+/** The node of a name in a sorted table of names, or NONE. */
+function findName(policy: usize, kind: u32, name: usize, length: u32): u32 {
+  let low: u32 = 0;
+  let high = countOf(policy, kind);
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const entry = changetype<NamedNode>(recordOf(policy, kind, middle));
+    const order = compareBytes(name, length, textAt(policy, entry.text), entry.textLength);
+    if (order == 0) return entry.node;
+    if (order > 0) low = middle + 1;
+    else high = middle;
+  }
+  return NONE;
+}
+
+/**
+ * The node of the tree for an authority as the caller sent it, or NONE: not governed. Case, port
+ * and one trailing dot do not count. A wildcard needs at least one label before it; a host longer
+ * than any name can still end in one, so that length is no way around a product.
+ */
+export function matchHost(policy: usize, host: usize, length: u32): u32 {
+  let bytes = withoutPort(host, length);
+  if (bytes > 0 && <u32>load<u8>(host + bytes - 1) == DOT) bytes--;
+  const kept = min(bytes, HOST_BYTES_MAX + 1);
+  copyLower(LOWER, host + bytes - kept, kept);
+  if (bytes <= HOST_BYTES_MAX) {
+    const exact = findName(policy, HOSTS, LOWER, bytes);
+    if (exact != NONE) return exact;
+  }
+  if (countOf(policy, WILDCARDS) != 0) {
+    for (let at: u32 = 1; at < kept; at++) {
+      if (<u32>load<u8>(LOWER + at) != DOT) continue;
+      const node = findName(policy, WILDCARDS, LOWER + at, kept - at);
+      if (node != NONE) return node;
+    }
+  }
+  return anyHostNode(policy);
+}

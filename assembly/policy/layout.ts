@@ -1,0 +1,216 @@
+/**
+ * The records of a policy as docs/wire.md lays them out, and the head that the filter keeps before
+ * the bytes of each policy. Only layout: nothing here reads, checks or decides.
+ */
+
+/** The four characters `SGPO`. */
+export const POLICY_MAGIC: u32 = 0x4f504753;
+
+/** Kinds of sections. */
+export const ROOT: u32 = 1;
+export const STRINGS: u32 = 2;
+export const HOSTS: u32 = 3;
+export const WILDCARDS: u32 = 4;
+export const NODES: u32 = 5;
+export const EDGES: u32 = 6;
+export const METHODS: u32 = 7;
+export const OPERATIONS: u32 = 8;
+export const PRODUCTS: u32 = 9;
+export const SOURCES: u32 = 10;
+export const BRANDS: u32 = 11;
+export const PLANS: u32 = 12;
+export const LIMITS: u32 = 13;
+export const PROGRAM: u32 = 14;
+export const PARTS: u32 = 15;
+export const IDENTITY: u32 = 16;
+
+/**
+ * Bytes before a policy in memory. They hold, once the policy was checked, where each of its
+ * tables begins, so that a request finds a record by one multiplication.
+ *
+ *   0 … 271   per kind (kind × 16): body address, records, bytes of a record, bytes of the body
+ *   272       which lengths the identity names have (bit n = n bytes, bit 63 = 63 or more)
+ *   280       which letters they begin with (bit = the byte's low five bits)
+ *   284       the node for hosts that no product names
+ */
+export const POLICY_HEAD_BYTES: u32 = 288;
+export const HEAD_LENGTHS: u32 = 272;
+export const HEAD_LETTERS: u32 = 280;
+export const HEAD_ANY_HOST: u32 = 284;
+
+/** A name and the node it leads to: records of HOSTS, WILDCARDS and EDGES. */
+@unmanaged
+export class NamedNode {
+  text: u32;
+  textLength: u32;
+  node: u32;
+}
+
+/** A node of the tree of path templates. */
+@unmanaged
+export class Node {
+  edgeFirst: u32;
+  edgeCount: u32;
+  anyNode: u32;
+  restMethodFirst: u32;
+  methodFirst: u32;
+  methodCount: u16;
+  restMethodCount: u16;
+  product: u32;
+  reserved: u32;
+}
+
+@unmanaged
+export class Method {
+  mask: u32;
+  operation: u32;
+}
+
+@unmanaged
+export class Operation {
+  id: u64;
+  name: u32;
+  nameLength: u32;
+  product: u32;
+  cost: u32;
+  flags: u32;
+  reserved: u32;
+}
+
+/** Flag of an operation: no key is asked for. */
+export const OPERATION_ANONYMOUS: u32 = 1;
+
+@unmanaged
+export class Product {
+  id: u64;
+  name: u32;
+  nameLength: u32;
+  flags: u32;
+  sourceFirst: u32;
+  sourceCount: u32;
+  brandFirst: u32;
+  brandCount: u32;
+  programFirst: u32;
+  programCount: u32;
+  reserved0: u32;
+  reserved1: u64;
+  reserved2: u64;
+}
+
+/** Flags of a product: keys have our format · unmatched operations pass · a stale policy denies. */
+export const PRODUCT_KEY_FORMAT: u32 = 1;
+export const PRODUCT_UNMATCHED_PASS: u32 = 2;
+export const PRODUCT_STALE_DENIES: u32 = 4;
+
+@unmanaged
+export class Source {
+  kind: u32;
+  name: u32;
+  nameLength: u32;
+  prefix: u32;
+  prefixLength: u32;
+  reserved: u32;
+}
+
+/** The one kind of source: a request header. */
+export const SOURCE_HEADER: u32 = 1;
+
+/** A lone text: records of BRANDS and IDENTITY. */
+@unmanaged
+export class TextRecord {
+  text: u32;
+  textLength: u32;
+}
+
+@unmanaged
+export class Plan {
+  id: u64;
+  name: u32;
+  nameLength: u32;
+  limitFirst: u32;
+  limitCount: u32;
+  reserved: u64;
+}
+
+@unmanaged
+export class Limit {
+  id: u64;
+  quota: u64;
+  name: u32;
+  nameLength: u32;
+  windowKind: u32;
+  class: u8;
+  mode: u8;
+  onHostUnavailable: u8;
+  owner: u8;
+  reserved: u64;
+}
+
+/** The longest window in seconds; larger kinds are kept for calendars. */
+export const WINDOW_S_MAX: u32 = 86_400;
+export const LIMIT_EXACT: u8 = 1;
+export const LIMIT_ENFORCE: u8 = 0;
+export const LIMIT_SHADOW: u8 = 1;
+export const LIMIT_OFF: u8 = 2;
+export const UNAVAILABLE_DENY: u8 = 0;
+export const UNAVAILABLE_ALLOW: u8 = 1;
+export const OWNER_SUBSCRIPTION: u8 = 0;
+
+@unmanaged
+export class Step {
+  op: u32;
+  name: u32;
+  nameLength: u32;
+  partFirst: u32;
+  partCount: u32;
+  reserved: u32;
+}
+
+export const STEP_SET: u32 = 1;
+export const STEP_ADD: u32 = 2;
+export const STEP_REMOVE: u32 = 3;
+
+@unmanaged
+export class Part {
+  kind: u32;
+  text: u32;
+  textLength: u32;
+}
+
+/** Kinds of parts: literal text, then what the request's identity gives. */
+export const PART_TEXT: u32 = 0;
+export const PART_CONSUMER: u32 = 1;
+export const PART_APPLICATION: u32 = 2;
+export const PART_PLAN: u32 = 3;
+export const PART_PRODUCT: u32 = 4;
+export const PART_CREDENTIAL: u32 = 5;
+
+/** Bytes of a record of each kind of table, as far as this version reads it. */
+export function recordBytes(kind: u32): u32 {
+  switch (kind) {
+    case HOSTS:
+    case WILDCARDS:
+    case EDGES:
+      return offsetof<NamedNode>();
+    case NODES:
+      return offsetof<Node>();
+    case METHODS:
+      return offsetof<Method>();
+    case OPERATIONS:
+      return offsetof<Operation>();
+    case PRODUCTS:
+      return offsetof<Product>();
+    case SOURCES:
+      return offsetof<Source>();
+    case PLANS:
+      return offsetof<Plan>();
+    case LIMITS:
+      return offsetof<Limit>();
+    case PROGRAM:
+      return offsetof<Step>();
+    case PARTS:
+      return offsetof<Part>();
+    default:
+      return offsetof<TextRecord>();
+  }
+}

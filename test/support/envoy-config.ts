@@ -73,6 +73,8 @@ function fileLog(path: string): Config {
           path: '%REQ(:PATH)%',
           details: '%RESPONSE_CODE_DETAILS%',
           decision: '%FILTER_STATE(wasm.sidegate:PLAIN)%',
+          // A careless operator's log: what stands here was not cut from the request.
+          key: '%REQ(X-API-KEY)%',
         },
       },
     },

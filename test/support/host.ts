@@ -78,6 +78,11 @@ export class Host implements AsyncDisposable {
     return this.earlierOutput + this.program.output;
   }
 
+  /** Path of a file of its store. */
+  storeFile(name: string): string {
+    return this.folder.join('store', name);
+  }
+
   /** Writes or replaces a resource file; the host notices by itself. */
   async writeResource(name: string, text: string): Promise<void> {
     await writeFile(this.folder.join('resources', name), text);

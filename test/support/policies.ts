@@ -14,6 +14,8 @@ export interface LimitSpec {
 
 /** What a set of resources is made of; everything has a default. */
 export interface Setting {
+  /** Name of the product and beginning of the file names; two sets may stand in one folder. */
+  product?: string;
   /** Hosts the product governs; without them every host. */
   hosts?: string[];
   limits?: LimitSpec[];
@@ -23,6 +25,9 @@ export interface Setting {
   steps?: object[];
   proxyGroup?: string;
 }
+
+/** The product that every default set has. */
+const PRODUCT = 'orders';
 
 /** The application that every default set has. */
 export const APPLICATION = 'shop';
@@ -36,8 +41,9 @@ function resource(kind: string, name: string, spec: object): object {
 /** The resource files of a setting, by name. */
 export function resourcesOf(setting: Setting = {}): Record<string, string> {
   const { hosts, applications = [APPLICATION], proxyGroup = 'default' } = setting;
+  const { product: name = PRODUCT } = setting;
   const { limits = [{ name: 'daily', quota: 1_000_000, window: '1d' }] } = setting;
-  const product = resource('Product', 'orders', {
+  const product = resource('Product', name, {
     lifecycle: 'published',
     proxyGroup,
     ...(hosts === undefined ? {} : { hosts }),
@@ -46,16 +52,16 @@ export function resourcesOf(setting: Setting = {}): Record<string, string> {
     operations: OPERATIONS,
     mediation: { request: setting.steps ?? STEPS },
   });
-  const plan = resource('Plan', 'gold', { limits });
+  const plan = resource('Plan', `${name}-gold`, { limits });
   const callers = applications.flatMap((application) => [
-    resource('Application', application, { consumer: 'acme' }),
-    resource('Subscription', application, { application, product: 'orders', plan: 'gold' }),
+    resource('Application', application, { consumer: `${name}-buyer` }),
+    resource('Subscription', application, { application, product: name, plan: `${name}-gold` }),
   ]);
-  const consumer = resource('Consumer', 'acme', { displayName: 'Acme' });
+  const consumer = resource('Consumer', `${name}-buyer`, { displayName: 'Buyer' });
   return {
-    'product.yaml': documents([product]),
-    'plan.yaml': documents([plan]),
-    'callers.yaml': documents([consumer, ...callers]),
+    [`${name}-product.yaml`]: documents([product]),
+    [`${name}-plan.yaml`]: documents([plan]),
+    [`${name}-callers.yaml`]: documents([consumer, ...callers]),
   };
 }
 

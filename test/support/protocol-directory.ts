@@ -28,7 +28,7 @@ export type Finding =
 /** One generation of a directory. */
 export class ProtocolDirectory {
   readonly #records = new Map<string, Held>();
-  readonly #byDigest = new Map<string, number>();
+  readonly #byDigest = new Map<string, Set<number>>();
   /** Removals of this generation, so that an older put that comes late changes nothing. */
   readonly #removed = new Map<string, number>();
   readonly #byPair = new Map<string, Set<number>>();
@@ -49,14 +49,12 @@ export class ProtocolDirectory {
 
   /** Whether a key with this digest may use a product; validity times are not looked at. */
   find(digest: string, product: number): Finding {
-    const id = this.#byDigest.get(digest);
-    const credential = id === undefined ? undefined : this.#records.get(`1.${id}`);
-    if (id === undefined || credential?.value.kind !== 'credential') {
-      return { outcome: 'unknown_key' };
-    }
+    const newest = this.#newest(1, this.#byDigest.get(digest));
+    if (newest?.held.value.kind !== 'credential') return { outcome: 'unknown_key' };
+    const { id, held: credential } = newest;
     if (credential.pending) return { outcome: 'pending' };
-    if (!credential.value.enabled) return { outcome: 'disabled' };
-    const { application } = credential.value;
+    const { enabled, application } = newest.held.value;
+    if (!enabled) return { outcome: 'disabled' };
     const named = this.#records.get(`2.${application}`);
     if (named === undefined) return { outcome: 'not_subscribed' };
     if (named.pending) return { outcome: 'pending' };
@@ -64,14 +62,26 @@ export class ProtocolDirectory {
   }
 
   #subscription(credential: number, pair: string): Finding {
-    const held = [...(this.#byPair.get(pair) ?? [])]
-      .map((id) => ({ id, record: this.#records.get(`3.${id}`) }))
-      .sort((a, b) => (b.record?.revision ?? 0) - (a.record?.revision ?? 0))[0];
-    if (held?.record?.value.kind !== 'subscription') return { outcome: 'not_subscribed' };
-    if (held.record.pending) return { outcome: 'pending' };
-    if (!held.record.value.active) return { outcome: 'suspended' };
-    const { plan } = held.record.value;
-    return { outcome: 'found', credential, subscription: held.id, plan };
+    const newest = this.#newest(3, this.#byPair.get(pair));
+    if (newest?.held.value.kind !== 'subscription') return { outcome: 'not_subscribed' };
+    if (newest.held.pending) return { outcome: 'pending' };
+    const { active, plan } = newest.held.value;
+    if (!active) return { outcome: 'suspended' };
+    return { outcome: 'found', credential, subscription: newest.id, plan };
+  }
+
+  /** Of records that stand for the same thing the one with the newest revision counts. */
+  #newest(
+    kind: number,
+    ids: ReadonlySet<number> = new Set(),
+  ): { id: number; held: Held } | undefined {
+    let newest: { id: number; held: Held } | undefined;
+    for (const id of ids) {
+      const held = this.#records.get(`${kind}.${id}`);
+      if (held !== undefined && held.revision >= (newest?.held.revision ?? 0))
+        newest = { id, held };
+    }
+    return newest;
   }
 
   #put(record: WireRecord): void {
@@ -85,20 +95,18 @@ export class ProtocolDirectory {
     this.#removed.delete(key);
     const { body, revision } = record;
     this.#records.set(key, { revision, body, value: decoded.value, pending: false });
-    this.#index(record.id, revision, decoded.value);
+    this.#index(record.id, decoded.value);
   }
 
-  #index(id: number, revision: number, value: RecordBody): void {
-    if (value.kind === 'credential') {
-      const digest = hex(value.digest);
-      const other = this.#records.get(`1.${this.#byDigest.get(digest)}`);
-      // Of two with one digest the newer counts.
-      if (other === undefined || other.revision <= revision) this.#byDigest.set(digest, id);
-    } else if (value.kind === 'subscription') {
-      const pair = `${value.application}.${value.product}`;
-      const ids = this.#byPair.get(pair) ?? new Set();
-      this.#byPair.set(pair, ids.add(id));
-    }
+  #index(id: number, value: RecordBody): void {
+    const [index, name] = this.#indexOf(value);
+    index?.set(name, (index.get(name) ?? new Set()).add(id));
+  }
+
+  #indexOf(value: RecordBody): [Map<string, Set<number>> | undefined, string] {
+    if (value.kind === 'credential') return [this.#byDigest, hex(value.digest)];
+    if (value.kind === 'application') return [undefined, ''];
+    return [this.#byPair, `${value.application}.${value.product}`];
   }
 
   #remove(record: WireRecord): void {
@@ -109,7 +117,10 @@ export class ProtocolDirectory {
   }
 
   #restrict(record: WireRecord): void {
-    if (!record.present) return this.#remove(record);
+    if (!record.present) {
+      this.#remove(record);
+      return;
+    }
     const held = this.#records.get(keyOf(record));
     if (held === undefined || record.revision <= held.revision) return;
     if (!Buffer.from(record.body).equals(held.body)) held.pending = true;
@@ -119,13 +130,8 @@ export class ProtocolDirectory {
     const held = this.#records.get(key);
     if (held === undefined) return;
     this.#records.delete(key);
-    const { value } = held;
-    if (value.kind === 'credential') {
-      const digest = hex(value.digest);
-      if (this.#byDigest.get(digest) === id) this.#byDigest.delete(digest);
-    } else if (value.kind === 'subscription') {
-      this.#byPair.get(`${value.application}.${value.product}`)?.delete(id);
-    }
+    const [index, name] = this.#indexOf(held.value);
+    index?.get(name)?.delete(id);
   }
 }
 

@@ -3,7 +3,7 @@
  * logs without secrets. It must never define a route.
  */
 import { randomUUID } from 'node:crypto';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { onError, Problem, sendProblem } from './problem.ts';
 
 /** Logger of a server; pino. */
@@ -33,13 +33,15 @@ export function makeServer({ log, bodyBytesMax, keepAliveMs }: ServerOptions): F
   const server = Fastify({
     loggerInstance: log,
     // Each port logs what it finds worth a line; thousands of watches are not.
-    disableRequestLogging: true,
+    logController: new LogController({
+      disableRequestLogging: true,
+      requestIdLogLabel: 'requestId',
+    }),
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     bodyLimit: bodyBytesMax,
     keepAliveTimeout: keepAliveMs,
     forceCloseConnections: 'idle',
-    return503OnClosing: true,
     routerOptions: { maxParamLength: 128 },
     // What a caller misspelt is an error, not something to drop or to guess at.
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true } },

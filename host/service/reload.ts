@@ -2,16 +2,10 @@
  * Brings the resource folder into force: read, check, compile, apply, one reading at a time. A
  * folder with problems changes nothing; it must never be applied in part.
  */
-import type { ResourceChange, Store } from '../store/store.ts';
+import type { Compiler } from '../compile/compiler.ts';
+import { formatProblem, type Problem } from '../resources/problem.ts';
+import type { Refusal, ResourceChange, Store } from '../store/store.ts';
 import { type FolderFile, readFolder } from './folder.ts';
-
-/** A checked and compiled folder, or all that is wrong with it, as people read it. */
-export type Compiled =
-  | { readonly ok: true; readonly change: Omit<ResourceChange, 'nowMs'> }
-  | { readonly ok: false; readonly problems: readonly string[] };
-
-/** Checks and compiles files. Rejects only for faults of the host itself. */
-export type Compile = (files: readonly FolderFile[]) => Promise<Compiled>;
 
 /** What one reading of the folder came to. */
 export type Reading =
@@ -32,7 +26,7 @@ export interface ResourceStatus {
 export interface ReloaderOptions {
   readonly path: string;
   readonly store: Store;
-  readonly compile: Compile;
+  readonly compiler: Compiler;
   readonly nowMs: () => number;
   /** Told after each reading, with the time it took. */
   readonly onRead: (reading: Reading, seconds: number) => void;
@@ -86,21 +80,41 @@ export class Reloader {
   }
 
   async #apply(): Promise<Reading> {
-    const { path, store, compile, nowMs } = this.#options;
+    const { path, store, nowMs } = this.#options;
     let files: readonly FolderFile[];
     try {
       files = readFolder(path);
     } catch (error) {
-      const problem = `${path}: the folder cannot be read: ${(error as Error).message}`;
-      return { outcome: 'refused', problems: [problem] };
+      return refused([`${path}: the folder cannot be read: ${(error as Error).message}`]);
     }
-    const compiled = await compile(files);
-    if (!compiled.ok) return { outcome: 'refused', problems: compiled.problems };
-    const outcome = await store.applyResources({ ...compiled.change, nowMs: nowMs() });
-    if (!outcome.ok) {
-      const problem = `${outcome.subject}: ${outcome.code}: ${outcome.message}`;
-      return { outcome: 'refused', problems: [problem] };
-    }
+    const compiled = await this.#compile(files);
+    if ('outcome' in compiled) return compiled;
+    const outcome = await store.applyResources({ ...compiled, nowMs: nowMs() });
+    if (!outcome.ok) return refused(await this.#explain(outcome));
     return { outcome: outcome.changed ? 'applied' : 'unchanged', revision: outcome.revision };
   }
+
+  async #compile(files: readonly FolderFile[]): Promise<Omit<ResourceChange, 'nowMs'> | Reading> {
+    const { compiler, store } = this.#options;
+    const known = (await store.groups()).map(({ group }) => group);
+    const loaded = await compiler.load(files, known);
+    if (!loaded.ok) return refused(texts(loaded.problems));
+    const { credentials, groups } = await compiler.compile(await store.reserveIds(loaded.names));
+    return { resources: loaded.resources, credentials, groups };
+  }
+
+  /** A refusal of the store at its place in the files, or as it is when it has none. */
+  async #explain(refusal: Refusal): Promise<readonly string[]> {
+    const problems = await this.#options.compiler.explain(refusal);
+    if (problems.length > 0) return texts(problems);
+    return [`${refusal.subject}: ${refusal.code}: ${refusal.message}`];
+  }
+}
+
+function refused(problems: readonly string[]): Reading {
+  return { outcome: 'refused', problems };
+}
+
+function texts(problems: readonly Problem[]): readonly string[] {
+  return problems.map(formatProblem);
 }

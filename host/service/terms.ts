@@ -3,8 +3,9 @@
  * limit. It follows policies and directories as filters read them, so that host and filter mean
  * the same; it must never learn terms from a holder.
  */
+import { RecordKind } from '../compile/output.ts';
 import type { Account, LimitTerms } from '../quota/report.ts';
-import { type CommitEvent, RecordKind, type Store } from '../store/store.ts';
+import type { CommitEvent, Store } from '../store/store.ts';
 import { decodePolicy, type Policy } from '../wire/policy.ts';
 import { decodeRecordBody } from '../wire/records.ts';
 

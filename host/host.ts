@@ -1,0 +1,268 @@
+/**
+ * One host, assembled: store, ledger, services and both ports, started in order and stopped in the
+ * opposite one. Clock, randomness and streams come in as parameters; it must never read the
+ * environment.
+ */
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { Exit, type ExitCode } from './cli/outcome.ts';
+import type { Settings } from './config/settings.ts';
+import type { RandomBytes } from './credential/key.ts';
+import { makeAdminPort } from './http/admin-port.ts';
+import { HostMetrics } from './http/metrics.ts';
+import type { Log } from './http/server.ts';
+import { makeSyncPort } from './http/sync-port.ts';
+import { WatchHub } from './http/watch-hub.ts';
+import { type AdminToken, adminToken } from './service/admin-token.ts';
+import { ThreadCompiler } from './service/compiler.ts';
+import { watchFolder } from './service/folder.ts';
+import { Heads } from './service/heads.ts';
+import { Keys } from './service/keys.ts';
+import { Policies } from './service/policies.ts';
+import { type Reading, Reloader } from './service/reload.ts';
+import { Terms } from './service/terms.ts';
+import { type Ledger, LedgerError } from './store/ledger.ts';
+import { openSqliteLedger } from './store/ledger-sqlite.ts';
+import { StoreError } from './store/open.ts';
+import { openSqliteStore } from './store/sqlite.ts';
+import type { Store } from './store/store.ts';
+
+/** What a host is given by its process. */
+export interface HostOptions {
+  readonly settings: Settings;
+  readonly log: Log;
+  readonly version: string;
+  /** Name of this machine and id of this process, for whoever is refused the store. */
+  readonly machine: string;
+  readonly pid: number;
+  readonly nowMs: () => number;
+  /** In [0, 1); for jitter only. */
+  readonly random: () => number;
+  readonly randomBytes: RandomBytes;
+  /** Any 32-bit number, another one at each start. */
+  readonly seed: number;
+  /** Writes a line for programs. */
+  readonly say: (line: string) => void;
+  /** Writes a line for people. */
+  readonly tell: (line: string) => void;
+}
+
+/** A host that runs. */
+export interface Host {
+  readonly admin: string;
+  readonly sync: string;
+  /** Reads the resource folder again. */
+  reload(): void;
+  /** Answers what is open, then lets everything go. */
+  stop(): Promise<void>;
+}
+
+/** Why a host does not start: lines for people, and how the process ends. */
+export class HostRefused extends Error {
+  readonly exit: ExitCode;
+  readonly lines: readonly string[];
+
+  constructor(exit: ExitCode, lines: readonly string[]) {
+    super(lines[0] ?? 'refused');
+    this.name = 'HostRefused';
+    this.exit = exit;
+    this.lines = lines;
+  }
+}
+
+const FOLD_EVERY_MS = 1_000;
+const FOLDER_DEBOUNCE_MS = 50;
+const FOLDER_POLL_MS = 2_000;
+/** Longest wait for calls under way when stopping; then their connections are closed. */
+const STOP_MS = 3_000;
+
+/** Starts a host. Rejects with {@link HostRefused} for everything an operator can put right. */
+export async function startHost(options: HostOptions): Promise<Host> {
+  const stack = new AsyncDisposableStack();
+  try {
+    return await assemble(options, stack);
+  } catch (error) {
+    await stack.disposeAsync();
+    throw refusalOf(error);
+  }
+}
+
+async function assemble(options: HostOptions, stack: AsyncDisposableStack): Promise<Host> {
+  const { settings, log, nowMs, random, randomBytes } = options;
+  const store = await openStore(options);
+  stack.defer(() => store.close());
+  const token = adminToken(
+    { given: settings.adminToken, file: settings.adminTokenFile, folder: settings.store },
+    randomBytes,
+  );
+  const terms = await Terms.open(store, nowMs, (err) => log.error({ err }, 'terms were not read'));
+  stack.defer(() => terms.close());
+  const ledger = await openLedger(options, terms);
+  stack.defer(() => ledger.close());
+  stack.defer(fold(ledger, options));
+  const heads = await Heads.open(store);
+  stack.defer(() => heads.close());
+  const policies = new Policies(store, heads);
+  stack.defer(() => policies.close());
+  const metrics = new HostMetrics();
+  const reloader = await startReloader(options, store, metrics, stack);
+  const onFault = (err: unknown) => log.error({ err }, 'watches were not answered');
+  const { watchHoldMs: holdMs, heartbeatMs, syncSecret } = settings;
+  const hub = new WatchHub({ store, heads, nowMs, random, holdMs, onFault });
+  metrics.observe({
+    heads,
+    nowMs,
+    watchesOf: (group) => hub.openOf(group),
+    ledgerStats: () => ledger.stats(),
+  });
+  const shared = { store, ledger, heads, hub, metrics, nowMs };
+  const sync = makeSyncPort({
+    services: { ...shared, policies, terms, heartbeatMs },
+    log,
+    secret: syncSecret,
+  });
+  const admin = makeAdminPort({
+    services: {
+      ...shared,
+      keys: new Keys(store, randomBytes, nowMs),
+      resources: () => reloader.status,
+      version: options.version,
+    },
+    log,
+    tokenDigest: token.digest,
+  });
+  stack.defer(() => closePorts([admin, sync], hub));
+  const addresses = {
+    admin: await listen(admin, settings.listen, settings.adminPort, '--admin-port'),
+    sync: await listen(sync, settings.syncListen, settings.syncPort, '--sync-port'),
+  };
+  announce(options, addresses, token);
+  return { ...addresses, reload: () => reload(reloader, log), stop: () => stack.disposeAsync() };
+}
+
+type Port = ReturnType<typeof makeAdminPort>;
+
+function openStore({ settings, randomBytes, machine, pid, nowMs }: HostOptions): Promise<Store> {
+  return openSqliteStore({
+    folder: settings.store,
+    freshStoreId: randomBytes(16),
+    holder: { pid, machine, sinceMs: nowMs() },
+    limits: { credentialsMax: settings.directoryCredentialsMax },
+  });
+}
+
+function openLedger({ settings, seed }: HostOptions, terms: Terms): Promise<Ledger> {
+  return openSqliteLedger({
+    path: join(settings.store, 'ledger.db'),
+    resolve: (account) => terms.resolve(account),
+    seed,
+  });
+}
+
+/** Folds silent holders again and again; the answered function stops it. */
+function fold(ledger: Ledger, { nowMs, log }: HostOptions): () => void {
+  let timer: NodeJS.Timeout;
+  const tick = async () => {
+    try {
+      const { more } = await ledger.fold(nowMs());
+      timer = setTimeout(tick, more ? 0 : FOLD_EVERY_MS);
+    } catch (err) {
+      if (err instanceof LedgerError && err.code === 'ledger_closed') return;
+      log.error({ err }, 'silent holders were not folded');
+      timer = setTimeout(tick, FOLD_EVERY_MS);
+    }
+  };
+  timer = setTimeout(tick, FOLD_EVERY_MS);
+  return () => clearTimeout(timer);
+}
+
+/** Reads the folder once, then follows it. A first reading with problems refuses the start. */
+async function startReloader(
+  { settings, nowMs, log }: HostOptions,
+  store: Store,
+  metrics: HostMetrics,
+  stack: AsyncDisposableStack,
+): Promise<Reloader> {
+  const compiler = new ThreadCompiler();
+  stack.defer(() => compiler.close());
+  const onRead = (reading: Reading, seconds: number) => {
+    const problems = reading.outcome === 'refused' ? reading.problems : [];
+    metrics.reload(reading.outcome, seconds, problems.length);
+    if (reading.outcome === 'refused') {
+      log.error({ problems }, 'the resource folder was refused; what was in force still is');
+    } else {
+      const { outcome, revision } = reading;
+      log.info({ outcome, revision, seconds }, 'the resource folder was read');
+    }
+  };
+  const path = settings.resources;
+  const reloader = new Reloader({ path, store, compiler, nowMs, onRead });
+  const stop = watchFolder(path, () => reload(reloader, log), {
+    debounceMs: FOLDER_DEBOUNCE_MS,
+    pollMs: FOLDER_POLL_MS,
+  });
+  stack.defer(stop);
+  const first = await reloader.reload();
+  // A host that ran before goes on with what it has: a bad file must not turn a restart into an
+  // outage. One that never ran has nothing to serve.
+  if (first.outcome === 'refused' && (await store.groups()).length === 0) {
+    throw new HostRefused(Exit.problems, first.problems);
+  }
+  return reloader;
+}
+
+function reload(reloader: Reloader, log: Log): void {
+  reloader.reload().catch((err) => log.error({ err }, 'the resource folder was not read'));
+}
+
+async function listen(port: Port, host: string, number: number, option: string): Promise<string> {
+  try {
+    return await port.listen({ host, port: number });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === undefined) throw error;
+    const why = code === 'EADDRINUSE' ? 'another program is using it' : code;
+    throw new HostRefused(Exit.refused, [
+      `${host} port ${number} cannot be opened: ${why}`,
+      `Choose another with ${option}, or 0 for any free one.`,
+    ]);
+  }
+}
+
+/** Tells programs and people where the host is. */
+function announce(
+  { settings, say, tell, log, version }: HostOptions,
+  addresses: { readonly admin: string; readonly sync: string },
+  token: AdminToken,
+): void {
+  if (token.show !== undefined) {
+    tell(`Admin token: ${token.show.reveal()}`);
+    tell('It is shown this once; only its digest is kept.');
+  }
+  const line = JSON.stringify({ ready: true, ...addresses });
+  if (settings.readyFile !== undefined) {
+    mkdirSync(dirname(settings.readyFile), { recursive: true });
+    // A reader that waits for the file must never see half of it.
+    writeFileSync(`${settings.readyFile}.new`, `${line}\n`);
+    renameSync(`${settings.readyFile}.new`, settings.readyFile);
+  }
+  log.info({ ...addresses, version }, 'ready');
+  say(line);
+}
+
+async function closePorts(ports: readonly Port[], hub: WatchHub): Promise<void> {
+  const closing = ports.map((port) => port.close());
+  hub.close();
+  const late = setTimeout(() => {
+    for (const port of ports) port.server.closeAllConnections();
+  }, STOP_MS);
+  await Promise.all(closing);
+  clearTimeout(late);
+}
+
+function refusalOf(error: unknown): unknown {
+  if (error instanceof StoreError || error instanceof LedgerError) {
+    return new HostRefused(Exit.refused, [`${error.code}: ${error.message}`]);
+  }
+  return error;
+}

@@ -280,8 +280,8 @@ export class LedgerBook {
     terms: LimitTerms,
   ): ReplyStatus {
     if (item.want === 0 || item.granted < holding.granted) return 'ok';
-    const mayGrant = place.mayGrant && item.granted === holding.granted;
-    const units = mayGrant ? grantSize(item.want, item.need, this.#supply(window, terms)) : 0;
+    const supply = this.#supply(window, terms);
+    const units = place.mayGrant ? grantSize(item.want, item.need, supply) : 0;
     if (units === 0) {
       holding.denials += 1;
       return this.#exhausted();

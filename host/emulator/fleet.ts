@@ -5,7 +5,7 @@
  * sees no request.
  */
 import { Clusters } from './http-call.ts';
-import type { LogLine } from './log.ts';
+import { Log } from './log.ts';
 import { MetricStore } from './metrics.ts';
 import type { LoadedModule } from './module.ts';
 import type { PluginConfiguration, Root } from './root.ts';
@@ -35,9 +35,7 @@ export interface FleetPlugin extends PluginConfiguration {
  * What became of a configuration. `canary`: the trial VM refused it, nothing changed. `poisoned`:
  * a thread had refused one earlier, so Envoy takes no more of this module.
  */
-export type Applied =
-  | { accepted: true }
-  | { accepted: false; reason: 'canary' | 'poisoned'; logs: readonly LogLine[] };
+export type Applied = { accepted: true } | { accepted: false; reason: 'canary' | 'poisoned' };
 
 interface Handle {
   plugin: FleetPlugin;
@@ -170,6 +168,8 @@ export class Fleet {
   readonly workers: readonly Worker[];
   readonly metrics: MetricStore;
   readonly sharedData: SharedData;
+  /** What all VMs have logged, canaries and dead ones included. */
+  readonly log: Log;
   readonly #module: LoadedModule;
   readonly #options: FleetOptions;
   /** Whether a thread has refused a configuration the canary took; Envoy then takes no more. */
@@ -179,8 +179,9 @@ export class Fleet {
     this.metrics = options.metrics ?? new MetricStore();
     this.sharedData = options.sharedData ?? new SharedData();
     const clusters = options.clusters ?? new Clusters();
-    const { metrics, sharedData } = this;
-    this.#options = { ...options, clusters, metrics, sharedData };
+    this.log = options.log ?? new Log(options.logLevel);
+    const { metrics, sharedData, log } = this;
+    this.#options = { ...options, clusters, metrics, sharedData, log };
     this.#module = module;
     this.main = new Worker(module, this.#options);
     this.workers = Array.from({ length: options.workers }, () => new Worker(module, this.#options));
@@ -193,9 +194,8 @@ export class Fleet {
 
   /** Adds or changes a plugin: in a canary first, then on every thread. */
   apply(plugin: FleetPlugin): Applied {
-    const trial = canary(this.#module, this.#options, plugin);
-    if (!trial.accepted) return { accepted: false, reason: 'canary', logs: trial.logs };
-    if (this.poisoned) return { accepted: false, reason: 'poisoned', logs: trial.logs };
+    if (!canary(this.#module, this.#options, plugin)) return { accepted: false, reason: 'canary' };
+    if (this.poisoned) return { accepted: false, reason: 'poisoned' };
     for (const thread of this.threads) {
       if (!thread.apply(plugin)) this.poisoned = true;
     }
@@ -215,16 +215,16 @@ export class Fleet {
 
 /**
  * Tries a plugin in a VM that is thrown away: it is created, started and configured, and its calls
- * never leave. Envoy does so before it takes a configuration.
+ * never leave. Envoy does so before it takes a configuration. Answers whether it was accepted.
  */
 export function canary(
   module: LoadedModule,
   options: VmOptions,
   plugin: PluginConfiguration,
-): { accepted: boolean; logs: readonly LogLine[] } {
+): boolean {
   const vm = new Vm(module, options);
   const root = vm.createRoot(plugin);
   const accepted = root.state !== 'refused' && !vm.failure;
   vm.destroy();
-  return { accepted, logs: vm.logs };
+  return accepted;
 }

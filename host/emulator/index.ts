@@ -29,7 +29,7 @@ export {
   type HttpCall,
 } from './http-call.ts';
 export type { LocalResponse } from './local-reply.ts';
-export type { LogLine } from './log.ts';
+export { LOGS_MAX, Log, type LogLine } from './log.ts';
 export { MetricStore } from './metrics.ts';
 export {
   type LoadedModule,

@@ -23,7 +23,7 @@ export class Log {
   /** Lines at or above the threshold since the start, kept or not. */
   count = 0;
 
-  constructor(level: LogLevel) {
+  constructor(level: LogLevel = 'info') {
     this.level = level;
   }
 

@@ -34,6 +34,8 @@ export interface VmOptions {
   /** Properties of the process, for example `xds.node.id`. */
   properties?: PropertyList;
   logLevel?: LogLevel;
+  /** Where the guest's lines go; by default a log of its own with `logLevel`. */
+  log?: Log;
   /** Foreign functions the host knows, besides `clear_route_cache`; they answer a result code. */
   foreignFunctions?: Readonly<Record<string, (argument: Uint8Array) => number>>;
 }
@@ -98,7 +100,7 @@ export class Vm {
     const configuration = Buffer.from(options.vmConfiguration ?? '', 'utf8');
     this.vmConfiguration = configuration.toString('latin1');
     this.properties = new Properties(options.properties);
-    this.log = new Log(options.logLevel ?? 'info');
+    this.log = options.log ?? new Log(options.logLevel);
     this.foreignFunctions = options.foreignFunctions ?? {};
     this.guest = new Guest(module, hostFunctions(this));
     this.guest.initialize();

@@ -5,7 +5,7 @@
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import wabt from 'wabt';
@@ -15,12 +15,14 @@ const MODULES = new URL('test/emulator/modules/', ROOT);
 const OUT = new URL('build/test-modules/', ROOT);
 const COMPILER = new URL('node_modules/assemblyscript/', ROOT);
 
-/** Compiles `modules/<name>.ts` and answers the file that holds the module. */
+/** Compiles `modules/<name>.ts` (which may import `<name>-*.ts`) and answers the module's file. */
 export async function assemblyScriptModule(name: string): Promise<string> {
   const source = fileURLToPath(new URL(`${name}.ts`, MODULES));
   const options = fileURLToPath(new URL('asconfig.json', MODULES));
   const hash = createHash('sha256');
-  const inputs = [source, options, fileURLToPath(new URL('package.json', COMPILER))];
+  const names = (await readdir(MODULES)).filter((file) => file.startsWith(name)).sort();
+  const inputs = names.map((file) => fileURLToPath(new URL(file, MODULES)));
+  inputs.push(options, fileURLToPath(new URL('package.json', COMPILER)));
   for (const input of inputs) hash.update(await readFile(input));
   await mkdir(OUT, { recursive: true });
   const file = fileURLToPath(new URL(`${name}-${hash.digest('hex').slice(0, 16)}.wasm`, OUT));

@@ -1,0 +1,294 @@
+/**
+ * Reads the plugin configuration: the verdict depends on its bytes alone, so that the canary of the
+ * proxy refuses what every worker would refuse. It never traps, and never keeps half a result.
+ */
+import { BOOTSTRAP_BYTES_MAX, CLUSTERS_MAX } from '../limits';
+import {
+  jsonBegin,
+  jsonByte,
+  jsonEnd,
+  jsonInteger,
+  jsonPeek,
+  jsonString,
+  jsonTake,
+  jsonValue,
+} from './json';
+
+/** Settings as read; valid after `readBootstrap` answered `BOOTSTRAP_OK`, until its next call. */
+@unmanaged
+export class Bootstrap {
+  clusters: u32;
+  noPolicy: u8;
+  otherHosts: u8;
+  mode: u8;
+  reserved: u8;
+  startHoldMs: u32;
+  holdMs: u32;
+  heartbeatMs: u32;
+  identityLength: u32;
+  maxPolicyAgeMs: u64;
+}
+
+export const BOOTSTRAP_OK: u32 = 0;
+export const BOOTSTRAP_TOO_LONG: u32 = 1;
+export const BOOTSTRAP_NOT_JSON: u32 = 2;
+export const BOOTSTRAP_UNKNOWN_KEY: u32 = 3;
+export const BOOTSTRAP_DUPLICATE_KEY: u32 = 4;
+export const BOOTSTRAP_WRONG_TYPE: u32 = 5;
+export const BOOTSTRAP_OUT_OF_BOUNDS: u32 = 6;
+export const BOOTSTRAP_MISSING: u32 = 7;
+
+/** Choices of `noPolicy` and `otherHosts`. */
+export const CHOICE_DENY: u8 = 0;
+export const CHOICE_ALLOW: u8 = 1;
+
+/** Bytes of one kept string: a length u16, then at most 255 bytes. */
+export const NAME_SLOT: u32 = 258;
+const NAMES: usize = memory.data(6 * 258 + 4, 8);
+const AUTHORITY: u32 = 4;
+const GROUP: u32 = 5;
+/** Bytes of all names together: what tells engines apart. */
+export const IDENTITY_BYTES: u32 = 6 * 258;
+
+const READ: usize = memory.data(48, 8);
+const KEYS: u32 = 10;
+
+let problemKey: usize = 0;
+let problemKeyLength: u32 = 0;
+
+/** The settings read last. */
+export function bootstrap(): Bootstrap {
+  return changetype<Bootstrap>(READ);
+}
+
+/** Where the names stand: clusters, authority, proxy group, each in a slot of `NAME_SLOT` bytes. */
+export function bootstrapNames(): usize {
+  return NAMES;
+}
+
+/** The slot of cluster `index` in a block of names. */
+export function clusterSlot(names: usize, index: u32): usize {
+  return names + index * NAME_SLOT;
+}
+
+/** The slot of the authority in a block of names. */
+export function authoritySlot(names: usize): usize {
+  return names + AUTHORITY * NAME_SLOT;
+}
+
+/** The slot of the proxy group in a block of names. */
+export function groupSlot(names: usize): usize {
+  return names + GROUP * NAME_SLOT;
+}
+
+/** Address of the key a refusal is about; its bytes are those of the configuration. */
+export function bootstrapProblemKey(): usize {
+  return problemKey;
+}
+
+/** Bytes of the key a refusal is about; 0 when it is about no key. */
+export function bootstrapProblemKeyLength(): u32 {
+  return problemKeyLength;
+}
+
+/** What is wrong, in words, for a code of `readBootstrap`. */
+export function bootstrapProblem(code: u32): string {
+  switch (code) {
+    case BOOTSTRAP_TOO_LONG: return 'is longer than 4096 bytes';
+    case BOOTSTRAP_UNKNOWN_KEY: return 'is no key of it';
+    case BOOTSTRAP_DUPLICATE_KEY: return 'stands twice';
+    case BOOTSTRAP_WRONG_TYPE: return 'has a value of the wrong type';
+    case BOOTSTRAP_OUT_OF_BOUNDS: return 'has a value out of bounds';
+    case BOOTSTRAP_MISSING: return 'is missing';
+    default: return 'is not a JSON object';
+  }
+}
+
+/** Reads `length` bytes at `at`; answers `BOOTSTRAP_OK` or why they are refused. */
+export function readBootstrap(at: usize, length: u32): u32 {
+  problemKeyLength = 0;
+  setDefaults();
+  if (length > BOOTSTRAP_BYTES_MAX) return BOOTSTRAP_TOO_LONG;
+  jsonBegin(at, length);
+  if (!jsonTake(0x7b)) return BOOTSTRAP_NOT_JSON;
+  let seen: u32 = 0;
+  if (!jsonTake(0x7d)) {
+    do {
+      const key = readKey();
+      if (key == KEYS) return problemKeyLength > 0 ? BOOTSTRAP_UNKNOWN_KEY : BOOTSTRAP_NOT_JSON;
+      if ((seen & (1 << key)) != 0) return BOOTSTRAP_DUPLICATE_KEY;
+      seen |= 1 << key;
+      if (!jsonTake(0x3a)) return notJson();
+      const code = readValue(key);
+      if (code != BOOTSTRAP_OK) return code == BOOTSTRAP_NOT_JSON ? notJson() : code;
+    } while (jsonTake(0x2c));
+    if (!jsonTake(0x7d)) return notJson();
+  }
+  if (!jsonEnd()) return notJson();
+  if ((seen & 1) == 0) return missing();
+  return BOOTSTRAP_OK;
+}
+
+function notJson(): u32 {
+  problemKeyLength = 0;
+  return BOOTSTRAP_NOT_JSON;
+}
+
+const CLUSTERS_KEY: usize = memory.data<u8>([99, 108, 117, 115, 116, 101, 114, 115]);
+
+function missing(): u32 {
+  problemKey = CLUSTERS_KEY;
+  problemKeyLength = 8;
+  return BOOTSTRAP_MISSING;
+}
+
+function setDefaults(): void {
+  const read = bootstrap();
+  read.clusters = 0;
+  read.noPolicy = CHOICE_DENY;
+  read.otherHosts = CHOICE_DENY;
+  read.mode = 0;
+  read.startHoldMs = 3_000;
+  read.holdMs = 60;
+  read.heartbeatMs = 1_000;
+  read.maxPolicyAgeMs = 86_400_000;
+  memory.fill(NAMES, 0, IDENTITY_BYTES);
+  setName(AUTHORITY, 'sidegate');
+  setName(GROUP, 'default');
+}
+
+function setName(slot: u32, name: string): void {
+  const at = NAMES + slot * NAME_SLOT;
+  store<u16>(at, name.length as u16);
+  for (let i = 0; i < name.length; i++) store<u8>(at + 2 + i, name.charCodeAt(i) as u8);
+}
+
+function keyName(key: u32): string {
+  switch (key) {
+    case 0: return 'clusters';
+    case 1: return 'authority';
+    case 2: return 'proxyGroup';
+    case 3: return 'noPolicy';
+    case 4: return 'otherHosts';
+    case 5: return 'mode';
+    case 6: return 'startHoldMs';
+    case 7: return 'holdMs';
+    case 8: return 'heartbeatMs';
+    default: return 'maxPolicyAgeMs';
+  }
+}
+
+/** The number of the key that comes next, or `KEYS`; remembers its bytes for the log line. */
+function readKey(): u32 {
+  problemKeyLength = 0;
+  if (jsonPeek() != 0x22) return KEYS;
+  problemKey = jsonByte() + 1;
+  const length = jsonString(KEY_ROOM, 255);
+  if (length < 0) return KEYS;
+  problemKeyLength = (jsonByte() - 1 - problemKey) as u32;
+  for (let key: u32 = 0; key < KEYS; key++) {
+    if (isName(KEY_ROOM, length, keyName(key))) return key;
+  }
+  return KEYS;
+}
+
+const KEY_ROOM: usize = memory.data(256, 8);
+
+function isName(at: usize, length: i32, name: string): bool {
+  if (length != name.length) return false;
+  for (let i = 0; i < length; i++) {
+    if ((load<u8>(at + i) as i32) != name.charCodeAt(i)) return false;
+  }
+  return true;
+}
+
+function readValue(key: u32): u32 {
+  const read = bootstrap();
+  switch (key) {
+    case 0: return readClusters();
+    case 1: return readName(AUTHORITY);
+    case 2: {
+      const code = readName(GROUP);
+      if (code != BOOTSTRAP_OK) return code;
+      return isLabel(NAMES + GROUP * NAME_SLOT) ? BOOTSTRAP_OK : BOOTSTRAP_OUT_OF_BOUNDS;
+    }
+    case 3: return readChoice(offsetof<Bootstrap>('noPolicy'), 'deny', 'allow', '');
+    case 4: return readChoice(offsetof<Bootstrap>('otherHosts'), 'deny', 'allow', '');
+    case 5: return readChoice(offsetof<Bootstrap>('mode'), 'enforce', 'shadow', 'off');
+    default: break;
+  }
+  const code = jsonInteger();
+  if (code != BOOTSTRAP_OK) return code;
+  const value = jsonValue();
+  if (key == 9) {
+    read.maxPolicyAgeMs = value;
+    return within(value, 60_000, 2_592_000_000);
+  }
+  if (value > 60_000) return BOOTSTRAP_OUT_OF_BOUNDS;
+  if (key == 6) {
+    read.startHoldMs = value as u32;
+    return within(value, 0, 30_000);
+  }
+  if (key == 7) {
+    read.holdMs = value as u32;
+    return within(value, 0, 1_000);
+  }
+  read.heartbeatMs = value as u32;
+  return within(value, 200, 60_000);
+}
+
+function within(value: u64, least: u64, most: u64): u32 {
+  return value >= least && value <= most ? BOOTSTRAP_OK : BOOTSTRAP_OUT_OF_BOUNDS;
+}
+
+function readClusters(): u32 {
+  if (jsonPeek() != 0x5b) return BOOTSTRAP_WRONG_TYPE;
+  jsonTake(0x5b);
+  if (jsonTake(0x5d)) return BOOTSTRAP_OUT_OF_BOUNDS;
+  const read = bootstrap();
+  do {
+    if (read.clusters >= CLUSTERS_MAX) return BOOTSTRAP_OUT_OF_BOUNDS;
+    const code = readName(read.clusters);
+    if (code != BOOTSTRAP_OK) return code;
+    read.clusters++;
+  } while (jsonTake(0x2c));
+  return jsonTake(0x5d) ? BOOTSTRAP_OK : BOOTSTRAP_NOT_JSON;
+}
+
+function readName(slot: u32): u32 {
+  if (jsonPeek() != 0x22) return BOOTSTRAP_WRONG_TYPE;
+  const at = NAMES + slot * NAME_SLOT;
+  memory.fill(at, 0, NAME_SLOT);
+  const length = jsonString(at + 2, 255);
+  if (length == -2) return BOOTSTRAP_OUT_OF_BOUNDS;
+  if (length < 0) return BOOTSTRAP_NOT_JSON;
+  if (length == 0) return BOOTSTRAP_OUT_OF_BOUNDS;
+  store<u16>(at, length as u16);
+  return BOOTSTRAP_OK;
+}
+
+/** A DNS label: 1 to 63 of a-z, 0-9 and `-`, which neither begins nor ends it. */
+function isLabel(slot: usize): bool {
+  const length = load<u16>(slot) as u32;
+  if (length > 63) return false;
+  for (let i: u32 = 0; i < length; i++) {
+    const byte = load<u8>(slot + 2 + i);
+    const plain = (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x30 && byte <= 0x39);
+    if (!plain && (byte != 0x2d || i == 0 || i == length - 1)) return false;
+  }
+  return true;
+}
+
+function readChoice(field: usize, first: string, second: string, third: string): u32 {
+  if (jsonPeek() != 0x22) return BOOTSTRAP_WRONG_TYPE;
+  const length = jsonString(KEY_ROOM, 255);
+  if (length == -2) return BOOTSTRAP_OUT_OF_BOUNDS;
+  if (length < 0) return BOOTSTRAP_NOT_JSON;
+  let choice: u8 = 0;
+  if (isName(KEY_ROOM, length, first)) choice = 0;
+  else if (isName(KEY_ROOM, length, second)) choice = 1;
+  else if (third.length > 0 && isName(KEY_ROOM, length, third)) choice = 2;
+  else return BOOTSTRAP_OUT_OF_BOUNDS;
+  store<u8>(READ + field, choice);
+  return BOOTSTRAP_OK;
+}

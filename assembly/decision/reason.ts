@@ -1,0 +1,94 @@
+/**
+ * The closed list of reasons for a decision: number, name and HTTP status. Numbers are part of the
+ * wire and of every log: append only, never reuse.
+ */
+
+export const ALLOWED: u32 = 0;
+export const ANONYMOUS: u32 = 1;
+export const UNMATCHED_PASSED: u32 = 2;
+export const OTHER_HOST_PASSED: u32 = 3;
+export const MODE_OFF: u32 = 4;
+export const NO_POLICY_PASSED: u32 = 5;
+export const QUOTA_UNAVAILABLE_PASSED: u32 = 6;
+export const HOST_NOT_GOVERNED: u32 = 16;
+export const PATH_AMBIGUOUS: u32 = 17;
+export const OPERATION_NOT_FOUND: u32 = 18;
+export const KEY_MISSING: u32 = 19;
+export const KEY_CONFLICT: u32 = 20;
+export const KEY_MALFORMED: u32 = 21;
+export const KEY_UNKNOWN: u32 = 22;
+export const KEY_DISABLED: u32 = 23;
+export const KEY_EXPIRED: u32 = 24;
+export const KEY_NOT_YET_VALID: u32 = 25;
+export const NOT_SUBSCRIBED: u32 = 26;
+export const SUBSCRIPTION_SUSPENDED: u32 = 27;
+export const QUOTA_EXCEEDED: u32 = 28;
+export const QUOTA_UNAVAILABLE: u32 = 29;
+export const NO_POLICY: u32 = 30;
+export const POLICY_PENDING: u32 = 31;
+export const POLICY_STALE: u32 = 32;
+export const HELD_FULL: u32 = 33;
+export const REQUEST_UNREADABLE: u32 = 34;
+/** One more than the highest reason. */
+export const REASON_END: u32 = 35;
+
+/** The least reason that denies. */
+export const FIRST_DENIAL: u32 = HOST_NOT_GOVERNED;
+
+/** The stable name of a reason. */
+export function reasonName(reason: u32): string {
+  switch (reason) {
+    case ALLOWED: return 'allowed';
+    case ANONYMOUS: return 'anonymous';
+    case UNMATCHED_PASSED: return 'unmatched_passed';
+    case OTHER_HOST_PASSED: return 'other_host_passed';
+    case MODE_OFF: return 'mode_off';
+    case NO_POLICY_PASSED: return 'no_policy_passed';
+    case QUOTA_UNAVAILABLE_PASSED: return 'quota_unavailable_passed';
+    case HOST_NOT_GOVERNED: return 'host_not_governed';
+    case PATH_AMBIGUOUS: return 'path_ambiguous';
+    case OPERATION_NOT_FOUND: return 'operation_not_found';
+    case KEY_MISSING: return 'key_missing';
+    case KEY_CONFLICT: return 'key_conflict';
+    case KEY_MALFORMED: return 'key_malformed';
+    case KEY_UNKNOWN: return 'key_unknown';
+    case KEY_DISABLED: return 'key_disabled';
+    case KEY_EXPIRED: return 'key_expired';
+    case KEY_NOT_YET_VALID: return 'key_not_yet_valid';
+    case NOT_SUBSCRIBED: return 'not_subscribed';
+    case SUBSCRIPTION_SUSPENDED: return 'subscription_suspended';
+    case QUOTA_EXCEEDED: return 'quota_exceeded';
+    case QUOTA_UNAVAILABLE: return 'quota_unavailable';
+    case NO_POLICY: return 'no_policy';
+    case POLICY_PENDING: return 'policy_pending';
+    case POLICY_STALE: return 'policy_stale';
+    case HELD_FULL: return 'held_full';
+    default: return 'request_unreadable';
+  }
+}
+
+/** The HTTP status of a denial; 0 for a reason that passes. */
+export function reasonStatus(reason: u32): u32 {
+  if (reason < FIRST_DENIAL) return 0;
+  switch (reason) {
+    case PATH_AMBIGUOUS: return 400;
+    case OPERATION_NOT_FOUND: return 404;
+    case HOST_NOT_GOVERNED:
+    case NOT_SUBSCRIBED:
+    case SUBSCRIPTION_SUSPENDED: return 403;
+    case QUOTA_EXCEEDED: return 429;
+    default: return reason >= KEY_MISSING && reason <= KEY_NOT_YET_VALID ? 401 : 503;
+  }
+}
+
+/** The gRPC status that stands for an HTTP status of ours: 16, 7, 8, 14 or 12. */
+export function grpcStatus(status: u32): u32 {
+  switch (status) {
+    case 401: return 16;
+    case 403: return 7;
+    case 404: return 12;
+    case 429: return 8;
+    case 400: return 3;
+    default: return 14;
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * The decision record: what was decided for one stream and why, in a fixed layout that response
+ * details, filter state, counters and the emulator's trace read. One per stream, `STREAMS_MAX` in
+ * all; a stream beyond that is decided without one and counted.
+ */
+import { STREAMS_MAX } from '../limits';
+
+/**
+ * Layout (little-endian, 168 bytes; the emulator reads it by these offsets):
+ *
+ * 0 stream u32 · 4 root u32 · 8 reason u8 · 9 phase u8 · 10 mode u8 · 11 flags u8 · 12 status u16 ·
+ * 14 limits u8 · 15 limitIndex u8 (255 none) · 16 product u64 · 24 operation u64 ·
+ * 32 application u64 · 40 credential u64 · 48 plan u64 · 56 subscription u64 · 64 limit u64 ·
+ * 72 policyRevision u64 · 80 decidedMs u64 (monotonic) · 88 retryAfterS u32 · 92 edits u16 ·
+ * 94 reserved u16 · 96 eight times {before u32, after u32} (units left at this holder) ·
+ * 160 next u32 (free list) · 164 reserved u32
+ */
+@unmanaged
+export class Decision {
+  stream: u32;
+  root: u32;
+  reason: u8;
+  phase: u8;
+  mode: u8;
+  flags: u8;
+  status: u16;
+  limits: u8;
+  limitIndex: u8;
+  product: u64;
+  operation: u64;
+  application: u64;
+  credential: u64;
+  plan: u64;
+  subscription: u64;
+  limit: u64;
+  policyRevision: u64;
+  decidedMs: u64;
+  retryAfterS: u32;
+  edits: u16;
+  reserved0: u16;
+}
+
+/** Where the pairs of units before and after begin. */
+export const DECISION_LIMITS: usize = 96;
+/** Bytes of a record. */
+export const DECISION_BYTES: u32 = 168;
+const NEXT: usize = 160;
+
+/** Phases, as ARCHITECTURE.md numbers them; a record holds the last one reached. */
+export const PHASE_START: u8 = 0;
+export const PHASE_MATCH: u8 = 1;
+export const PHASE_IDENTIFY: u8 = 3;
+export const PHASE_FORMAT: u8 = 4;
+export const PHASE_LOOK_UP: u8 = 5;
+export const PHASE_STATE: u8 = 6;
+export const PHASE_SUBSCRIPTION: u8 = 7;
+export const PHASE_QUOTA: u8 = 8;
+export const PHASE_MEDIATE: u8 = 9;
+
+/** Modes of a root. */
+export const MODE_ENFORCE: u8 = 0;
+export const MODE_SHADOW: u8 = 1;
+export const MODE_OFF_: u8 = 2;
+
+/** Flags: it would have been denied · it was held · a local response was sent · it is held now. */
+export const DECISION_WOULD_DENY: u8 = 1;
+export const DECISION_HELD: u8 = 2;
+export const DECISION_ANSWERED: u8 = 4;
+export const DECISION_HOLDING: u8 = 8;
+/** Flags: it is decided (kept beyond that for the later phases). */
+export const DECISION_DONE: u8 = 16;
+
+const RECORDS: usize = memory.data(4097 * 168, 16);
+/** The record of a stream that found no place in the table; overwritten by the next such one. */
+const SPARE: usize = RECORDS + STREAMS_MAX * DECISION_BYTES;
+
+let fresh: u32 = 0;
+let freeList: u32 = 0;
+
+/** A cleared record, or 0 when all `STREAMS_MAX` are in use. */
+export function takeDecision(stream: u32, root: u32): usize {
+  let at: usize = freeList;
+  if (at != 0) {
+    freeList = load<u32>(at, NEXT);
+  } else {
+    if (fresh >= STREAMS_MAX) return 0;
+    at = RECORDS + fresh * DECISION_BYTES;
+    fresh++;
+  }
+  clearDecision(at, stream, root);
+  return at;
+}
+
+/** The record for a stream without one: valid until the next call. */
+export function spareDecision(stream: u32, root: u32): usize {
+  clearDecision(SPARE, stream, root);
+  return SPARE;
+}
+
+/** Empties a record for another decision of the same stream; what says "it was held" stays. */
+export function clearDecision(at: usize, stream: u32, root: u32): void {
+  const held = load<u8>(at, offsetof<Decision>('flags')) & DECISION_HELD;
+  const same = load<u32>(at) == stream;
+  memory.fill(at, 0, DECISION_BYTES);
+  const decision = changetype<Decision>(at);
+  decision.stream = stream;
+  decision.root = root;
+  decision.limitIndex = 255;
+  if (same) decision.flags = held;
+}
+
+/** Gives a record back. */
+export function freeDecision(at: usize): void {
+  if (at == 0 || at == SPARE) return;
+  store<u32>(at, 0);
+  store<u32>(at, freeList, NEXT);
+  freeList = at as u32;
+}

@@ -1,0 +1,242 @@
+/**
+ * Turns a decision into what the caller and the log will see: the local response of a denial, the
+ * filter state, the counter. The only place where an answer to a caller is composed; the shell
+ * carries it out and adds nothing.
+ */
+import * as reason from '../decision/reason';
+import {
+  DECISION_ANSWERED,
+  DECISION_DONE,
+  DECISION_WOULD_DENY,
+  Decision,
+  MODE_ENFORCE,
+} from '../decision/record';
+import { Application, applicationName } from '../directory/entry';
+import { Plan, Product } from '../policy/layout';
+import { limitAt, textAt } from '../policy/policy';
+import { countRequest } from '../telemetry/counters';
+import { editCount } from './edits';
+import { addPair, beginPairs, endPairs, pairsAt } from './pairs';
+import { bodyOf, problemTitle } from './problem';
+import {
+  decidedApplication,
+  decidedPlan,
+  decidedPolicy,
+  decidedProduct,
+  keyEditsFrom,
+  keyEditsTo,
+  OUTCOME_DENY,
+  OUTCOME_PASS,
+  requestIsGrpc,
+} from './request';
+import { putBytes, putDecimal, putLiteral, textBegin, textLength } from './text';
+
+const STATE_BYTES: u32 = 512;
+const DETAILS_BYTES: u32 = 384;
+const BODY_BYTES: u32 = 1_024;
+const FIELD_BYTES: u32 = 320;
+const STATE: usize = memory.data(512, 8);
+const DETAILS: usize = memory.data(384, 8);
+const BODY: usize = memory.data(1024, 8);
+const FIELD: usize = memory.data(320, 8);
+const RETRY: usize = memory.data(24, 8);
+const NAMES: usize = memory.data(96, 8);
+const TYPE_NAME: u32 = 0;
+const TYPE_VALUE: u32 = 12;
+const CHALLENGE_NAME: u32 = 40;
+const RETRY_NAME: u32 = 64;
+const GRPC_NONE: u32 = 0xffffffff;
+
+let stateLength: u32 = 0;
+let detailsLength: u32 = 0;
+let bodyLength: u32 = 0;
+let pairsLength: u32 = 0;
+let grpcCode: u32 = GRPC_NONE;
+let editsFrom: u32 = 0;
+let editsTo: u32 = 0;
+let named: bool = false;
+
+/**
+ * Composes what follows from an outcome that is not a hold; answers the outcome that stands: in
+ * shadow a denial becomes a pass that is counted and marked.
+ */
+export function apply(decision: Decision, outcome: u32): u32 {
+  const why = decision.reason as u32;
+  let stands = outcome;
+  if (outcome == OUTCOME_DENY && decision.mode != MODE_ENFORCE) {
+    decision.flags |= DECISION_WOULD_DENY;
+    stands = OUTCOME_PASS;
+  }
+  decision.flags |= DECISION_DONE;
+  writeState(decision, why);
+  countRequest(decision);
+  if (stands == OUTCOME_PASS) {
+    editsFrom = 0;
+    editsTo = editCount();
+    decision.edits = editsTo as u16;
+    return stands;
+  }
+  decision.flags |= DECISION_ANSWERED;
+  decision.status = reason.reasonStatus(why) as u16;
+  editsFrom = keyEditsFrom();
+  editsTo = keyEditsTo();
+  decision.edits = (editsTo - editsFrom) as u16;
+  writeDetails(decision, why);
+  writeResponse(decision, why);
+  return stands;
+}
+
+/** `product=… plan=… application=… reason=…`, what is not known left out. */
+function writeState(decision: Decision, why: u32): void {
+  const policy = decidedPolicy();
+  textBegin(STATE, STATE_BYTES);
+  if (decidedProduct() != 0) {
+    const product = changetype<Product>(decidedProduct());
+    putLiteral('product=');
+    putBytes(textAt(policy, product.name), product.nameLength);
+    putLiteral(' ');
+  }
+  if (decidedPlan() != 0) {
+    const plan = changetype<Plan>(decidedPlan());
+    putLiteral('plan=');
+    putBytes(textAt(policy, plan.name), plan.nameLength);
+    putLiteral(' ');
+  }
+  if (decidedApplication() != 0) {
+    const application = changetype<Application>(decidedApplication());
+    putLiteral('application=');
+    putBytes(applicationName(application), application.applicationNameLength);
+    putLiteral(' ');
+  }
+  putLiteral('reason=');
+  putLiteral(reason.reasonName(why));
+  if ((decision.flags & DECISION_WOULD_DENY) != 0) putLiteral(' shadow=true');
+  stateLength = textLength();
+}
+
+/** Writes the name of the limit that decided; false when none did. */
+function putLimit(decision: Decision): bool {
+  if (decision.limitIndex == 255 || decidedPlan() == 0) return false;
+  const policy = decidedPolicy();
+  const plan = changetype<Plan>(decidedPlan());
+  const limit = limitAt(policy, plan.limitFirst + decision.limitIndex);
+  putBytes(textAt(policy, limit.name), limit.nameLength);
+  return true;
+}
+
+function writeDetails(decision: Decision, why: u32): void {
+  textBegin(DETAILS, DETAILS_BYTES);
+  putLiteral('sidegate_');
+  putLiteral(reason.reasonName(why));
+  if (decision.limitIndex != 255 && decidedPlan() != 0) {
+    putLiteral('{limit=');
+    putLimit(decision);
+    putLiteral('}');
+  }
+  detailsLength = textLength();
+}
+
+function nameAll(): void {
+  if (named) return;
+  named = true;
+  place(TYPE_NAME, 'content-type');
+  place(TYPE_VALUE, 'application/problem+json');
+  place(CHALLENGE_NAME, 'www-authenticate');
+  place(RETRY_NAME, 'retry-after');
+}
+
+function place(offset: u32, text: string): void {
+  textBegin(NAMES + offset, 32);
+  putLiteral(text);
+}
+
+function writeResponse(decision: Decision, why: u32): void {
+  nameAll();
+  const status = decision.status as u32;
+  const grpc = requestIsGrpc();
+  grpcCode = grpc ? reason.grpcStatus(status) : GRPC_NONE;
+  beginPairs();
+  if (!grpc) addPair(NAMES + TYPE_NAME, 12, NAMES + TYPE_VALUE, 24);
+  if (status == 401) {
+    textBegin(FIELD, FIELD_BYTES);
+    putLiteral('ApiKey realm="');
+    const product = changetype<Product>(decidedProduct());
+    putBytes(textAt(decidedPolicy(), product.name), product.nameLength);
+    putLiteral('"');
+    addPair(NAMES + CHALLENGE_NAME, 16, FIELD, textLength());
+  }
+  if (status == 429 || status == 503) {
+    textBegin(RETRY, 24);
+    putDecimal(max<u32>(decision.retryAfterS, 1));
+    addPair(NAMES + RETRY_NAME, 11, RETRY, textLength());
+  }
+  pairsLength = endPairs();
+  textBegin(BODY, BODY_BYTES);
+  if (grpc) {
+    putLiteral(problemTitle(why));
+  } else {
+    bodyOf(why, status);
+    if (why == reason.QUOTA_EXCEEDED && decision.limitIndex != 255) {
+      putLiteral(',"violated-policies":["');
+      putLimit(decision);
+      putLiteral('"]');
+    }
+    putLiteral('}');
+  }
+  bodyLength = textLength();
+}
+
+/** First of the edits to carry out. */
+export function applyEditsFrom(): u32 {
+  return editsFrom;
+}
+
+/** One more than the last of them. */
+export function applyEditsTo(): u32 {
+  return editsTo;
+}
+
+/** Text for the filter state. */
+export function applyState(): usize {
+  return STATE;
+}
+
+/** Bytes of the text for the filter state. */
+export function applyStateLength(): u32 {
+  return stateLength;
+}
+
+/** Response code details of a denial. */
+export function applyDetails(): usize {
+  return DETAILS;
+}
+
+/** Bytes of the details. */
+export function applyDetailsLength(): u32 {
+  return detailsLength;
+}
+
+/** Body of a denial. */
+export function applyBody(): usize {
+  return BODY;
+}
+
+/** Bytes of the body. */
+export function applyBodyLength(): u32 {
+  return bodyLength;
+}
+
+/** Header pairs of a denial. */
+export function applyPairs(): usize {
+  return pairsAt();
+}
+
+/** Bytes of the header pairs. */
+export function applyPairsLength(): u32 {
+  return pairsLength;
+}
+
+/** gRPC status of a denial; all ones when the request is no gRPC one. */
+export function applyGrpcStatus(): u32 {
+  return grpcCode;
+}

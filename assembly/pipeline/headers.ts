@@ -1,0 +1,55 @@
+/**
+ * The index of the request headers: one walk over the buffer of pairs that the proxy hands over,
+ * then names and values by number. It reads memory alone and must never trust a length in it.
+ */
+import { HEADERS_MAX } from '../limits';
+
+/** Bytes of an entry: name u32, nameLength u32, value u32, valueLength u32. */
+export const HEADER_ENTRY: u32 = 16;
+export const HEADER_NAME_LENGTH: u32 = 4;
+export const HEADER_VALUE: u32 = 8;
+export const HEADER_VALUE_LENGTH: u32 = 12;
+
+const INDEX: usize = memory.data(1024 * 16, 8);
+let count: u32 = 0;
+
+/**
+ * Indexes `length` bytes of pairs at `pairs`; false when they are not what the ABI says or hold
+ * more than `HEADERS_MAX` headers. The index stands until the next call; the bytes must stay.
+ */
+export function indexHeaders(pairs: usize, length: u32): bool {
+  count = 0;
+  if (pairs == 0 || length < 4) return false;
+  const found = load<u32>(pairs);
+  if (found > HEADERS_MAX) return false;
+  const end = pairs + length;
+  let sizes = pairs + 4;
+  let at = sizes + found * 8;
+  let entry = INDEX;
+  for (let i: u32 = 0; i < found; i++) {
+    if (at > end) return false;
+    const nameLength = load<u32>(sizes);
+    const valueLength = load<u32>(sizes, 4);
+    const left = (end - at) as u64;
+    if ((nameLength as u64) + (valueLength as u64) + 2 > left) return false;
+    store<u32>(entry, at as u32);
+    store<u32>(entry, nameLength, 4);
+    store<u32>(entry, (at + nameLength + 1) as u32, 8);
+    store<u32>(entry, valueLength, 12);
+    at += nameLength + valueLength + 2;
+    sizes += 8;
+    entry += HEADER_ENTRY;
+  }
+  count = found;
+  return true;
+}
+
+/** Headers in the index, pseudo headers included, in the order of the request. */
+export function headerCount(): u32 {
+  return count;
+}
+
+/** The entry of header `index`, which is less than `headerCount()`. */
+export function headerAt(index: u32): usize {
+  return INDEX + index * HEADER_ENTRY;
+}

@@ -1,0 +1,93 @@
+/**
+ * Which root a stream belongs to and where its decision record stands, for every open stream of the
+ * VM. A map of its own, so that a stream without a record still finds its root.
+ */
+import { freeDecision, takeDecision } from '../decision/record';
+import { STREAM_SLOTS } from '../limits';
+
+/** Bytes of a slot: stream u32, root u32, record u32. */
+const SLOT: u32 = 12;
+const SLOTS: usize = memory.data(16384 * 12, 8);
+const MASK: u32 = STREAM_SLOTS - 1;
+
+let count: u32 = 0;
+let without: u64 = 0;
+let unmapped: u64 = 0;
+
+/** Streams open now. */
+export function streamCount(): u32 {
+  return count;
+}
+
+/** Streams that found no decision record. */
+export function streamsWithout(): u64 {
+  return without;
+}
+
+/** Streams that found no place in the map: they are refused, because their root is not known. */
+export function streamsUnmapped(): u64 {
+  return unmapped;
+}
+
+/** Remembers a new stream and takes a record for it. */
+export function addStream(stream: u32, root: u32): void {
+  if (count >= (STREAM_SLOTS / 4) * 3) {
+    unmapped++;
+    return;
+  }
+  let index = stream & MASK;
+  while (load<u32>(SLOTS + index * SLOT) != 0) index = (index + 1) & MASK;
+  const at = SLOTS + index * SLOT;
+  const record = takeDecision(stream, root);
+  if (record == 0) without++;
+  store<u32>(at, stream);
+  store<u32>(at, root, 4);
+  store<u32>(at, record as u32, 8);
+  count++;
+}
+
+function find(stream: u32): usize {
+  if (stream == 0) return 0;
+  let index = stream & MASK;
+  for (let i: u32 = 0; i < STREAM_SLOTS; i++) {
+    const at = SLOTS + index * SLOT;
+    const found = load<u32>(at);
+    if (found == stream) return at;
+    if (found == 0) break;
+    index = (index + 1) & MASK;
+  }
+  return 0;
+}
+
+/** The context id of a stream's root, or 0 when the stream is not known. */
+export function rootOfStream(stream: u32): u32 {
+  const at = find(stream);
+  return at == 0 ? 0 : load<u32>(at, 4);
+}
+
+/** The decision record of a stream, or 0. */
+export function recordOfStream(stream: u32): usize {
+  const at = find(stream);
+  return at == 0 ? 0 : (load<u32>(at, 8) as usize);
+}
+
+/** Forgets a stream and frees its record; a stream that is not known is ignored. */
+export function dropStream(stream: u32): void {
+  const at = find(stream);
+  if (at == 0) return;
+  freeDecision(load<u32>(at, 8));
+  count--;
+  let hole = ((at - SLOTS) / SLOT) as u32;
+  let index = hole;
+  for (;;) {
+    index = (index + 1) & MASK;
+    const next = SLOTS + index * SLOT;
+    const found = load<u32>(next);
+    if (found == 0) break;
+    // A slot may move into the hole unless its own place lies after the hole.
+    if (((index - (found & MASK)) & MASK) < ((index - hole) & MASK)) continue;
+    memory.copy(SLOTS + hole * SLOT, next, SLOT);
+    hole = index;
+  }
+  memory.fill(SLOTS + hole * SLOT, 0, SLOT);
+}

@@ -1,0 +1,161 @@
+/**
+ * Asks every limit of a plan first, then takes from all or from none: one thread, so nobody can
+ * come between. Names the first limit that denies. It spends; it never calls the host.
+ */
+import { DECISION_LIMITS, Decision } from '../decision/record';
+import { Engine } from '../engine/state';
+import { LIMITS_PER_PLAN_MAX } from '../limits';
+import { Limit, LIMIT_ENFORCE, LIMIT_OFF, UNAVAILABLE_ALLOW } from '../policy/layout';
+import { Holding, markCold, openAccount } from './holdings';
+import {
+  askHolding,
+  balanceOf,
+  nextIsNear,
+  QUOTA_COLD,
+  QUOTA_EXHAUSTED,
+  QUOTA_OK,
+  QUOTA_UNAVAILABLE,
+  spend,
+} from './lease';
+
+/** Answers of `askAll`; `ASK_PASSED` = a limit had no word from the host and lets pass. */
+export const ASK_OK: u32 = 0;
+export const ASK_PASSED: u32 = 1;
+export const ASK_EXHAUSTED: u32 = 2;
+export const ASK_UNAVAILABLE: u32 = 3;
+export const ASK_COLD: u32 = 4;
+
+const SLOTS: usize = memory.data(8 * 4, 4);
+const RESULTS: usize = memory.data(8, 4);
+
+/** Seconds until the limit that denied may let pass again, at least 1. */
+let retryAfterS: u32 = 0;
+
+/** For the denial found last: whole seconds, at least 1. */
+export function askRetryAfterS(): u32 {
+  return retryAfterS;
+}
+
+/**
+ * Asks `count` limits at `limits` (records `stride` bytes apart) for `cost` units each, for the
+ * subscription of the decision. With `mayHold` a cold account answers `ASK_COLD` and waits for the
+ * urgent call; without, it counts as a host that is not available. Spends only on `ASK_OK` and
+ * `ASK_PASSED`. In `enforce` = false (shadow) whatever can be spent is spent.
+ */
+export function askAll(
+  engine: Engine,
+  decision: Decision,
+  limits: usize,
+  stride: u32,
+  count: u32,
+  cost: u32,
+  mayHold: bool,
+  enforce: bool,
+  nowMs: u64,
+): u32 {
+  const asked = min(count, LIMITS_PER_PLAN_MAX);
+  decision.limits = asked as u8;
+  let answer = ASK_OK;
+  for (let i: u32 = 0; i < asked; i++) {
+    const limit = limits + i * stride;
+    const result = askOne(engine, decision, limit, cost, i, nowMs);
+    store<u8>(RESULTS + i, result as u8);
+    if (changetype<Limit>(limit).mode != LIMIT_ENFORCE) continue;
+    const found = answerFor(limit, result, mayHold);
+    if (isStronger(found, answer)) {
+      answer = found;
+      name(decision, limit, i, nowMs);
+    }
+  }
+  if (answer != ASK_EXHAUSTED) waitAll(engine, asked, cost, nowMs);
+  if (answer == ASK_OK || answer == ASK_PASSED || !enforce) takeAll(engine, decision, asked, cost, nowMs);
+  return answer;
+}
+
+function askOne(engine: Engine, decision: Decision, limit: usize, cost: u32, i: u32, nowMs: u64): u32 {
+  store<u32>(SLOTS + i * 4, 0);
+  if (changetype<Limit>(limit).mode == LIMIT_OFF) return QUOTA_OK;
+  const slot = openAccount(
+    engine.holdings,
+    decision.subscription,
+    changetype<Limit>(limit).id,
+    0,
+    changetype<Limit>(limit).windowKind,
+  );
+  if (slot == 0) {
+    engine.tablesFull++;
+    return QUOTA_UNAVAILABLE;
+  }
+  store<u32>(SLOTS + i * 4, slot as u32);
+  const holding = changetype<Holding>(slot);
+  if ((cost as u64) > changetype<Limit>(limit).quota) return QUOTA_EXHAUSTED;
+  const result = askHolding(engine, holding, cost, nowMs);
+  const at = changetype<usize>(decision) + DECISION_LIMITS + i * 8;
+  const before = min<u64>(balanceOf(holding), 0xffffffff) as u32;
+  store<u32>(at, before);
+  store<u32>(at, before, 4);
+  return result;
+}
+
+function answerFor(limit: usize, result: u32, mayHold: bool): u32 {
+  if (result == QUOTA_OK) return ASK_OK;
+  if (result == QUOTA_EXHAUSTED) return ASK_EXHAUSTED;
+  if (result == QUOTA_COLD && mayHold) return ASK_COLD;
+  return changetype<Limit>(limit).onHostUnavailable == UNAVAILABLE_ALLOW ? ASK_PASSED : ASK_UNAVAILABLE;
+}
+
+/** A refusal by the ledger needs no waiting; then what must wait; then what has no answer. */
+function isStronger(found: u32, than: u32): bool {
+  return rank(found) > rank(than);
+}
+
+function rank(answer: u32): u32 {
+  switch (answer) {
+    case ASK_EXHAUSTED: return 4;
+    case ASK_UNAVAILABLE: return 3;
+    case ASK_COLD: return 2;
+    case ASK_PASSED: return 1;
+    default: return 0;
+  }
+}
+
+function name(decision: Decision, limit: usize, index: u32, nowMs: u64): void {
+  decision.limit = changetype<Limit>(limit).id;
+  decision.limitIndex = index as u8;
+  retryAfterS = 1;
+  const slot = load<u32>(SLOTS + index * 4) as usize;
+  if (slot == 0) return;
+  const holding = changetype<Holding>(slot);
+  let until = holding.denyUntilMs;
+  if (load<u8>(RESULTS + index) == QUOTA_EXHAUSTED && holding.endMs > until) until = holding.endMs;
+  if (until > nowMs) retryAfterS = (((until - nowMs) + 999) / 1000) as u32;
+}
+
+function waitAll(engine: Engine, count: u32, cost: u32, nowMs: u64): void {
+  for (let i: u32 = 0; i < count; i++) {
+    if (load<u8>(RESULTS + i) == QUOTA_COLD) wait(engine, i, cost, nowMs);
+  }
+}
+
+function wait(engine: Engine, index: u32, cost: u32, nowMs: u64): void {
+  const slot = load<u32>(SLOTS + index * 4) as usize;
+  const holding = changetype<Holding>(slot);
+  if (holding.waiting == 0) {
+    const balance = balanceOf(holding);
+    holding.need = cost > (balance as u32) ? cost - (balance as u32) : 1;
+  }
+  holding.waiting += cost as u64;
+  if (holding.flight != 0 || nextIsNear(holding, nowMs)) return;
+  if (markCold(engine.holdings, slot)) engine.urgentDue = 1;
+}
+
+function takeAll(engine: Engine, decision: Decision, count: u32, cost: u32, nowMs: u64): void {
+  for (let i: u32 = 0; i < count; i++) {
+    const slot = load<u32>(SLOTS + i * 4) as usize;
+    if (slot == 0 || load<u8>(RESULTS + i) != QUOTA_OK) continue;
+    const holding = changetype<Holding>(slot);
+    spend(engine, holding, cost, nowMs);
+    const at = changetype<usize>(decision) + DECISION_LIMITS + i * 8;
+    store<u32>(at, min<u64>(balanceOf(holding), 0xffffffff) as u32, 4);
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * The round over all holdings of an engine on each tick: windows that ended, units that go back at
+ * their use-by, rates, and accounts that may leave. Never on the request path.
+ */
+import { Engine } from '../engine/state';
+import {
+  closeAccount,
+  growHoldings,
+  Holding,
+  holdingAt,
+  holdingSpan,
+  holdingsCrowded,
+} from './holdings';
+import { balanceOf, endWindow, promote, releaseAll, releaseIdle, takeRate } from './lease';
+
+/** Rates are taken anew after this time. */
+const RATE_MS: u64 = 500;
+/** A holder asks at the latest one tick after its balance fell. */
+const TICK_MS: u32 = 100;
+/** An account that nobody used for this long leaves once the host knows its last word. */
+const IDLE_MS: u64 = 60_000;
+
+/** One round. */
+export function roundOfHoldings(engine: Engine, nowMs: u64): void {
+  const since = nowMs - engine.ratedMs;
+  const rates = since >= RATE_MS;
+  if (rates) engine.ratedMs = nowMs;
+  const seconds = (since as f64) * 0.001;
+  const span = holdingSpan(engine.holdings);
+  for (let i: u32 = 0; i < span; i++) {
+    const holding = holdingAt(engine.holdings, i);
+    if (holding.owner == 0) continue;
+    if (holding.windowId != 0 && nowMs >= holding.endMs) endWindow(engine, holding, nowMs);
+    else promote(engine, holding, nowMs);
+    if (rates) takeRate(holding, seconds, engine.roundTripMs + TICK_MS);
+    if (releaseIdle(holding, nowMs)) engine.askSoon = 1;
+    if (mayLeave(holding, nowMs)) closeAccount(engine.holdings, i);
+  }
+  if (holdingsCrowded(engine.holdings)) growHoldings(engine.holdings);
+}
+
+function mayLeave(holding: Holding, nowMs: u64): bool {
+  if (holding.flight != 0 || holding.nextFlight != 0 || holding.waiting != 0) return false;
+  if (holding.cold != 0 || holding.nextWindowId != 0 || holding.denyUntilMs > nowMs) return false;
+  if (nowMs - holding.lastUseMs < IDLE_MS) return false;
+  if (holding.generation == 0) return true;
+  return (
+    balanceOf(holding) == 0 &&
+    holding.ackUsed == holding.used &&
+    holding.ackReleased == holding.released &&
+    holding.ackGranted == holding.granted
+  );
+}
+
+/** Gives every unit back, for the last report. */
+export function releaseEverything(engine: Engine): void {
+  const span = holdingSpan(engine.holdings);
+  for (let i: u32 = 0; i < span; i++) {
+    const holding = holdingAt(engine.holdings, i);
+    if (holding.owner != 0) releaseAll(holding);
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * The root callbacks: configuration, ticks, answers of the host, the end of a root. Hands bytes and
+ * clock to the core and makes the calls that it asks for. It decides nothing.
+ */
+import {
+  BOOTSTRAP_OK,
+  bootstrapProblem,
+  bootstrapProblemKey,
+  bootstrapProblemKeyLength,
+  readBootstrap,
+} from '../bootstrap/bootstrap';
+import { directoryTick } from '../directory/directory';
+import {
+  addRoot,
+  configureRoot,
+  deleteRoot,
+  findRoot,
+  isLastRoot,
+  Root,
+  retireRoot,
+  rootAt,
+} from '../engine/roots';
+import { Engine, engineAt } from '../engine/state';
+import { REPLY_BYTES_MAX } from '../limits';
+import { putBytes, putLiteral, textBegin, textLength } from '../pipeline/text';
+import { releaseEverything, roundOfHoldings } from '../quota/round';
+import { callByRoot, callByToken, NO_CALL, takeAnswer } from '../sync/schedule';
+import { checkSlice } from '../sync/fetch';
+import {
+  BUFFER_CALL_RESPONSE,
+  BUFFER_PLUGIN_CONFIGURATION,
+  LOG_ERROR,
+  LOG_WARN,
+  MAP_CALL_RESPONSE,
+  monotonicMs,
+  OK,
+  outAddress,
+  outAt,
+  outLength,
+  proxy_done,
+  proxy_get_buffer_bytes,
+  proxy_get_header_map_value,
+  proxy_log,
+  proxy_set_effective_context,
+  proxy_set_tick_period_milliseconds,
+  randomBits,
+} from './abi';
+import { resetArena } from './arena';
+import { makeCalls, paceTicks } from './calls';
+import { flushCounters } from './metrics';
+import { readSurroundings } from './surroundings';
+import { resumeHeld } from './stream';
+
+const FIRST_TICK_MS: u32 = 20;
+/** The last report may take so long before the root goes without an answer. */
+const LEAVE_MS: u64 = 1_000;
+const STATUS_NAME: usize = memory.data<u8>([0x3a, 0x73, 0x74, 0x61, 0x74, 0x75, 0x73]);
+const LINE: usize = memory.data(512, 8);
+
+/** `proxy_on_context_create` of a root. */
+export function onRootCreate(id: u32): void {
+  resetArena();
+  readSurroundings();
+  addRoot(id, monotonicMs());
+}
+
+/** `proxy_on_configure`: accepts or refuses by the bytes alone. */
+export function onConfigure(id: u32, length: u32): bool {
+  resetArena();
+  let at: usize = 0;
+  if (length > 0) {
+    if (proxy_get_buffer_bytes(BUFFER_PLUGIN_CONFIGURATION, 0, length, outAt(), outAt() + 4) == OK) {
+      at = outAddress();
+      length = outLength();
+    } else {
+      length = 0;
+    }
+  }
+  const code = readBootstrap(at, length);
+  if (code != BOOTSTRAP_OK) {
+    logRefusal(code);
+    return false;
+  }
+  const nowMs = monotonicMs();
+  const found = addRoot(id, nowMs);
+  if (found == 0) {
+    log(LOG_ERROR, 'sidegate: too many roots; requests of this one are refused');
+    return true;
+  }
+  const root = rootAt(found);
+  configureRoot(root, randomBits(), randomBits(), nowMs);
+  if (root.engine == 0) log(LOG_ERROR, 'sidegate: no room for another engine');
+  root.tickMs = FIRST_TICK_MS;
+  proxy_set_tick_period_milliseconds(FIRST_TICK_MS);
+  return true;
+}
+
+function logRefusal(code: u32): void {
+  textBegin(LINE, 512);
+  putLiteral('sidegate: pluginConfig refused: ');
+  if (bootstrapProblemKeyLength() > 0) {
+    putLiteral('"');
+    putBytes(bootstrapProblemKey(), min<u32>(bootstrapProblemKeyLength(), 64));
+    putLiteral('" ');
+  } else {
+    putLiteral('it ');
+  }
+  putLiteral(bootstrapProblem(code));
+  proxy_log(LOG_ERROR, LINE, textLength());
+}
+
+function log(level: u32, text: string): void {
+  textBegin(LINE, 512);
+  putLiteral(text);
+  proxy_log(level, LINE, textLength());
+}
+
+/** `proxy_on_tick`. */
+export function onTick(id: u32): void {
+  resetArena();
+  const nowMs = monotonicMs();
+  flushCounters(nowMs);
+  const root = engineRoot(id);
+  if (root == 0) return;
+  const engine = engineAt(rootAt(root).engine);
+  if (engine.leavingRoot == id) leaveIfDone(engine, nowMs);
+  if (engine.newestRoot != id) return;
+  checkSlice(engine, nowMs);
+  directoryTick(engine.directory);
+  roundOfHoldings(engine, nowMs);
+  goOn(engine, false, nowMs);
+}
+
+/** The root with this id if it has an engine, else 0. */
+function engineRoot(id: u32): usize {
+  const at = findRoot(id);
+  return at == 0 || rootAt(at).engine == 0 ? 0 : at;
+}
+
+function goOn(engine: Engine, changed: bool, nowMs: u64): void {
+  if (engine.heldCount > 0) resumeHeld(engine, changed, nowMs);
+  makeCalls(engine, nowMs);
+  paceTicks(engine);
+}
+
+/** `proxy_on_http_call_response`. */
+export function onCallResponse(id: u32, token: u32, headers: u32, bodyBytes: u32): void {
+  resetArena();
+  const root = engineRoot(id);
+  if (root == 0) return;
+  const engine = engineAt(rootAt(root).engine);
+  const kind = callByToken(engine, token);
+  if (kind == NO_CALL) return;
+  const nowMs = monotonicMs();
+  const status = headers == 0 ? 0 : readStatus();
+  let at: usize = 0;
+  let length: u32 = 0;
+  if (status == 200 && bodyBytes > 0 && bodyBytes <= REPLY_BYTES_MAX) {
+    if (proxy_get_buffer_bytes(BUFFER_CALL_RESPONSE, 0, bodyBytes, outAt(), outAt() + 4) == OK) {
+      at = outAddress();
+      length = outLength();
+    }
+  }
+  takeAnswer(engine, kind, status, at, length, nowMs);
+  if (engine.leavingRoot != 0) leaveIfDone(engine, nowMs);
+  goOn(engine, true, nowMs);
+}
+
+function readStatus(): u32 {
+  const got = proxy_get_header_map_value(MAP_CALL_RESPONSE, STATUS_NAME, 7, outAt(), outAt() + 4);
+  if (got != OK || outLength() != 3) return 0;
+  const at = outAddress();
+  let status: u32 = 0;
+  for (let i = 0; i < 3; i++) {
+    const digit = (load<u8>(at + i) as u32) - 0x30;
+    if (digit > 9) return 0;
+    status = status * 10 + digit;
+  }
+  return status;
+}
+
+/** `proxy_on_done` of a root: false while its last report is on the way. */
+export function onRootDone(at: usize): bool {
+  resetArena();
+  const root = rootAt(at);
+  const id = root.id;
+  const last = isLastRoot(root);
+  retireRoot(root);
+  if (root.engine == 0 || !last) return true;
+  const engine = engineAt(root.engine);
+  const nowMs = monotonicMs();
+  engine.leaving = 1;
+  engine.leavingRoot = id;
+  engine.leaveByMs = nowMs + LEAVE_MS;
+  releaseEverything(engine);
+  makeCalls(engine, nowMs);
+  if (engine.leaving == 1 && isCalling(engine)) return false;
+  engine.leavingRoot = 0;
+  return true;
+}
+
+function isCalling(engine: Engine): bool {
+  return callByRoot(engine, engine.leavingRoot);
+}
+
+function leaveIfDone(engine: Engine, nowMs: u64): void {
+  if (engine.leaving == 1 && nowMs < engine.leaveByMs && isCalling(engine)) return;
+  const id = engine.leavingRoot;
+  engine.leavingRoot = 0;
+  proxy_set_effective_context(id);
+  proxy_done();
+}
+
+/** `proxy_on_delete` of a root. */
+export function onRootDelete(at: usize): void {
+  const nowMs = monotonicMs();
+  const engine = rootAt(at).engine;
+  const shared = engine != 0 && engineAt(engine).roots > 1;
+  deleteRoot(rootAt(at));
+  if (shared && engineAt(engine).newestRoot != 0) goOn(engineAt(engine), true, nowMs);
+}

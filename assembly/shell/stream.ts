@@ -1,0 +1,224 @@
+/**
+ * The stream callbacks: hands the headers and the clock to the pipeline and carries out what it
+ * decided. No decision is made here; a request that cannot even be read is refused.
+ */
+import { Decision, DECISION_HELD, DECISION_HOLDING, spareDecision } from '../decision/record';
+import * as reason from '../decision/reason';
+import { clearDecision } from '../decision/record';
+import { findRoot, Root, rootAt } from '../engine/roots';
+import { Engine, engineAt, heldAt } from '../engine/state';
+import { RESUMES_MAX, TEST_BUILD } from '../limits';
+import {
+  apply,
+  applyBody,
+  applyBodyLength,
+  applyDetails,
+  applyDetailsLength,
+  applyEditsFrom,
+  applyEditsTo,
+  applyGrpcStatus,
+  applyPairs,
+  applyPairsLength,
+  applyState,
+  applyStateLength,
+} from '../pipeline/apply';
+import { EDIT_ADD, EDIT_SET, editAt, resetEdits } from '../pipeline/edits';
+import {
+  HEADER_NAME_LENGTH,
+  headerAt,
+  headerCount,
+  indexHeaders,
+} from '../pipeline/headers';
+import { addHeld, dropHeld, findHeld, Held } from '../pipeline/hold';
+import {
+  decide,
+  decideUnreadable,
+  OUTCOME_DENY,
+  OUTCOME_HOLD,
+} from '../pipeline/request';
+import { dropStream, recordOfStream, rootOfStream } from '../pipeline/streams';
+import {
+  CONTINUE,
+  MAP_REQUEST,
+  monotonicMs,
+  OK,
+  outAddress,
+  outAt,
+  outLength,
+  PAUSE,
+  proxy_add_header_map_value,
+  proxy_continue_stream,
+  proxy_get_header_map_pairs,
+  proxy_remove_header_map_value,
+  proxy_replace_header_map_value,
+  proxy_send_local_response,
+  proxy_set_effective_context,
+  proxy_set_property,
+} from './abi';
+import { resetArena } from './arena';
+import { makeUrgentCall, quicken } from './calls';
+
+/** `sidegate`: the filter state that access logs read. */
+const STATE_NAME: usize = memory.data<u8>([0x73, 0x69, 0x64, 0x65, 0x67, 0x61, 0x74, 0x65]);
+const STATE_NAME_LENGTH: usize = 8;
+const REQUEST_STREAM: i32 = 0;
+const UNREADABLE_STATUS: u32 = 503;
+
+/** `proxy_on_request_headers` of a stream. */
+export function onRequestHeaders(stream: u32): i32 {
+  resetArena();
+  const at = findRoot(rootOfStream(stream));
+  if (at == 0) {
+    proxy_send_local_response(UNREADABLE_STATUS, 0, 0, 0, 0, 0, 0, 0xffffffff);
+    return PAUSE;
+  }
+  const root = rootAt(at);
+  const nowMs = monotonicMs();
+  const decision = recordFor(stream, root);
+  const outcome = decideNow(root, decision, 0, nowMs);
+  if (outcome == OUTCOME_HOLD) {
+    holdStream(root, decision, stream, 0, nowMs);
+    proxy_set_effective_context(stream);
+    return PAUSE;
+  }
+  return carryOut(decision, outcome) ? CONTINUE : PAUSE;
+}
+
+function recordFor(stream: u32, root: Root): Decision {
+  const record = recordOfStream(stream);
+  if (record == 0) return changetype<Decision>(spareDecision(stream, root.id));
+  clearDecision(record, stream, root.id);
+  return changetype<Decision>(record);
+}
+
+function decideNow(root: Root, decision: Decision, held: usize, nowMs: u64): u32 {
+  resetEdits();
+  decision.decidedMs = nowMs;
+  const got = proxy_get_header_map_pairs(MAP_REQUEST, outAt(), outAt() + 4);
+  if (got != OK || !indexHeaders(outAddress(), outLength())) {
+    return decideUnreadable(root, decision);
+  }
+  if (TEST_BUILD) trapIfAsked();
+  return decide(root, decision, held, nowMs);
+}
+
+/** Carries out a pass or a denial; true when the request goes on. */
+function carryOut(decision: Decision, decided: u32): bool {
+  const outcome = apply(decision, decided);
+  proxy_set_property(STATE_NAME, STATE_NAME_LENGTH, applyState(), applyStateLength());
+  for (let i = applyEditsFrom(); i < applyEditsTo(); i++) carryOutEdit(editAt(i));
+  if (outcome != OUTCOME_DENY) return true;
+  proxy_send_local_response(
+    decision.status,
+    applyDetails(),
+    applyDetailsLength(),
+    applyBody(),
+    applyBodyLength(),
+    applyPairs(),
+    applyPairsLength(),
+    applyGrpcStatus(),
+  );
+  return false;
+}
+
+function carryOutEdit(edit: usize): void {
+  const op = load<u32>(edit);
+  const name = load<u32>(edit, 4) as usize;
+  const nameLength = load<u32>(edit, 8) as usize;
+  const value = load<u32>(edit, 12) as usize;
+  const valueLength = load<u32>(edit, 16) as usize;
+  if (op == EDIT_SET) {
+    proxy_replace_header_map_value(MAP_REQUEST, name, nameLength, value, valueLength);
+  } else if (op == EDIT_ADD) {
+    proxy_add_header_map_value(MAP_REQUEST, name, nameLength, value, valueLength);
+  } else {
+    proxy_remove_header_map_value(MAP_REQUEST, name, nameLength);
+  }
+}
+
+/** Lets a request wait; `at` = its entry when it waited before. */
+function holdStream(root: Root, decision: Decision, stream: u32, at: usize, nowMs: u64): void {
+  const engine = engineAt(root.engine);
+  const held = at == 0 ? addHeld(engine, stream, root.id) : changetype<Held>(at);
+  decision.flags |= DECISION_HELD | DECISION_HOLDING;
+  if (decision.reason == (reason.QUOTA_UNAVAILABLE as u8)) {
+    held.subscription = decision.subscription;
+    if (held.quotaUntilMs == 0) held.quotaUntilMs = nowMs + (root.holdMs as u64);
+    if (at == 0) makeUrgentCall(engine, nowMs);
+  } else if (held.startUntilMs == 0) {
+    held.startUntilMs = nowMs + (root.startHoldMs as u64);
+  }
+  quicken(engine);
+}
+
+/**
+ * Decides held requests again: all of them when `changed`, else those whose time is over or that
+ * wait for quota. At most `RESUMES_MAX` in one callback; what is left over waits for the next.
+ */
+export function resumeHeld(engine: Engine, changed: bool, nowMs: u64): void {
+  if (changed) engine.turn++;
+  let decided: u32 = 0;
+  let index: u32 = 0;
+  while (index < engine.heldCount && decided < RESUMES_MAX) {
+    const held = changetype<Held>(heldAt(engine, index));
+    const late = held.startUntilMs != 0 && nowMs >= held.startUntilMs;
+    if (held.turn == engine.turn && !late && held.quotaUntilMs == 0) {
+      index++;
+      continue;
+    }
+    held.turn = engine.turn;
+    decided++;
+    if (resumeOne(engine, held, nowMs)) index++;
+  }
+}
+
+/** Decides one held request again; true when it goes on waiting. */
+function resumeOne(engine: Engine, held: Held, nowMs: u64): bool {
+  const stream = held.stream;
+  const at = findRoot(held.root);
+  if (at == 0 || proxy_set_effective_context(stream) != OK) {
+    dropHeld(engine, stream);
+    return false;
+  }
+  resetArena();
+  const root = rootAt(at);
+  const decision = recordFor(stream, root);
+  const outcome = decideNow(root, decision, changetype<usize>(held), nowMs);
+  if (outcome == OUTCOME_HOLD) {
+    holdStream(root, decision, stream, changetype<usize>(held), nowMs);
+    return true;
+  }
+  dropHeld(engine, stream);
+  decision.flags |= DECISION_HELD;
+  if (carryOut(decision, outcome)) proxy_continue_stream(REQUEST_STREAM);
+  return false;
+}
+
+/** A stream is over: its record and its place among the held are free again. */
+export function endStream(stream: u32): void {
+  const record = recordOfStream(stream);
+  if (record == 0 || (changetype<Decision>(record).flags & DECISION_HOLDING) != 0) {
+    const at = findRoot(rootOfStream(stream));
+    if (at != 0 && rootAt(at).engine != 0) {
+      const engine = engineAt(rootAt(at).engine);
+      if (findHeld(engine, stream) != 0) dropHeld(engine, stream);
+    }
+  }
+  dropStream(stream);
+}
+
+const TRAP_NAME = 'x-sidegate-test-trap';
+
+/** The switch of the test build: a request that asks for it takes the VM down. */
+function trapIfAsked(): void {
+  for (let i: u32 = 0; i < headerCount(); i++) {
+    const header = headerAt(i);
+    if (load<u32>(header, HEADER_NAME_LENGTH) != (TRAP_NAME.length as u32)) continue;
+    const name = load<u32>(header) as usize;
+    let same = true;
+    for (let j = 0; j < TRAP_NAME.length && same; j++) {
+      same = (load<u8>(name + j) as i32) == TRAP_NAME.charCodeAt(j);
+    }
+    if (same) unreachable();
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Keeps the directory current (docs/wire.md §4): first fill, catching up, and the restrictive walk
+ * while a newer policy is on its way. A page that is not the next one is ignored whole.
+ */
+import {
+  applyRecords,
+  beginGeneration,
+  endGeneration,
+} from '../directory/directory';
+import { checkRecords } from '../directory/records';
+import {
+  CALL_FETCH,
+  callOf,
+  Engine,
+  policyPending,
+  WALK_CATCH_UP,
+  WALK_FILL,
+  WALK_NONE,
+  WALK_RESTRICT,
+} from '../engine/state';
+import { sectionLength } from '../util/frame';
+import { hearHost, heardRevision, hearPolicyRevision } from './host';
+import { bodyOf, openMessage } from './message';
+import { settlePolicy } from './fetch';
+
+const MAGIC: u32 = 0x49444753;
+const SECTIONS: u32 = 0b1110;
+const PAGE_BYTES: u32 = 80;
+const FLAG_COMPLETE: u32 = 1;
+const FLAG_START_OVER: u32 = 2;
+
+/** Begins the walk that is needed, if any; true when a directory page should be asked for. */
+export function nextWalk(engine: Engine): bool {
+  if (engine.fillDue != 0) {
+    engine.fillDue = 0;
+    engine.fillWhole = 0;
+    engine.walk = WALK_FILL;
+    engine.walkBase = 0;
+    engine.hasCursor = 0;
+    beginGeneration(engine.directory);
+    return true;
+  }
+  if (engine.fillWhole != 0) return false;
+  if (engine.walk == WALK_CATCH_UP && policyPending(engine)) engine.walk = WALK_NONE;
+  if (engine.walk != WALK_NONE) return true;
+  if (engine.complete == 0) return false;
+  if (policyPending(engine)) {
+    if (engine.restrictedTo >= engine.heardPolicyRevision) return false;
+    beginWalk(engine, WALK_RESTRICT);
+    return true;
+  }
+  if (engine.directoryDue == 0) return false;
+  engine.directoryDue = 0;
+  beginWalk(engine, WALK_CATCH_UP);
+  return true;
+}
+
+function beginWalk(engine: Engine, walk: u8): void {
+  engine.walk = walk;
+  engine.hasCursor = 0;
+}
+
+/** Takes an answer to a directory call; false when it is refused and nothing changed. */
+export function takeDirectory(engine: Engine, at: usize, length: u32, nowMs: u64): bool {
+  if (!openMessage(at, length, MAGIC, SECTIONS)) return false;
+  const page = bodyOf(2, PAGE_BYTES);
+  const records = bodyOf(3, 0);
+  if (page == 0 || records == 0) return false;
+  if (!hearHost(engine, callOf(engine, CALL_FETCH).sentMs, false, nowMs)) return false;
+  return takePage(engine, page, records);
+}
+
+/** Takes the page inside the open answer to a watch; false when it is not the one expected. */
+export function takeInlinePage(engine: Engine): bool {
+  const page = bodyOf(3, PAGE_BYTES);
+  const records = bodyOf(4, 0);
+  if (page == 0 || records == 0) return false;
+  if (engine.complete == 0 || engine.fillDue != 0 || engine.fillWhole != 0) return false;
+  if (engine.walk != WALK_NONE) return false;
+  beginWalk(engine, policyPending(engine) ? WALK_RESTRICT : WALK_CATCH_UP);
+  const taken = takePage(engine, page, records);
+  if (!taken) engine.walk = WALK_NONE;
+  return taken;
+}
+
+function takePage(engine: Engine, page: usize, records: usize): bool {
+  const filling = engine.walk == WALK_FILL;
+  if (engine.walk == WALK_NONE) return false;
+  hearPolicyRevision(engine, load<u64>(page));
+  const held: u64 = filling ? 0 : engine.directoryRevision;
+  if (load<u64>(page, 8) != held || !isExpected(engine, page)) return false;
+  const flags = load<u32>(page, 60);
+  if ((flags & FLAG_START_OVER) != 0) {
+    engine.walk = WALK_NONE;
+    engine.fillDue = 1;
+    return true;
+  }
+  if (filling) {
+    if (engine.hasCursor == 0) engine.walkBase = heardRevision();
+    else if (load<u64>(page, 68) > engine.walkBase) {
+      engine.fillDue = 1;
+      return true;
+    }
+  } else if (policyPending(engine)) {
+    engine.walk = WALK_RESTRICT;
+  }
+  const upTo = load<u64>(page, 32);
+  if (upTo < held) return false;
+  const length = sectionLength(records);
+  if (!checkRecords(records, length, load<u32>(page, 64))) return false;
+  const restrictive = engine.walk == WALK_RESTRICT;
+  if (applyRecords(engine.directory, records, length, restrictive) != 0) return false;
+  if ((flags & FLAG_COMPLETE) != 0) endWalk(engine, upTo);
+  else moveCursor(engine, page);
+  return true;
+}
+
+function isExpected(engine: Engine, page: usize): bool {
+  const revision = load<u64>(page, 16);
+  const id = load<u64>(page, 24);
+  const kind = load<u8>(page, 56) as u32;
+  if (engine.hasCursor == 0) return revision == 0 && id == 0 && kind == 0;
+  return (
+    revision == engine.cursorRevision && id == engine.cursorId && kind == engine.cursorKind
+  );
+}
+
+function moveCursor(engine: Engine, page: usize): void {
+  engine.hasCursor = 1;
+  engine.cursorRevision = load<u64>(page, 40);
+  engine.cursorId = load<u64>(page, 48);
+  engine.cursorKind = load<u8>(page, 57);
+}
+
+function endWalk(engine: Engine, upTo: u64): void {
+  const walk = engine.walk;
+  engine.walk = WALK_NONE;
+  engine.hasCursor = 0;
+  if (walk == WALK_FILL) {
+    engine.fillWhole = 1;
+    engine.fillUpTo = upTo;
+  } else if (walk == WALK_RESTRICT) {
+    engine.restrictedTo = upTo;
+  } else {
+    engine.directoryRevision = upTo;
+  }
+  settlePolicy(engine);
+}
+
+/** Puts the filled generation in force. */
+export function endFill(engine: Engine): void {
+  endGeneration(engine.directory);
+  engine.directoryRevision = engine.fillUpTo;
+  engine.restrictedTo = 0;
+  engine.fillWhole = 0;
+  engine.complete = 1;
+}

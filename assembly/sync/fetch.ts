@@ -1,0 +1,184 @@
+/**
+ * Fetches the policy: manifest, pages, validation in slices, and decides when it takes its place
+ * (docs/wire.md §3 and §4 "Order with the policy"). What is refused leaves what was there.
+ */
+import { freeBlock, takeBlock } from '../engine/blocks';
+import {
+  BACK_CHECKING,
+  BACK_LOADING,
+  BACK_NONE,
+  BACK_VALID,
+  CALL_FETCH,
+  callOf,
+  Engine,
+  FETCH_DIRECTORY,
+  FETCH_MANIFEST,
+  FETCH_PAGE,
+  jittered,
+  pageDigests,
+  policyPending,
+  WALK_NONE,
+} from '../engine/state';
+import { POLICY_BYTES_MAX, POLICY_PAGE_BYTES } from '../limits';
+import { checkBegin, checkStep } from '../policy/check';
+import { POLICY_HEAD_BYTES } from '../policy/layout';
+import { equalBytes } from '../util/bytes';
+import { sectionLength } from '../util/frame';
+import { sha256 } from '../util/sha256';
+import { endFill, nextWalk } from './directory';
+import { hearHost, hearPolicyRevision } from './host';
+import { bodyOf, openMessage } from './message';
+
+const MAGIC: u32 = 0x4d504753;
+const SECTIONS: u32 = 0b110;
+const MANIFEST: u32 = 2;
+const MANIFEST_BYTES: u32 = 56;
+const PAGES_MAX: u32 = 128;
+const BACK_OFF_MIN_MS: u32 = 200;
+const BACK_OFF_MAX_MS: u32 = 10_000;
+/** Records checked in one slice; far below half a millisecond. */
+const CHECK_RECORDS: u32 = 2_000;
+const DIGEST: usize = memory.data(32, 8);
+
+/** What the fetch call should ask for now: a `FETCH_…`, or 0 for nothing. */
+export function nextFetch(engine: Engine, nowMs: u64): u32 {
+  if (engine.hasStore == 0) return 0;
+  if (policyPending(engine) && nowMs >= engine.policyNotBeforeMs) {
+    if (isStale(engine)) dropBack(engine);
+    if (engine.backState == BACK_NONE) return FETCH_MANIFEST;
+    if (engine.backState == BACK_LOADING) return FETCH_PAGE;
+  }
+  return nextWalk(engine) ? FETCH_DIRECTORY : 0;
+}
+
+/** A newer policy than the one being fetched is known. */
+function isStale(engine: Engine): bool {
+  return engine.backState != BACK_NONE && engine.backRevision < engine.heardPolicyRevision;
+}
+
+function dropBack(engine: Engine): void {
+  freeBlock(engine.back, engine.backBlock);
+  engine.back = 0;
+  engine.backBlock = 0;
+  engine.backState = BACK_NONE;
+}
+
+/** A fetch of the policy failed or was refused: later again, from the manifest on. */
+export function policyFailed(engine: Engine, nowMs: u64): void {
+  dropBack(engine);
+  const before = engine.policyBackOffMs;
+  engine.policyBackOffMs =
+    before == 0 ? BACK_OFF_MIN_MS : min<u32>(before * 2, BACK_OFF_MAX_MS);
+  engine.policyNotBeforeMs = nowMs + (jittered(engine, engine.policyBackOffMs, 50) as u64);
+}
+
+/** Takes a manifest; false when it is refused. */
+export function takeManifest(engine: Engine, at: usize, length: u32, nowMs: u64): bool {
+  if (!openMessage(at, length, MAGIC, SECTIONS)) return false;
+  const body = bodyOf(MANIFEST, MANIFEST_BYTES);
+  if (body == 0) return false;
+  if (!hearHost(engine, callOf(engine, CALL_FETCH).sentMs, false, nowMs)) return false;
+  const revision = load<u64>(body);
+  const bytes = load<u32>(body, 8);
+  const pages = load<u32>(body, 16);
+  if (load<u32>(body, 12) != POLICY_PAGE_BYTES) return false;
+  if (bytes == 0 || bytes > POLICY_BYTES_MAX || pages > PAGES_MAX) return false;
+  if (pages != (bytes + POLICY_PAGE_BYTES - 1) / POLICY_PAGE_BYTES) return false;
+  if (sectionLength(body) != MANIFEST_BYTES + pages * 32) return false;
+  sha256(body + MANIFEST_BYTES, pages * 32, DIGEST);
+  if (!equalBytes(DIGEST, body + 24, 32)) return false;
+  if (revision < engine.heardPolicyRevision) return false;
+  hearPolicyRevision(engine, revision);
+  const held = changetype<usize>(engine) + offsetof<Engine>('digest0');
+  if (engine.policyFresh != 0 && equalBytes(held, body + 24, 32)) {
+    engine.policyRevision = revision;
+    settlePolicy(engine);
+    return true;
+  }
+  return beginBack(engine, body, revision, bytes, pages);
+}
+
+function beginBack(engine: Engine, body: usize, revision: u64, bytes: u32, pages: u32): bool {
+  dropBack(engine);
+  const block = POLICY_HEAD_BYTES + bytes;
+  engine.back = takeBlock(block);
+  if (engine.back == 0) return false;
+  engine.backBlock = block;
+  engine.backState = BACK_LOADING;
+  engine.backLength = bytes;
+  engine.backRevision = revision;
+  engine.backPages = pages;
+  engine.backNext = 0;
+  memory.copy(changetype<usize>(engine) + offsetof<Engine>('backDigest0'), body + 24, 32);
+  memory.copy(pageDigests(engine), body + MANIFEST_BYTES, pages * 32);
+  return true;
+}
+
+/** Takes the page that was asked for; false when it is not the one the manifest promised. */
+export function takePage(engine: Engine, at: usize, length: u32, nowMs: u64): bool {
+  if (engine.backState != BACK_LOADING) return true;
+  const from = engine.backNext * POLICY_PAGE_BYTES;
+  if (length != min<u32>(POLICY_PAGE_BYTES, engine.backLength - from)) return false;
+  sha256(at, length, DIGEST);
+  if (!equalBytes(DIGEST, pageDigests(engine) + engine.backNext * 32, 32)) return false;
+  memory.copy(engine.back + POLICY_HEAD_BYTES + from, at, length);
+  engine.backNext++;
+  if (engine.backNext < engine.backPages) return true;
+  engine.backState = BACK_CHECKING;
+  checkBegin(engine.checkState, engine.back, engine.backLength);
+  checkSlice(engine, nowMs);
+  return true;
+}
+
+/** Goes on checking the fetched policy for one slice. A refused one leaves what was there. */
+export function checkSlice(engine: Engine, nowMs: u64): void {
+  if (engine.backState != BACK_CHECKING) return;
+  const code = checkStep(engine.checkState, CHECK_RECORDS);
+  if (code == 0) return;
+  if (code < 0) {
+    engine.lastError = (0x100 - code) as u32;
+    policyFailed(engine, nowMs);
+    return;
+  }
+  engine.backState = BACK_VALID;
+  settlePolicy(engine);
+}
+
+/**
+ * Lets what is ready take its place: a fetched policy once every record that restricts has been
+ * applied, a filled directory only together with the policy it belongs to.
+ */
+export function settlePolicy(engine: Engine): void {
+  const valid = engine.backState == BACK_VALID && !isStale(engine);
+  if (engine.fillWhole != 0) {
+    if (policyPending(engine) && !valid) return;
+    if (valid) swapPolicy(engine);
+    endFill(engine);
+    return;
+  }
+  if (!valid) return;
+  const filling = engine.fillDue != 0 || engine.walk != WALK_NONE;
+  if (engine.complete == 0) {
+    swapPolicy(engine);
+  } else if (!filling && engine.restrictedTo >= engine.backRevision) {
+    swapPolicy(engine);
+    engine.directoryDue = 1;
+  }
+}
+
+function swapPolicy(engine: Engine): void {
+  freeBlock(engine.policy, engine.policyBlock);
+  engine.policy = engine.back;
+  engine.policyBlock = engine.backBlock;
+  engine.policyLength = engine.backLength;
+  engine.policyRevision = engine.backRevision;
+  engine.policyFresh = 1;
+  engine.policyBackOffMs = 0;
+  engine.digest0 = engine.backDigest0;
+  engine.digest1 = engine.backDigest1;
+  engine.digest2 = engine.backDigest2;
+  engine.digest3 = engine.backDigest3;
+  engine.back = 0;
+  engine.backBlock = 0;
+  engine.backState = BACK_NONE;
+}

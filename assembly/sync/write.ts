@@ -1,0 +1,63 @@
+/**
+ * Writes a message of docs/wire.md §1 into the one buffer for calls: header, sections, checksum.
+ * It must never know what a section means.
+ */
+import { SYNC_ITEMS_MAX } from '../limits';
+import { crc32 } from '../util/crc32';
+
+const HEADER_BYTES: usize = 16;
+/** Room for the largest call: a full report of items. */
+const ROOM: u32 = 256 * 80 + 1024;
+const BODY: usize = memory.data(256 * 80 + 1024, 16);
+
+let at: usize = BODY;
+let section: usize = 0;
+
+/** Begins a message with this magic. */
+export function beginMessage(magic: u32): void {
+  store<u32>(BODY, magic);
+  store<u32>(BODY, 1, 4);
+  at = BODY + HEADER_BYTES;
+  section = 0;
+}
+
+/** Begins a section; the one before ends here. `optional` as in docs/wire.md. */
+export function beginSection(kind: u32, optional: bool): void {
+  endSection();
+  section = at;
+  store<u16>(at, kind as u16);
+  store<u16>(at, optional ? 1 : 0, 2);
+  at += 8;
+}
+
+function endSection(): void {
+  if (section != 0) store<u32>(section, (at - section - 8) as u32, 4);
+}
+
+/** Takes `bytes` zeroed bytes; its users keep within the room by their own bounds. */
+export function takeBytes(bytes: u32): usize {
+  const from = at;
+  if ((bytes as usize) > BODY + ROOM - at) return 0;
+  memory.fill(from, 0, bytes);
+  at += bytes;
+  return from;
+}
+
+/** Ends the message; answers its length. */
+export function endMessage(): u32 {
+  endSection();
+  const length = (at - BODY) as u32;
+  store<u32>(BODY, length, 8);
+  store<u32>(BODY, crc32(BODY + HEADER_BYTES, length - 16), 12);
+  return length;
+}
+
+/** Where the message stands. */
+export function messageBytes(): usize {
+  return BODY;
+}
+
+/** Items for which there is room in one message. */
+export function itemsRoom(): u32 {
+  return SYNC_ITEMS_MAX;
+}

@@ -1,0 +1,151 @@
+/**
+ * A host inside the test: the real store, ledger, compiler and routes, reached without a socket and
+ * driven by the emulator's clock. It must never wait for real time: a test says when time passes.
+ */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import type { FastifyInstance } from 'fastify';
+import pino from 'pino';
+import { InlineCompiler } from '../../../host/compile/compiler.ts';
+import type { CallHandler, CallResult, HttpCall, VirtualClock } from '../../../host/emulator/index.ts';
+import { HostMetrics } from '../../../host/http/metrics.ts';
+import { makeSyncPort } from '../../../host/http/sync-port.ts';
+import { WatchHub } from '../../../host/http/watch-hub.ts';
+import { formatProblem } from '../../../host/resources/problem.ts';
+import { Heads } from '../../../host/service/heads.ts';
+import { Keys } from '../../../host/service/keys.ts';
+import { Policies } from '../../../host/service/policies.ts';
+import { Terms } from '../../../host/service/terms.ts';
+import type { Ledger } from '../../../host/store/ledger.ts';
+import { openMemoryLedger } from '../../../host/store/ledger-memory.ts';
+import { openMemoryStore } from '../../../host/store/memory.ts';
+import type { Store } from '../../../host/store/store.ts';
+
+/** What a test host runs with. */
+export interface TestHostOptions {
+  clock: VirtualClock;
+  storeId?: Uint8Array;
+  heartbeatMs?: number;
+}
+
+/** A host without sockets. The caller must `close()` it. */
+export class TestHost {
+  readonly store: Store;
+  readonly ledger: Ledger;
+  /** Calls answered so far, by the first two parts of their path. */
+  readonly calls: Record<string, number> = {};
+  readonly #clock: VirtualClock;
+  readonly #server: FastifyInstance;
+  readonly #hub: WatchHub;
+  readonly #keys: Keys;
+  readonly #compiler = new InlineCompiler();
+  readonly #parts: { close(): unknown }[];
+  #pending = 0;
+
+  private constructor(
+    clock: VirtualClock,
+    store: Store,
+    ledger: Ledger,
+    server: FastifyInstance,
+    hub: WatchHub,
+    parts: { close(): unknown }[],
+  ) {
+    this.#clock = clock;
+    this.store = store;
+    this.ledger = ledger;
+    this.#server = server;
+    this.#hub = hub;
+    this.#keys = new Keys(store, randomBytes, () => Math.floor(clock.unixMs));
+    this.#parts = parts;
+  }
+
+  /** An empty host. */
+  static async open(options: TestHostOptions): Promise<TestHost> {
+    const { clock } = options;
+    const nowMs = () => Math.floor(clock.unixMs);
+    const fail = (error: unknown) => {
+      throw error;
+    };
+    const store = openMemoryStore({ storeId: options.storeId ?? randomBytes(16) });
+    const terms = await Terms.open(store, nowMs, fail);
+    const ledger = openMemoryLedger({
+      resolve: (account) => terms.resolve(account),
+      random: () => 0.5,
+    });
+    const heads = await Heads.open(store);
+    const policies = new Policies(store, heads);
+    const random = () => 0.5;
+    const hub = new WatchHub({ store, heads, nowMs, random, holdMs: 25_000, onFault: fail });
+    const services = {
+      ...{ store, ledger, heads, policies, terms, hub, nowMs },
+      metrics: new HostMetrics(),
+      heartbeatMs: options.heartbeatMs ?? 1_000,
+    };
+    const log = pino({ level: 'silent' });
+    const server = makeSyncPort({ services, log, secret: undefined });
+    await server.ready();
+    return new TestHost(clock, store, ledger, server, hub, [policies, heads, terms]);
+  }
+
+  /** Applies a resource set; a problem in it fails the test. */
+  async apply(yaml: string): Promise<void> {
+    const files = [{ name: 'test.yaml', bytes: Buffer.from(yaml, 'utf8') }];
+    const known = (await this.store.groups()).map(({ group }) => group);
+    const loaded = await this.#compiler.load(files, known);
+    assert.ok(loaded.ok, loaded.ok ? '' : loaded.problems.map(formatProblem).join('\n'));
+    const compiled = await this.#compiler.compile(await this.store.reserveIds(loaded.names));
+    const { credentials, groups } = compiled;
+    const outcome = await this.store.applyResources({
+      ...{ resources: loaded.resources, credentials, groups },
+      nowMs: Math.floor(this.#clock.unixMs),
+    });
+    assert.ok(outcome.ok, outcome.ok ? '' : outcome.message);
+  }
+
+  /** Makes a key. */
+  async createKey(application: string, times = {}): Promise<{ id: number; key: string }> {
+    const made = await this.#keys.create({ namespace: 'default', application, ...times });
+    assert.ok(made.ok, made.ok ? '' : made.message);
+    return { id: made.credential.id, key: made.key.reveal() };
+  }
+
+  /** Revokes a key. */
+  async revokeKey(id: number): Promise<void> {
+    const outcome = await this.#keys.revoke(id);
+    assert.ok(outcome.ok);
+  }
+
+  /** Serves a call of the filter as the real routes do. */
+  readonly serve: CallHandler = async (call: HttpCall): Promise<CallResult> => {
+    const kind = call.path.split('/').slice(1, 3).join('/');
+    this.calls[kind] = (this.calls[kind] ?? 0) + 1;
+    const held = kind === 'v1/watch';
+    if (!held) this.#pending++;
+    try {
+      const headers = Object.fromEntries(call.headers.filter(([name]) => !name.startsWith(':')));
+      const reply = await this.#server.inject({
+        method: call.method as 'GET' | 'POST',
+        url: call.path,
+        headers,
+        ...(call.method === 'POST' && { payload: Buffer.from(call.body) }),
+      });
+      return { status: reply.statusCode, body: new Uint8Array(reply.rawPayload), afterMs: 1 };
+    } finally {
+      if (!held) this.#pending--;
+    }
+  };
+
+  /** Calls being served now, watches left aside. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  /** Stops everything. */
+  async close(): Promise<void> {
+    this.#hub.close();
+    await this.#server.close();
+    for (const part of this.#parts) await part.close();
+    await this.ledger.close();
+    await this.store.close();
+  }
+}

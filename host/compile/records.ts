@@ -4,9 +4,6 @@
  */
 import { ByteWriter } from '../wire/bytes.ts';
 
-/** Bytes of a directory record on the wire before its body. */
-export const RECORD_OVERHEAD_BYTES = 20;
-
 /** A credential as a filter needs it. */
 export interface CredentialBody {
   /** SHA-256 of the key, 32 bytes. */

@@ -3,6 +3,8 @@
  * what differs is touched, so equal resources make no revision and the credentials of an
  * application move only when the application enters or leaves a directory.
  */
+
+import { type CompiledGroup, type DeclaredCredential, RecordKind } from '../compile/output.ts';
 import {
   credentialIdKey,
   credentialRecord,
@@ -10,15 +12,7 @@ import {
   type DirectoryLimits,
   type PolicyChange,
 } from './directory.ts';
-import {
-  type CommitEvent,
-  type CompiledGroup,
-  type DeclaredCredential,
-  RecordKind,
-  type Refusal,
-  type ResourceChange,
-  type StoredResource,
-} from './store.ts';
+import type { CommitEvent, Refusal, ResourceChange, StoredResource } from './store.ts';
 import type { CredentialRow, GroupRow, Tables } from './tables.ts';
 
 /** Proxy groups an application entered and left by a change. */

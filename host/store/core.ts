@@ -3,6 +3,8 @@
  * policies, and what it is refused for. It must never touch a medium, a clock or randomness but
  * through its parameters.
  */
+
+import { type NameKey, RecordKind } from '../compile/output.ts';
 import { ResourceChangePlan } from './change.ts';
 import {
   credentialIdKey,
@@ -11,24 +13,22 @@ import {
   type DirectoryLimits,
 } from './directory.ts';
 import { readPage } from './page.ts';
-import {
-  type CommitEvent,
-  type CredentialQuery,
-  type DirectoryPage,
-  type DirectoryQuery,
-  type GroupHead,
-  type NameKey,
-  type NewCredential,
-  type Outcome,
-  type PolicyVersion,
-  RecordKind,
-  type Refusal,
-  type RefusalCode,
-  type ResourceChange,
-  type Store,
-  type StoredCredential,
-  type StoredResource,
-  type StoreIdentity,
+import type {
+  CommitEvent,
+  CredentialQuery,
+  DirectoryPage,
+  DirectoryQuery,
+  GroupHead,
+  NewCredential,
+  Outcome,
+  PolicyVersion,
+  Refusal,
+  RefusalCode,
+  ResourceChange,
+  Store,
+  StoredCredential,
+  StoredResource,
+  StoreIdentity,
 } from './store.ts';
 import type { CredentialRow, GroupRow, Tables } from './tables.ts';
 

@@ -2,15 +2,10 @@
  * One change of directories: collects what enters, changes and leaves, refuses what would not
  * fit, and writes the rest as one revision. It must never decide who belongs into a directory.
  */
+
+import { type CompiledRecord, type NameKey, RecordKind } from '../compile/output.ts';
 import { encodeCredential } from '../compile/records.ts';
-import {
-  type CommitEvent,
-  type CompiledRecord,
-  type NameKey,
-  POLICIES_KEPT,
-  RecordKind,
-  type Refusal,
-} from './store.ts';
+import { type CommitEvent, POLICIES_KEPT, type Refusal } from './store.ts';
 import type { CredentialRow, DirectoryRow, GroupRow, Tables } from './tables.ts';
 
 /** Bounds of every directory of a store. */

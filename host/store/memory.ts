@@ -2,15 +2,15 @@
  * A store in memory, for tests and trials. It forgets everything with its process and must never
  * serve where a restart may not lose keys; its rules are those of every store.
  */
+
+import { type NameKey, RecordKind } from '../compile/output.ts';
 import { StoreCore } from './core.ts';
 import type { DirectoryLimits } from './directory.ts';
 import {
   type CredentialQuery,
   DIRECTORY_CREDENTIALS_MAX,
-  type NameKey,
   type PolicyVersion,
   REMOVALS_KEPT_MAX,
-  RecordKind,
   type Store,
   type StoredResource,
 } from './store.ts';

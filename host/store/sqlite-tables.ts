@@ -3,14 +3,8 @@
  * anything: the rules are in `core.ts`.
  */
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
-import {
-  type CredentialQuery,
-  type CredentialState,
-  type NameKey,
-  type PolicyVersion,
-  RecordKind,
-  type StoredResource,
-} from './store.ts';
+import { type NameKey, RecordKind } from '../compile/output.ts';
+import type { CredentialQuery, CredentialState, PolicyVersion, StoredResource } from './store.ts';
 import type { CredentialRow, DirectoryPlace, DirectoryRow, GroupRow, Tables } from './tables.ts';
 
 type Row = Record<string, SQLOutputValue>;

@@ -4,34 +4,7 @@
  * says what a store promises and must never know how one keeps it: implementations are in
  * `memory.ts` and `sqlite.ts`, and one contract suite runs on both.
  */
-
-/** What a stable id can stand for. */
-export type NamedKind =
-  | 'ProxyGroup'
-  | 'Product'
-  | 'Operation'
-  | 'Plan'
-  | 'Limit'
-  | 'Consumer'
-  | 'Application'
-  | 'Subscription'
-  | 'Credential';
-
-/**
- * The name a stable id stands for; unique by all three fields. What may never change under one id
- * is part of the name: `idNames` in host/compile builds it.
- */
-export interface NameKey {
-  readonly kind: NamedKind;
-  readonly namespace: string;
-  readonly name: string;
-}
-
-/** Kinds of directory records, numbered as on the wire; pages are ordered by these numbers. */
-export const RecordKind = { credential: 1, application: 2, subscription: 3 } as const;
-
-/** One of the numbers of {@link RecordKind}. */
-export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
+import type { CompiledGroup, DeclaredCredential, NameKey, RecordKind } from '../compile/output.ts';
 
 /** Most credentials one proxy group's directory may hold unless the options say otherwise. */
 export const DIRECTORY_CREDENTIALS_MAX = 100_000;
@@ -122,31 +95,6 @@ export interface StoredResource {
   readonly name: string;
   /** Canonical JSON of labels and spec: equal text means equal resource. */
   readonly text: string;
-}
-
-/** A record as compiled: an application or a subscription of one proxy group's directory. */
-export interface CompiledRecord {
-  readonly kind: RecordKind;
-  readonly id: number;
-  readonly body: Uint8Array;
-}
-
-/** What compiling made for one proxy group: its whole policy and all its records but credentials. */
-export interface CompiledGroup {
-  readonly group: string;
-  readonly policy: Uint8Array;
-  readonly records: readonly CompiledRecord[];
-}
-
-/** A credential declared in a file. */
-export interface DeclaredCredential {
-  readonly namespace: string;
-  readonly application: string;
-  readonly name: string;
-  readonly digest: Uint8Array;
-  readonly state: 'enabled' | 'disabled';
-  readonly notBeforeMs: number | null;
-  readonly notAfterMs: number | null;
 }
 
 /** A whole resource set, compiled. Everything it does not name ends. */

@@ -2,14 +2,8 @@
  * The tables under a store and the few operations it needs of them. The rules of the store live
  * in `core.ts` and `change.ts`; a table implementation keeps rows and must never decide anything.
  */
-import type {
-  CredentialQuery,
-  NameKey,
-  PolicyVersion,
-  RecordKind,
-  StoredCredential,
-  StoredResource,
-} from './store.ts';
+import type { NameKey, RecordKind } from '../compile/output.ts';
+import type { CredentialQuery, PolicyVersion, StoredCredential, StoredResource } from './store.ts';
 
 /** A credential with the id of its application, by which directories find it. */
 export interface CredentialRow extends StoredCredential {

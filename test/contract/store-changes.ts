@@ -3,7 +3,8 @@
  * implementation and must never look at how one keeps anything.
  */
 import assert from 'node:assert/strict';
-import { type CommitEvent, RecordKind } from '../../host/store/store.ts';
+import { RecordKind } from '../../host/compile/output.ts';
+import type { CommitEvent } from '../../host/store/store.ts';
 import { application, type ContractTest, change, group, record } from './store-kit.ts';
 
 /** Promises to run one by one, each on an empty store. */

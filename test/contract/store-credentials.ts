@@ -3,7 +3,7 @@
  * implementation and must never look at how one keeps anything.
  */
 import assert from 'node:assert/strict';
-import { RecordKind } from '../../host/store/store.ts';
+import { RecordKind } from '../../host/compile/output.ts';
 import {
   application,
   brief,

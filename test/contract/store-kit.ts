@@ -4,17 +4,15 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import {
-  type CompiledGroup,
-  type CompiledRecord,
-  type DirectoryCursor,
-  type DirectoryRecord,
-  type NewCredential,
-  type Outcome,
-  RecordKind,
-  type ResourceChange,
-  type Store,
-  type StoredResource,
+import { type CompiledGroup, type CompiledRecord, RecordKind } from '../../host/compile/output.ts';
+import type {
+  DirectoryCursor,
+  DirectoryRecord,
+  NewCredential,
+  Outcome,
+  ResourceChange,
+  Store,
+  StoredResource,
 } from '../../host/store/store.ts';
 
 /** Bounds a contract test sets; small ones make their effects visible. */

@@ -1,0 +1,129 @@
+/**
+ * Compiles a resource set: the policy and the directory records of every proxy group. Pure: the
+ * same set and ids give the same bytes, in the same order.
+ */
+import type { Product, ResourceSet, Subscription } from '../resources/model.ts';
+import { type Ids, resourceKey, subscriptionKey } from './ids.ts';
+import {
+  type CompiledGroup,
+  type CompiledRecord,
+  type CompiledSet,
+  type DeclaredCredential,
+  type Excess,
+  RecordKind,
+} from './output.ts';
+import { compilePolicy } from './policy.ts';
+import { encodeApplication, encodeSubscription } from './records.ts';
+
+/** A compiled set, or the bounds it would pass. */
+export type Compiled =
+  | { readonly ok: true; readonly value: CompiledSet }
+  | { readonly ok: false; readonly excess: readonly Excess[] };
+
+/**
+ * The proxy groups a set needs: those it names, and those that had a policy before, whose proxies
+ * have to be told that nothing is left for them. Sorted, each once.
+ */
+export function groupsOf(set: ResourceSet, known: readonly string[]): string[] {
+  const named = [
+    'default',
+    ...set.proxyGroups.map(({ name }) => name),
+    ...set.products.map(({ proxyGroup }) => proxyGroup),
+  ];
+  return [...new Set([...named, ...known])].sort();
+}
+
+/** The policies of some proxy groups in the order asked, or the bounds they would pass. */
+export function compilePolicies(
+  set: ResourceSet,
+  groups: readonly string[],
+  ids: Ids,
+): { readonly policies: readonly Uint8Array[]; readonly excess: readonly Excess[] } {
+  const policies: Uint8Array[] = [];
+  const excess: Excess[] = [];
+  for (const group of groups) {
+    const products = productsOf(set, group);
+    const namespaces = new Set(products.map(({ namespace }) => namespace));
+    const plans = set.plans.filter(({ namespace }) => namespaces.has(namespace));
+    const policy = compilePolicy({ group, products, plans }, ids);
+    if (policy.ok) policies.push(policy.bytes);
+    else excess.push(...policy.excess);
+  }
+  return { policies, excess };
+}
+
+/** Compiles a checked set for the given proxy groups. */
+export function compileSet(set: ResourceSet, groups: readonly string[], ids: Ids): Compiled {
+  const { policies, excess } = compilePolicies(set, groups, ids);
+  if (excess.length > 0) return { ok: false, excess };
+  const projection = new Projection(set, ids);
+  const compiled = policies.map((policy, i): CompiledGroup => {
+    const group = groups[i] ?? '';
+    return { group, policy, records: projection.recordsOf(productsOf(set, group)) };
+  });
+  const credentials = set.credentials.map(declared);
+  return { ok: true, value: { groups: compiled, credentials } };
+}
+
+function productsOf(set: ResourceSet, group: string): Product[] {
+  return set.products.filter(({ proxyGroup }) => proxyGroup === group);
+}
+
+/** Turns subscriptions into records: only what has a subscription to a product is in. */
+class Projection {
+  readonly #ids: Ids;
+  readonly #subscriptions = new Map<string, Subscription[]>();
+  readonly #applications: Map<string, CompiledRecord>;
+
+  constructor(set: ResourceSet, ids: Ids) {
+    this.#ids = ids;
+    for (const subscription of set.subscriptions) {
+      const key = `${subscription.namespace}/${subscription.product}`;
+      const list = this.#subscriptions.get(key) ?? [];
+      this.#subscriptions.set(key, list);
+      list.push(subscription);
+    }
+    this.#applications = new Map(
+      set.applications.map(({ namespace, name, consumer }) => {
+        const body = encodeApplication({
+          consumer: ids.of(resourceKey('Consumer', namespace, consumer)),
+          consumerName: consumer,
+          applicationName: name,
+        });
+        const id = ids.of(resourceKey('Application', namespace, name));
+        return [`${namespace}/${name}`, { kind: RecordKind.application, id, body }];
+      }),
+    );
+  }
+
+  /** Applications and subscriptions of some products, ordered by kind and id. */
+  recordsOf(products: readonly Product[]): CompiledRecord[] {
+    const applications = new Set<CompiledRecord>();
+    const subscriptions: CompiledRecord[] = [];
+    for (const { namespace, name } of products) {
+      for (const subscription of this.#subscriptions.get(`${namespace}/${name}`) ?? []) {
+        const application = this.#applications.get(`${namespace}/${subscription.application}`);
+        if (application !== undefined) applications.add(application);
+        subscriptions.push(this.#subscription(subscription));
+      }
+    }
+    const byId = (a: CompiledRecord, b: CompiledRecord) => a.id - b.id;
+    return [...[...applications].sort(byId), ...subscriptions.sort(byId)];
+  }
+
+  #subscription(subscription: Subscription): CompiledRecord {
+    const { namespace, application, product, plan, active } = subscription;
+    const body = encodeSubscription({
+      application: this.#ids.of(resourceKey('Application', namespace, application)),
+      product: this.#ids.of(resourceKey('Product', namespace, product)),
+      plan: this.#ids.of(resourceKey('Plan', namespace, plan)),
+      active,
+    });
+    return { kind: RecordKind.subscription, id: this.#ids.of(subscriptionKey(subscription)), body };
+  }
+}
+
+function declared(credential: ResourceSet['credentials'][number]): DeclaredCredential {
+  const { origin: _, ...rest } = credential;
+  return rest;
+}

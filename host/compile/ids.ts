@@ -1,0 +1,73 @@
+/**
+ * Which names of a set need stable ids, and the ids once they are known. Ids are given by the
+ * store; nothing is ever identified by its place in a list.
+ */
+import type { Operation, Plan, Product, ResourceSet, Subscription } from '../resources/model.ts';
+import type { NamedKind, NameKey } from './output.ts';
+
+/** Name of a proxy group's id: groups are known by name alone. */
+export function groupKey(group: string): NameKey {
+  return { kind: 'ProxyGroup', namespace: '', name: group };
+}
+
+/** Name of an operation's id. */
+export function operationKey({ namespace, name }: Product, operation: Operation): NameKey {
+  return { kind: 'Operation', namespace, name: `${name}/${operation.name}` };
+}
+
+/** Name of a limit's id: the limit's name, shared by all plans of the namespace. */
+export function limitKey(plan: Plan, limit: { readonly name: string }): NameKey {
+  return { kind: 'Limit', namespace: plan.namespace, name: limit.name };
+}
+
+/**
+ * Name of a subscription's uid. Application and product are what may never change under one uid;
+ * its own name and plan are left out, so that neither refills what was used.
+ */
+export function subscriptionKey({ namespace, application, product }: Subscription): NameKey {
+  return { kind: 'Subscription', namespace, name: `${application}/${product}` };
+}
+
+/** Name of the id of a resource that is known by kind, namespace and name. */
+export function resourceKey(
+  kind: 'Product' | 'Plan' | 'Consumer' | 'Application',
+  namespace: string,
+  name: string,
+): NameKey {
+  return { kind, namespace, name };
+}
+
+/** Every name of a set that needs an id, and those of the proxy groups, in a fixed order. */
+export function idNames(set: ResourceSet, groups: readonly string[]): NameKey[] {
+  return [
+    ...groups.map(groupKey),
+    ...set.products.map(({ namespace, name }) => resourceKey('Product', namespace, name)),
+    ...set.products.flatMap((each) => each.operations.map((one) => operationKey(each, one))),
+    ...set.plans.map(({ namespace, name }) => resourceKey('Plan', namespace, name)),
+    ...set.plans.flatMap((plan) => plan.limits.map((limit) => limitKey(plan, limit))),
+    ...set.consumers.map(({ namespace, name }) => resourceKey('Consumer', namespace, name)),
+    ...set.applications.map(({ namespace, name }) => resourceKey('Application', namespace, name)),
+    ...set.subscriptions.map(subscriptionKey),
+  ];
+}
+
+/** The ids of names. */
+export class Ids {
+  readonly #ids = new Map<NamedKind, Map<string, number>>();
+
+  /** `ids[i]` is the id of `names[i]`. */
+  constructor(names: readonly NameKey[], ids: readonly number[]) {
+    for (const [i, { kind, namespace, name }] of names.entries()) {
+      const byName = this.#ids.get(kind) ?? new Map<string, number>();
+      this.#ids.set(kind, byName);
+      byName.set(`${namespace} ${name}`, ids[i] ?? 0);
+    }
+  }
+
+  /** The id of a name of the set. Throws for any other: a reference was not checked. */
+  of({ kind, namespace, name }: NameKey): number {
+    const id = this.#ids.get(kind)?.get(`${namespace} ${name}`);
+    if (id === undefined || id < 1) throw new Error(`no id for ${kind} ${namespace}/${name}`);
+    return id;
+  }
+}

@@ -2,9 +2,10 @@
  * Wraps a text that must not be printed. Every way of turning it into text gives a placeholder,
  * so that a log line or an error that holds one by mistake holds nothing.
  */
-import { inspect } from 'node:util';
-
 const REDACTED = '[secret]';
+
+/** The method by which Node turns a value into text for a log. */
+const INSPECT = Symbol.for('nodejs.util.inspect.custom');
 
 /** A secret text. `reveal` is the only way to it; call it where the text is handed over, only. */
 export class Secret {
@@ -31,7 +32,7 @@ export class Secret {
     return REDACTED;
   }
 
-  [inspect.custom](): string {
+  [INSPECT](): string {
     return REDACTED;
   }
 }

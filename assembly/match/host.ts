@@ -5,27 +5,24 @@
 import { HOST_BYTES_MAX } from '../limits';
 import { HOSTS, NamedNode, WILDCARDS } from '../policy/layout';
 import { anyHostNode, countOf, recordOf, textAt } from '../policy/policy';
-import { compareBytes, copyLower, NONE } from '../util/bytes';
+import { compareBytes, copyLower, findByte, NONE } from '../util/bytes';
 
 /** The end of the host in lower case: all of it, or one byte more than any name may have. */
 const LOWER: usize = memory.data(256, 8);
 
 const COLON: u32 = 0x3a;
 const DOT: u32 = 0x2e;
+const OPENING_BRACKET: u32 = 0x5b;
 const CLOSING_BRACKET: u32 = 0x5d;
 
-/** The length of an authority without its port: the digits after the last colon, if only digits. */
+/**
+ * The length of an authority without its port: up to the first colon outside of brackets, digits
+ * after it or not, because what some server takes for a governed host must be taken for it here.
+ */
 function withoutPort(host: usize, length: u32): u32 {
-  let at = length;
-  while (at > 0 && <u32>load<u8>(host + at - 1) - 0x30 < 10) at--;
-  if (at == 0 || <u32>load<u8>(host + at - 1) != COLON) return length;
-  // The colons of an IPv6 address stand in brackets; without them the whole is no address.
-  const name = at - 1;
-  for (let i: u32 = 0; i < name; i++) {
-    if (<u32>load<u8>(host + i) != COLON) continue;
-    return <u32>load<u8>(host + name - 1) == CLOSING_BRACKET ? name : length;
-  }
-  return name;
+  const isAddress = length > 0 && <u32>load<u8>(host) == OPENING_BRACKET;
+  const from = isAddress ? findByte(host, length, CLOSING_BRACKET) : 0;
+  return from + findByte(host + from, length - from, COLON);
 }
 
 /** The node of a name in a sorted table of names, or NONE. */

@@ -27,6 +27,15 @@ export function room(length: u32): usize {
   return changetype<usize>(bytes);
 }
 
+/**
+ * The last `length` bytes of the memory: a read beyond them traps, as long as nothing else grows
+ * the memory. Whoever uses them allocates before, not after.
+ */
+export function lastRoom(length: u32): usize {
+  memory.grow(<i32>((length >> 16) + 1));
+  return ((<usize>memory.size()) << 16) - length;
+}
+
 /** The bytes as lower-case hexadecimal. */
 export function hex(at: usize, length: u32): string {
   let text = '';

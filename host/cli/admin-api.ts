@@ -99,10 +99,9 @@ async function send(
 }
 
 function reasonOf(error: unknown): string {
-  const { cause, name, message } = error as Error & { cause?: { code?: string } };
-  return (
-    cause?.code ?? (name === 'TimeoutError' ? `no answer in ${TIMEOUT_MS / 1_000} s` : message)
-  );
+  const { cause, name, message } = error as Error & { cause?: Error & { code?: string } };
+  if (name === 'TimeoutError') return `no answer in ${TIMEOUT_MS / 1_000} s`;
+  return cause?.code ?? cause?.message ?? message;
 }
 
 function parse(text: string): unknown {

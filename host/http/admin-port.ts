@@ -45,11 +45,14 @@ const KEEP_ALIVE_MS = 72_000;
 /** The server of the admin port, not listening yet. */
 export function makeAdminPort({ services, log, tokenDigest }: AdminPortOptions): FastifyInstance {
   const server = makeServer({ log, bodyBytesMax: BODY_BYTES_MAX, keepAliveMs: KEEP_ALIVE_MS });
+  server.removeContentTypeParser('text/plain');
   server.addHook('onResponse', async (request, reply) => {
     const { method, routeOptions } = request;
     const { statusCode } = reply;
     const ms = Math.round(reply.elapsedTime);
-    request.log.info({ method, route: routeOptions.url, statusCode, ms }, 'answered');
+    // Probes and scrapes come every few seconds and say nothing new.
+    const level = routeOptions.url?.startsWith('/v1/') === false ? 'debug' : 'info';
+    request.log[level]({ method, route: routeOptions.url, statusCode, ms }, 'answered');
   });
   healthRoutes(server, services);
   server.register(async (guarded) => {

@@ -61,24 +61,26 @@ const TITLES: Partial<Record<ProblemCode, string>> = {
   internal: 'the host failed; its log has the request id',
 };
 
+/** A problem as JSON shows it. */
+export function problemBody(problem: Problem, requestId: string): object {
+  const { code, message: detail, errors } = problem;
+  return {
+    type: `https://sidegate.dev/problems#${code}`,
+    title: TITLES[code] ?? code.replaceAll('_', ' '),
+    status: PROBLEMS[code],
+    code,
+    detail,
+    errors,
+    requestId,
+  };
+}
+
 /** Answers with a problem. */
 export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
   const status = PROBLEMS[problem.code];
   if (status === 503) reply.header('retry-after', '1');
-  return reply
-    .code(status)
-    .type(PROBLEM_TYPE)
-    .send(
-      JSON.stringify({
-        type: `https://sidegate.dev/problems#${problem.code}`,
-        title: TITLES[problem.code] ?? problem.code.replaceAll('_', ' '),
-        status,
-        code: problem.code,
-        detail: problem.message,
-        errors: problem.errors,
-        requestId: reply.request.id,
-      }),
-    );
+  const body = JSON.stringify(problemBody(problem, reply.request.id));
+  return reply.code(status).type(PROBLEM_TYPE).send(body);
 }
 
 /** Turns whatever a route threw into a problem; what is not foreseen is logged and kept back. */

@@ -3,8 +3,9 @@
  * logs without secrets. It must never define a route.
  */
 import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
-import { onError, Problem, sendProblem } from './problem.ts';
+import { onError, PROBLEM_TYPE, Problem, problemBody, sendProblem } from './problem.ts';
 
 /** Logger of a server; pino. */
 export type Log = FastifyBaseLogger;
@@ -28,6 +29,14 @@ export const REDACTED_PATHS = REDACTED_FIELDS.flatMap((field) => [
   `*.headers["${field}"]`,
 ]);
 
+/** Answers bytes that are no HTTP; there is no request yet, so that it is written by hand. */
+function refuseUnreadable(_error: Error, socket: Socket): void {
+  const body = JSON.stringify(problemBody(new Problem('bad_request', 'this is no HTTP'), ''));
+  const head = `content-type: ${PROBLEM_TYPE}\r\ncontent-length: ${body.length}`;
+  if (!socket.writable) return;
+  socket.end(`HTTP/1.1 400 Bad Request\r\n${head}\r\nconnection: close\r\n\r\n${body}`);
+}
+
 /** A server without routes. */
 export function makeServer({ log, bodyBytesMax, keepAliveMs }: ServerOptions): FastifyInstance {
   const server = Fastify({
@@ -42,7 +51,10 @@ export function makeServer({ log, bodyBytesMax, keepAliveMs }: ServerOptions): F
     bodyLimit: bodyBytesMax,
     keepAliveTimeout: keepAliveMs,
     forceCloseConnections: 'idle',
-    routerOptions: { maxParamLength: 128 },
+    // The router's own bound would answer in a form of its own; Node bounds the line before it.
+    routerOptions: { maxParamLength: 16_384 },
+    frameworkErrors: onError,
+    clientErrorHandler: refuseUnreadable,
     // What a caller misspelt is an error, not something to drop or to guess at.
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, allErrors: true } },
   });

@@ -15,6 +15,7 @@ import {
 } from './reader.ts';
 
 const MAGIC = 'SGPO';
+const WINDOW_SECONDS_MAX = 86_400;
 
 /** A range of records in another table. */
 export interface Range {
@@ -253,6 +254,7 @@ function readSource(reader: ByteReader, text: Strings): PolicySource {
   const name = text(reader);
   const prefix = text(reader);
   reader.skip(4);
+  if (kind !== 1) reader.fail('wrong_value');
   return { kind, name, prefix };
 }
 
@@ -280,6 +282,9 @@ function readLimit(reader: ByteReader, text: Strings): PolicyLimit {
     owner: reader.u8(),
   };
   reader.skip(8);
+  const { windowKind, mode, onHostUnavailable, owner } = limit;
+  const known = limit.class === 1 && mode <= 2 && onHostUnavailable <= 1 && owner === 0;
+  if (!known || windowKind < 1 || windowKind > WINDOW_SECONDS_MAX) reader.fail('wrong_value');
   return limit;
 }
 
@@ -288,11 +293,14 @@ function readStep(reader: ByteReader, text: Strings): PolicyStep {
   const name = text(reader);
   const parts = readRange(reader);
   reader.skip(4);
+  if (op < 1 || op > 3) reader.fail('wrong_value');
   return { op, name, parts };
 }
 
 function readPart(reader: ByteReader, text: Strings): PolicyPart {
-  return { kind: reader.u32(), text: text(reader) };
+  const kind = reader.u32();
+  if (kind > 5) reader.fail('wrong_value');
+  return { kind, text: text(reader) };
 }
 
 /** The name of the first table with a reference that leads nowhere, or undefined. */

@@ -1,0 +1,184 @@
+/**
+ * A host inside the test's process: real services and both real ports over a store and a ledger in
+ * memory, with a clock that the test may move. What a test of a process needs is in host.ts.
+ */
+import { randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { Writable } from 'node:stream';
+import { pino } from 'pino';
+import { InlineCompiler } from '../../host/compile/compiler.ts';
+import { digestOf } from '../../host/credential/key.ts';
+import { Secret } from '../../host/credential/secret.ts';
+import { makeAdminPort } from '../../host/http/admin-port.ts';
+import { HostMetrics } from '../../host/http/metrics.ts';
+import { REDACTED_PATHS } from '../../host/http/server.ts';
+import { makeSyncPort } from '../../host/http/sync-port.ts';
+import { WatchHub } from '../../host/http/watch-hub.ts';
+import { formatProblems } from '../../host/resources/problem.ts';
+import { Heads } from '../../host/service/heads.ts';
+import { Keys } from '../../host/service/keys.ts';
+import { Policies } from '../../host/service/policies.ts';
+import type { ResourceStatus } from '../../host/service/reload.ts';
+import { Terms } from '../../host/service/terms.ts';
+import type { Ledger } from '../../host/store/ledger.ts';
+import { openMemoryLedger } from '../../host/store/ledger-memory.ts';
+import { openMemoryStore } from '../../host/store/memory.ts';
+import type { Store } from '../../host/store/store.ts';
+
+/** How a trial host differs from the usual one. */
+export interface TrialOptions {
+  /** Resource files by name. */
+  readonly resources?: Record<string, string>;
+  readonly holdMs?: number;
+  readonly secret?: string;
+  /** A store to go on with, as after a restart; else an empty one. */
+  readonly store?: Store;
+  readonly removalsKeptMax?: number;
+  readonly credentialsMax?: number;
+}
+
+type Port = ReturnType<typeof makeAdminPort>;
+
+/** Heartbeat that trial hosts tell. */
+export const HEARTBEAT_MS = 1_000;
+
+/** A host under trial. Disposing of it stops it; its store is closed unless it was handed over. */
+export class TrialHost implements AsyncDisposable {
+  readonly adminToken = randomBytes(24).toString('base64url');
+  readonly store: Store;
+  readonly ledger: Ledger;
+  readonly heads: Heads;
+  readonly terms: Terms;
+  readonly keys: Keys;
+  readonly hub: WatchHub;
+  readonly admin: Port;
+  readonly sync: Port;
+  readonly log: string[] = [];
+  /** Added to the clock of the host. */
+  aheadMs = 0;
+  resources: ResourceStatus = { state: 'none', readAtMs: 0, problems: [] };
+  readonly #options: TrialOptions;
+
+  private constructor(options: TrialOptions, store: Store, heads: Heads, terms: Terms) {
+    this.#options = options;
+    this.store = store;
+    this.heads = heads;
+    this.terms = terms;
+    const { holdMs = 25_000, secret } = options;
+    const nowMs = () => this.nowMs();
+    const random = Math.random;
+    this.ledger = openMemoryLedger({ resolve: (account) => terms.resolve(account), random });
+    this.keys = new Keys(store, randomBytes, nowMs);
+    const onFault = (error: unknown) => this.log.push(String(error));
+    this.hub = new WatchHub({ store, heads, nowMs, random, holdMs, onFault });
+    const metrics = new HostMetrics();
+    const { hub, ledger, keys } = this;
+    metrics.observe({
+      heads,
+      nowMs,
+      watchesOf: (group) => hub.openOf(group),
+      ledgerStats: () => ledger.stats(),
+    });
+    const log = this.#logger();
+    const shared = { store, ledger, heads, hub, metrics, nowMs };
+    const policies = new Policies(store, heads);
+    this.sync = makeSyncPort({
+      services: { ...shared, policies, terms, heartbeatMs: HEARTBEAT_MS },
+      log,
+      secret: secret === undefined ? undefined : new Secret(secret),
+    });
+    this.admin = makeAdminPort({
+      services: { ...shared, keys, resources: () => this.resources, version: '0.0.0' },
+      log,
+      tokenDigest: digestOf(this.adminToken),
+    });
+  }
+
+  /** Starts a host that does not listen yet; `inject` works at once. */
+  static async start(options: TrialOptions = {}): Promise<TrialHost> {
+    const { removalsKeptMax, credentialsMax } = options;
+    const limits = {
+      ...(removalsKeptMax !== undefined && { removalsKeptMax }),
+      ...(credentialsMax !== undefined && { credentialsMax }),
+    };
+    const store =
+      options.store ?? openMemoryStore({ storeId: new Uint8Array(randomBytes(16)), limits });
+    const heads = await Heads.open(store);
+    const clock = { nowMs: Date.now };
+    const nowMs = () => clock.nowMs();
+    const terms = await Terms.open(store, nowMs, (error) => {
+      throw error;
+    });
+    const host = new TrialHost(options, store, heads, terms);
+    clock.nowMs = () => host.nowMs();
+    if (options.resources !== undefined) await host.apply(options.resources);
+    return host;
+  }
+
+  nowMs(): number {
+    return Date.now() + this.aheadMs;
+  }
+
+  /** Brings resource files into force and answers the revision. Throws with their problems. */
+  async apply(files: Record<string, string>): Promise<number> {
+    const compiler = new InlineCompiler();
+    const inputs = Object.entries(files).map(([name, text]) => {
+      return { name, bytes: new TextEncoder().encode(text) };
+    });
+    const known = (await this.store.groups()).map(({ group }) => group);
+    const loaded = await compiler.load(inputs, known);
+    if (!loaded.ok) throw new Error(formatProblems(loaded.problems));
+    const { credentials, groups } = await compiler.compile(
+      await this.store.reserveIds(loaded.names),
+    );
+    const { resources } = loaded;
+    const nowMs = this.nowMs();
+    const outcome = await this.store.applyResources({ resources, credentials, groups, nowMs });
+    if (!outcome.ok) throw new Error(outcome.message);
+    this.resources = { state: 'applied', readAtMs: nowMs, problems: [] };
+    return outcome.revision;
+  }
+
+  /** Makes a key and answers its credential's id, the key and its digest in hexadecimal. */
+  async createKey(application: string): Promise<{ id: number; key: string; digest: string }> {
+    const made = await this.keys.create({ namespace: 'default', application });
+    if (!made.ok) throw new Error(made.message);
+    const key = made.key.reveal();
+    return { id: made.credential.id, key, digest: Buffer.from(digestOf(key)).toString('hex') };
+  }
+
+  /** Opens the sync port and answers its number; the one given, or any free one. */
+  async listenSync(port = 0): Promise<number> {
+    await this.sync.listen({ host: '127.0.0.1', port });
+    return (this.sync.server.address() as AddressInfo).port;
+  }
+
+  /** Calls the admin API in this process. */
+  async ask(method: 'GET' | 'POST', url: string, payload?: object) {
+    const headers = { authorization: `Bearer ${this.adminToken}` };
+    const call = payload === undefined ? {} : { payload };
+    const { statusCode, body } = await this.admin.inject({ method, url, headers, ...call });
+    return { status: statusCode, body: JSON.parse(body) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.hub.close();
+    this.sync.server.closeAllConnections();
+    await Promise.all([this.sync.close(), this.admin.close()]);
+    this.heads.close();
+    await this.terms.close();
+    await this.ledger.close();
+    if (this.#options.store === undefined) await this.store.close();
+  }
+
+  #logger() {
+    const stream = new Writable({
+      write: (chunk, _encoding, done) => {
+        this.log.push(String(chunk));
+        done();
+      },
+    });
+    const redact = { paths: REDACTED_PATHS, censor: '[secret]' };
+    return pino({ level: 'trace', redact }, stream);
+  }
+}

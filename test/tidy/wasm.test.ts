@@ -47,6 +47,11 @@ describe('the release module', () => {
     assert.match(text, /^ \(memory \S+ \d+ \d+\)$/m);
   });
 
+  // Guarantees that no code of ours traps on purpose: a trap takes a worker down for a second.
+  test('holds no instruction that only traps', () => {
+    assert.doesNotMatch(text, /^\s*\(?unreachable\b/m);
+  });
+
   // Guarantees that the memory of a proxy does not follow its traffic.
   test('no request can grow the memory', () => {
     for (const callback of REQUEST_PATH) {

@@ -153,9 +153,13 @@ export function findSubscriptionById(at: usize, id: u64): usize {
   return findById(Place.table(at, SUBSCRIPTION), id, Place.of(at).serving);
 }
 
+/** Of two entries that claim one place, the one that changed last; of one revision the later id. */
 function newer(entry: usize, other: usize): usize {
   if (other == 0) return entry;
-  return changetype<Entry>(entry).revision > changetype<Entry>(other).revision ? entry : other;
+  const a = changetype<Entry>(entry);
+  const b = changetype<Entry>(other);
+  if (a.revision != b.revision) return a.revision > b.revision ? entry : other;
+  return a.id > b.id ? entry : other;
 }
 
 /**

@@ -1,0 +1,75 @@
+/**
+ * Writes directory records of docs/wire.md, section 4, for the specs, and applies them as a page
+ * would be: checked first, then applied.
+ */
+import { applyRecords } from '../../../assembly/directory/directory';
+import { checkRecords } from '../../../assembly/directory/records';
+import { room } from './bytes';
+import { Writer } from './writer';
+
+/** The digest of a made-up key: the number, spread over 32 bytes. */
+export function digestAt(at: usize, key: u32): usize {
+  for (let i = 0; i < 4; i++) {
+    store<u64>(at + i * 8, (<u64>key + 1) * 0x9e3779b97f4a7c15 * (<u64>i * 2 + 1));
+  }
+  return at;
+}
+
+const DIGEST: usize = room(32);
+
+/** Records one after another. */
+export class Records {
+  bytes: Writer = new Writer();
+  count: u32 = 0;
+
+  private head(length: u32, kind: u32, present: bool, id: u64, revision: u64): Writer {
+    this.count++;
+    const flags: u32 = present ? 1 : 0;
+    return this.bytes.u16(length).u8(kind).u8(flags).u64(id).u64(revision);
+  }
+
+  credential(id: u64, revision: u64, key: u32, application: u64, state: u32 = 1): Records {
+    this.head(84, 1, true, id, revision);
+    digestAt(DIGEST, key);
+    for (let i = 0; i < 32; i++) this.bytes.u8(load<u8>(DIGEST + i));
+    this.bytes.u64(application).u64(0).u64(0).u8(state).zero(7);
+    return this;
+  }
+
+  application(id: u64, revision: u64, consumer: string, name: string): Records {
+    this.head(36 + consumer.length + name.length, 2, true, id, revision);
+    this.bytes.u64(900).u8(1).u8(consumer.length).u8(name.length).zero(5);
+    this.bytes.text(consumer).text(name);
+    return this;
+  }
+
+  subscription(
+    id: u64,
+    revision: u64,
+    application: u64,
+    product: u64,
+    plan: u64,
+    state: u32 = 1,
+  ): Records {
+    this.head(52, 3, true, id, revision);
+    this.bytes.u64(application).u64(product).u64(plan).u8(state).zero(7);
+    return this;
+  }
+
+  removed(kind: u32, id: u64, revision: u64): Records {
+    this.head(20, kind, false, id, revision);
+    return this;
+  }
+
+  /** Whether the check lets them pass. */
+  isValid(): bool {
+    return checkRecords(this.bytes.place(), this.bytes.length, this.count);
+  }
+
+  /** Checks and applies them; -1 if the check refuses them. */
+  apply(directory: usize, restrictive: bool = false): i32 {
+    const at = this.bytes.place();
+    if (!checkRecords(at, this.bytes.length, this.count)) return -1;
+    return applyRecords(directory, at, this.bytes.length, restrictive);
+  }
+}

@@ -30,7 +30,8 @@ test('every case comes to what was measured', async () => {
   for (const item of CASES) measured[item.name] = await measureInEnvoy(rig, item);
   if (writing) {
     const file = new URL('../emulator/measured.json', import.meta.url);
-    const source = 'SIDEGATE_WRITE_MEASURED=1 node --test test/e2e/emulator-vs-envoy.test.ts';
+    const source =
+      'SIDEGATE_WRITE_MEASURED=1 node --test test/e2e/emulator-vs-envoy.test.ts; npm run format';
     await writeFile(file, `${JSON.stringify({ generatedBy: source, cases: measured }, null, 2)}\n`);
   }
   assert.deepEqual(measured, await readMeasured());

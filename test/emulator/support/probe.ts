@@ -14,13 +14,19 @@ import {
   Vm,
   type VmOptions,
 } from '../../../host/emulator/index.ts';
-import { assemblyScriptBytes } from './compile.ts';
+import { assemblyScriptBytes, wat } from './compile.ts';
 
 /** Loads a module that must be accepted. */
 export function mustLoad(bytes: Uint8Array<ArrayBuffer>): LoadedModule {
   const loaded = loadModule(bytes);
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
   return loaded.module;
+}
+
+/** A VM of a module written as WebAssembly text, without a plugin yet. */
+export function watVm(text: string): Vm {
+  const options = { clock: new VirtualClock(), random: seededRandom(1) };
+  return new Vm(mustLoad(wat(`(module ${text})`)), options);
 }
 
 /** The probe, compiled once. */

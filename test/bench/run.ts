@@ -22,6 +22,7 @@ import type { Chain } from './chains.ts';
 import * as chains from './chains.ts';
 import { cpuNanoseconds, quantile, ROUND_REQUESTS, sendRound } from './measure.ts';
 import { describeMachine, type Figures, renderResults } from './results.ts';
+import { refusingChain, sidegateChain, startKeyedHost } from './sidegate.ts';
 
 const ROUNDS = 100;
 const WARM_UP_ROUNDS = 3;
@@ -116,9 +117,15 @@ const authzPort = await until('the check service listens', () => {
   return Number(authz.output.trim()) || undefined;
 });
 
+const keyedFew = cleanup.use(await startKeyedHost(1000, loadCore, console.log));
+const keyedMany = cleanup.use(await startKeyedHost(100_000, loadCore, console.log));
+
 const all = [
   chains.noFilter(),
   chains.noopWasm(noop),
+  sidegateChain(keyedFew),
+  sidegateChain(keyedMany),
+  refusingChain(keyedFew),
   chains.nativeChain(few),
   chains.nativeChain(many),
   chains.extAuthz(authzPort, () => authz.pid, few),

@@ -33,7 +33,7 @@ describe('one proxy', () => {
     assert.match(String(missing.headers['www-authenticate']), /^ApiKey realm="/);
     assert.equal(missing.headers['content-type'], 'application/problem+json');
     const unknown = await call(makeKey('sg', randomBytes).key.reveal());
-    const malformed = await call('guess');
+    const malformed = await call('sg_guess');
     assert.equal(unknown.status, 401);
     const { date: _1, ...unknownHeaders } = unknown.headers;
     const { date: _2, ...malformedHeaders } = malformed.headers;

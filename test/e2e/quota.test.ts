@@ -81,7 +81,7 @@ test('killed hosts and proxies: never more, and no less than what they held', as
   await delay(SETTLE_MS);
   await load.stop();
   await rig.host.stop();
-  const { given, heldByKilled } = readLedger(rig.host.storeFile('ledger.db'));
+  const { given, heldByKilled } = readLedger(`${rig.host.storeFolder}/ledger.db`);
   const passed = rig.origin.count;
   t.diagnostic(`${passed} got through, at most ${heldByKilled} units were held by what was killed`);
   assert.ok(passed <= QUOTA, `${passed} got through`);

@@ -8,7 +8,7 @@ import type { Config } from './envoy-config.ts';
 import { Folder } from './folders.ts';
 import { Program } from './programs.ts';
 import { send } from './requests.ts';
-import { until } from './wait.ts';
+import { Hopeless, until } from './wait.ts';
 
 /** How to run an Envoy. */
 export interface EnvoyOptions {
@@ -141,7 +141,7 @@ export class Envoy implements AsyncDisposable {
   }
 
   private async readPorts(): Promise<boolean> {
-    if (!this.isRunning) throw new Error('Envoy has ended');
+    if (!this.isRunning) throw new Hopeless('Envoy has ended');
     const address = await readFile(this.folder.join('admin'), 'utf8');
     this.adminPort = Number(address.split(':').at(-1));
     if (!(await this.admin('/ready')).startsWith('LIVE')) return false;

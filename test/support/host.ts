@@ -9,7 +9,7 @@ import { ROOT } from '../runner/layers.ts';
 import { Folder } from './folders.ts';
 import { Program } from './programs.ts';
 import { send } from './requests.ts';
-import { until } from './wait.ts';
+import { Hopeless, until } from './wait.ts';
 
 /** How to run a host. */
 export interface HostOptions {
@@ -18,6 +18,8 @@ export interface HostOptions {
   /** Further arguments. */
   args?: readonly string[];
   env?: Record<string, string>;
+  /** Core to pin the process to, for benches. */
+  core?: number;
 }
 
 /** A key that was made, and the credential to revoke it by. */
@@ -27,7 +29,7 @@ export interface MadeKey {
   revision: number;
 }
 
-const READY_MS = 20_000;
+const READY_MS = 60_000;
 
 /** A running host. Disposing of it stops it and removes its store. */
 export class Host implements AsyncDisposable {
@@ -78,9 +80,9 @@ export class Host implements AsyncDisposable {
     return this.earlierOutput + this.program.output;
   }
 
-  /** Path of a file of its store. */
-  storeFile(name: string): string {
-    return this.folder.join('store', name);
+  /** Folder of its store and ledger. */
+  get storeFolder(): string {
+    return this.folder.join('store');
   }
 
   /** Writes or replaces a resource file; the host notices by itself. */
@@ -136,7 +138,7 @@ export class Host implements AsyncDisposable {
   }
 
   private launch(): Program {
-    const { args = [], env = {} } = this.options;
+    const { args = [], core } = this.options;
     const { admin, sync } = this.ports;
     const own = [
       '--resources',
@@ -145,9 +147,10 @@ export class Host implements AsyncDisposable {
       this.folder.join('store'),
     ];
     own.push('--admin-port', String(admin), '--sync-port', String(sync));
-    return new Program(process.execPath, [path.join(ROOT, 'host/main.ts'), ...own, ...args], {
-      env: { SIDEGATE_ADMIN_TOKEN: this.adminToken, ...env },
-    });
+    const env = { SIDEGATE_ADMIN_TOKEN: this.adminToken, ...this.options.env };
+    const command = [process.execPath, path.join(ROOT, 'host/main.ts'), ...own, ...args];
+    if (core !== undefined) command.unshift('taskset', '-c', String(core));
+    return new Program(command[0] ?? '', command.slice(1), { env });
   }
 
   private async becomeReady(): Promise<void> {
@@ -159,7 +162,7 @@ export class Host implements AsyncDisposable {
   }
 
   private async isReady(): Promise<boolean> {
-    if (!this.program.isRunning) throw new Error('the host has ended');
+    if (!this.program.isRunning) throw new Hopeless('the host has ended');
     this.ports = readPorts(this.program.output) ?? this.ports;
     if (this.ports.admin === 0) return false;
     return (await send({ port: this.ports.admin, path: '/readyz' })).status === 200;

@@ -10,10 +10,13 @@ export interface Patience {
   everyMs?: number;
 }
 
+/** Thrown by a probe when what is waited for cannot come any more. */
+export class Hopeless extends Error {}
+
 /**
  * Looks until `probe` answers something other than undefined or false, and answers that. A probe
- * that throws has not succeeded yet. Throws after the deadline (10 s unless told otherwise) with
- * `what` and the last error.
+ * that throws has not succeeded yet, unless it throws `Hopeless`. Throws after the deadline (10 s
+ * unless told otherwise) with `what` and the last error.
  */
 export async function until<T>(
   what: string,
@@ -27,6 +30,7 @@ export async function until<T>(
       const found = await probe();
       if (found !== undefined && found !== false) return found;
     } catch (error) {
+      if (error instanceof Hopeless) throw error;
       last = error;
     }
     if (performance.now() > end) {

@@ -10,7 +10,7 @@ import { runFiles } from './runner/nodetests.ts';
 import { describeOutcome, type Outcome, outcomeOf, sum } from './runner/outcome.ts';
 
 const isCi = process.env.CI !== undefined && process.env.CI !== '' && process.env.CI !== 'false';
-const NEEDS_NO_MODULE = new Set(['units', 'model']);
+const NEEDS_NO_MODULE = new Set(['units', 'simulation', 'model']);
 /** What `npm run check` stands for. */
 const CHECK = ['form', 'tidy', 'units'];
 

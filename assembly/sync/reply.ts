@@ -15,6 +15,9 @@ const SYNC: u32 = 2;
 const SYNC_BYTES: u32 = 24;
 const ITEMS: u32 = 3;
 const ITEM_BYTES: u32 = 96;
+/** Where an item says how long to deny, and its status. */
+const DENY_FOR: usize = 76;
+const STATUS: usize = 80;
 const HEARTBEAT_MIN_MS: u32 = 200;
 const HEARTBEAT_MAX_MS: u32 = 60_000;
 
@@ -83,8 +86,8 @@ function confirm(holding: Holding): void {
 }
 
 function takeCurrent(engine: Engine, holding: Holding, item: usize, sentMs: u64, nowMs: u64): void {
-  const status = load<u8>(item, 88);
-  const denyForMs = load<u32>(item, 84) as u64;
+  const status = load<u8>(item, STATUS);
+  const denyForMs = load<u32>(item, DENY_FOR) as u64;
   const windowId = load<u64>(item, 32);
   holding.waiting = 0;
   switch (status) {
@@ -135,7 +138,7 @@ function takeGrant(holding: Holding, granted: u64, useByMs: u32, nowMs: u64): vo
 }
 
 function takeNext(holding: Holding, item: usize, sentMs: u64, nowMs: u64): void {
-  const status = load<u8>(item, 88);
+  const status = load<u8>(item, STATUS);
   const windowId = load<u64>(item, 32);
   holding.nextFlight = 0;
   if (status > STATUS_EXHAUSTED || windowId == 0 || load<u64>(item, 40) == 0) {
@@ -151,7 +154,7 @@ function takeNext(holding: Holding, item: usize, sentMs: u64, nowMs: u64): void 
 
 /** An ended holding leaves once its final counters are known to the host. */
 function takeEnded(engine: Engine, item: usize, generation: u32, answersThis: bool, kind: u32): void {
-  if (load<u8>(item, 88) == STATUS_UNAVAILABLE || !answersThis) return;
+  if (load<u8>(item, STATUS) == STATUS_UNAVAILABLE || !answersThis) return;
   for (let i: u32 = 0; i < engine.closingCount; i++) {
     const ended = engine.closing + i * CLOSING_BYTES;
     if (load<u32>(ended, 28) != generation || load<u32>(ended, 64) != kind + 1) continue;

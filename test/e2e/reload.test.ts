@@ -13,7 +13,7 @@ import { Origin } from '../support/origin.ts';
 import type { PluginConfig } from '../support/plugin.ts';
 import { resourcesOf } from '../support/policies.ts';
 import { Load, send } from '../support/requests.ts';
-import { RELEASE_MODULE } from '../support/rig.ts';
+import { HOLD_MS, RELEASE_MODULE } from '../support/rig.ts';
 import { until } from '../support/wait.ts';
 
 const MODULE = RELEASE_MODULE;
@@ -39,7 +39,7 @@ class Discovered {
     const typed = config.wasmConfig({
       module: MODULE,
       name: this.name,
-      plugin: { clusters: ['sidegate'], ...plugin },
+      plugin: { clusters: ['sidegate'], holdMs: HOLD_MS, ...plugin },
     });
     await writeFile(`${this.file}.new`, config.ecdsFile(this.name, this.version, typed));
     await rename(`${this.file}.new`, this.file);
@@ -67,7 +67,7 @@ test('a change under load fails no request and neither loses nor refills quota',
   await using host = await Host.start({ resources: resourcesOf({ ...SHOP, limits }) });
   const { key } = await host.createKey('shop');
   const sidegate = new Discovered('sidegate', folder);
-  await sidegate.write({ holdMs: 60 });
+  await sidegate.write({});
   const listener = config.listener({ name: 'in', filters: [sidegate.filter], cluster: 'origin' });
   const clusters = [
     config.cluster('sidegate', host.syncPort),
@@ -81,7 +81,7 @@ test('a change under load fails no request and neither loses nor refills quota',
   await until('the key is known', async () => (await send(request)).status === 200);
   await using load = new Load({ connections: 8, perSecond: 100, next: () => request });
   for (let change = 0; change < 12; change++) {
-    await sidegate.change({ holdMs: 61 + change }, envoy);
+    await sidegate.change({ holdMs: HOLD_MS + 1 + change }, envoy);
     const before = load.total;
     await until('the load goes on', () => load.total > before + 15);
   }
@@ -126,7 +126,7 @@ test('two filters with different configurations do not disturb each other', asyn
   for (let change = 0; change < 5; change++) {
     assert.equal(await status('one', partner.key), 401);
     assert.equal(await status('two', shop.key), 401);
-    await one.change({ proxyGroup: 'default', holdMs: 100 + change }, envoy);
+    await one.change({ proxyGroup: 'default', holdMs: HOLD_MS + change }, envoy);
     assert.equal(await status('two', partner.key), 200);
     assert.equal(await status('one', shop.key), 200);
   }
@@ -151,7 +151,7 @@ test('100 changes of the configuration keep the memory flat', async (t) => {
   const request = { port: envoy.port('in'), path: '/orders', headers: { 'x-api-key': key } };
   const changes = async (count: number) => {
     for (let change = 0; change < count; change++) {
-      await sidegate.change({ holdMs: change % 7 }, envoy);
+      await sidegate.change({ holdMs: HOLD_MS + (change % 7) }, envoy);
       await until('the key works', async () => (await send(request)).status === 200);
     }
     return envoy.residentBytes();

@@ -20,6 +20,9 @@ export const RELEASE_MODULE = path.join(ROOT, 'build/filter.wasm');
 /** The same sources with small bounds and a way to trap; for rows that the release cannot show. */
 export const TEST_MODULE = path.join(ROOT, 'build/filter.test.wasm');
 
+/** Longer than the filter's default: on a busy machine a durable grant can take its time. */
+export const HOLD_MS = 1000;
+
 /** Name of the one listener of each proxy. */
 export const LISTENER = 'in';
 
@@ -106,7 +109,7 @@ export class Rig implements AsyncDisposable {
   filter(plugin: Partial<PluginConfig> = {}): Config {
     return config.wasmFilter({
       module: this.options.module ?? RELEASE_MODULE,
-      plugin: { clusters: ['sidegate'], ...this.options.plugin, ...plugin },
+      plugin: { clusters: ['sidegate'], holdMs: HOLD_MS, ...this.options.plugin, ...plugin },
     });
   }
 

@@ -201,8 +201,12 @@ export class Checker {
   #wrongType(shape: Shape, node: Node | null | undefined, path: Path): void {
     const expected = WORDS_FOR_TYPES[shape.type ?? 'string'];
     const quotes = shape.type === 'string' && isScalar(node) && node.value !== null;
-    const hint = quotes ? `; put it in quotes, such as "${this.#origin.text(path)}"` : '';
+    const hint = quotes ? `; put it in quotes${this.#quoted(path)}` : '';
     this.#add('SG1105', { expected, found: foundIn(node), hint }, path, 'value');
+  }
+
+  #quoted(path: Path): string {
+    return this.#origin.sensitive ? '' : `, such as "${this.#origin.text(path)}"`;
   }
 
   #fault(fault: Fault, path: Path): void {

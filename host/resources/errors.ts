@@ -236,7 +236,7 @@ export const ERRORS = {
   },
   SG1402: {
     summary: 'Two operations match the same requests.',
-    message: 'operation "{name}" matches the same {method} requests as "{other}"',
+    message: 'operation "{name}" matches the same requests as "{other}" ({method})',
     fix: 'Change the path or the methods of one; the other stands at {where}.',
   },
   SG1403: {

@@ -103,7 +103,7 @@ function clash(
   const facts = {
     name: product.operations[index]?.name ?? '',
     other: other?.operation.name ?? '',
-    method: method === ANY_METHOD ? 'any' : method,
+    method: method === ANY_METHOD ? 'every method' : method,
     where,
   };
   return at(product.origin, 'SG1402', facts, path);

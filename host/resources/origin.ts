@@ -31,6 +31,11 @@ export class Origin {
     this.#kind = kind;
   }
 
+  /** True when texts of the resource may be keys, which no problem may show. */
+  get sensitive(): boolean {
+    return this.#kind === undefined || this.#kind === 'Credential';
+  }
+
   /** `file:line` of the resource, for a problem that names another place. */
   where(path: Path = []): string {
     const { line } = this.file.position(this.#place(path, 'key').offset);
@@ -63,9 +68,8 @@ export class Origin {
     place: Place,
     suggestion: string | undefined,
   ): Problem {
-    const sensitive = this.#kind === undefined || this.#kind === 'Credential';
     const kind = this.#kind === undefined ? {} : { kind: this.#kind };
-    return problem({ code, facts, place, path, suggestion, sensitive, ...kind });
+    return problem({ code, facts, place, path, suggestion, sensitive: this.sensitive, ...kind });
   }
 
   /** The part of a text that stands in the file as it is; undefined where it is escaped. */

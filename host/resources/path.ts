@@ -40,7 +40,7 @@ export function readBasePath(text: string): Read<readonly string[]> {
 
 /** A template. The empty text is the base path itself; a trailing `/` is an empty last segment. */
 export function readPathTemplate(text: string): Read<PathTemplate> {
-  const no = (why: string): Fault => fault('SG1202', { value: text, why });
+  const no = (why: string): Fault => fault('SG1202', { value: text, why }, encoded(text));
   if (text === '') return read({ segments: [], rest: false });
   if (!text.startsWith('/')) return no('does not begin with /');
   const parts = text.slice(1).split('/');
@@ -56,6 +56,13 @@ export function readPathTemplate(text: string): Read<PathTemplate> {
     segments.push(segment.value);
   }
   return read({ segments, rest });
+}
+
+/** The percent-encoded form of a text with characters outside ASCII, as a suggestion. */
+function encoded(text: string): { suggestion: string } | undefined {
+  // A lone surrogate has no encoding.
+  if (!/[^\x20-\x7e]/.test(text) || !text.isWellFormed()) return undefined;
+  return { suggestion: text.replace(/[^\x20-\x7e]+/g, (part) => encodeURIComponent(part)) };
 }
 
 function readSegment(part: string, last: boolean, names: Set<string>): Read<Segment> {

@@ -3,6 +3,7 @@
  * people and as values for programs. It must never show what may be a key.
  */
 import { ERRORS, type ErrorCode, type Facts, fill } from './errors.ts';
+import { API_VERSION } from './schema.ts';
 import type { SourceFile } from './source.ts';
 
 /** Part of a file in UTF-16 units. */
@@ -125,7 +126,9 @@ function topicOf(kind: string, path: readonly (string | number)[]): string {
 
 /** Masks words that are long enough for a key or a digest, keeping columns. */
 function mask(excerpt: string): string {
-  return excerpt.replace(/[0-9A-Za-z_+/=.-]{16,}/g, (word) => '*'.repeat(word.length));
+  return excerpt.replace(/[0-9A-Za-z_+/=.-]{16,}/g, (word) =>
+    word === API_VERSION ? word : '*'.repeat(word.length),
+  );
 }
 
 function compare(a: string, b: string): number {

@@ -6,6 +6,7 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Exit, type ExitCode } from './cli/outcome.ts';
+import type { Compiler } from './compile/compiler.ts';
 import type { Settings } from './config/settings.ts';
 import type { RandomBytes } from './credential/key.ts';
 import { makeAdminPort } from './http/admin-port.ts';
@@ -89,6 +90,8 @@ export async function startHost(options: HostOptions): Promise<Host> {
 
 async function assemble(options: HostOptions, stack: AsyncDisposableStack): Promise<Host> {
   const { settings, log, nowMs, random, randomBytes } = options;
+  const compiler = new ThreadCompiler();
+  stack.defer(() => compiler.close());
   const store = await openStore(options);
   stack.defer(() => store.close());
   const token = adminToken(
@@ -105,7 +108,7 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
   const policies = new Policies(store, heads);
   stack.defer(() => policies.close());
   const metrics = new HostMetrics();
-  const reloader = await startReloader(options, store, metrics, stack);
+  const reloader = await startReloader(options, { store, compiler, metrics }, stack);
   const onFault = (err: unknown) => log.error({ err }, 'watches were not answered');
   const { watchHoldMs: holdMs, heartbeatMs, syncSecret } = settings;
   const hub = new WatchHub({ store, heads, nowMs, random, holdMs, onFault });
@@ -179,12 +182,10 @@ function fold(ledger: Ledger, { nowMs, log }: HostOptions): () => void {
 /** Reads the folder once, then follows it. A first reading with problems refuses the start. */
 async function startReloader(
   { settings, nowMs, log }: HostOptions,
-  store: Store,
-  metrics: HostMetrics,
+  parts: { readonly store: Store; readonly compiler: Compiler; readonly metrics: HostMetrics },
   stack: AsyncDisposableStack,
 ): Promise<Reloader> {
-  const compiler = new ThreadCompiler();
-  stack.defer(() => compiler.close());
+  const { store, compiler, metrics } = parts;
   const onRead = (reading: Reading, seconds: number) => {
     const problems = reading.outcome === 'refused' ? reading.problems : [];
     metrics.reload(reading.outcome, seconds, problems.length);

@@ -20,6 +20,11 @@ export class ThreadCompiler implements Compiler {
   #worker: Worker | undefined;
   #lastId = 0;
 
+  /** Starts the thread at once: it takes a moment to load, and there is other work meanwhile. */
+  constructor() {
+    this.#start();
+  }
+
   load(files: readonly InputFile[], known: readonly string[]): Promise<LoadedSet | Faulty> {
     return this.#call((id) => ({ id, method: 'load', args: [files, known] }));
   }

@@ -112,7 +112,9 @@ function installPackages() {
   // npm's own script where npm started us, so that the npm in use is the one that installs.
   const npm = process.env.npm_execpath;
   const [command, first] = npm?.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []];
-  const args = [...first, 'ci', '--no-fund', '--no-audit'];
+  // Not `npm ci`: it refuses a lock made where the registry did not have the optional packages of
+  // other platforms. This keeps to the lock as well and leaves it alone.
+  const args = [...first, 'install', '--no-save', '--no-fund', '--no-audit', '--loglevel=error'];
   const result = spawnSync(command, args, { cwd: ROOT, stdio: ['ignore', 2, 2] });
   if (result.error?.code === 'ENOENT') {
     throw new SetupError('npm was not found. Install Node 20 or newer together with npm.');
@@ -133,7 +135,7 @@ function findNode() {
   if (result.status === 0 && major(result.stdout) >= NODE_WANTED) return local;
   throw new SetupError(
     `this Node is ${process.versions.node} and the npm package "node" gave no Node ${NODE_WANTED}\n` +
-      `(install scripts switched off?). Run \`npm ci --ignore-scripts=false\`,\n` +
+      `(install scripts switched off?). Run \`npm install --ignore-scripts=false\`,\n` +
       `or put Node ${NODE_WANTED} or newer on PATH.`,
   );
 }

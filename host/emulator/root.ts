@@ -214,7 +214,6 @@ export class Root {
       vm.defer(() => this.deliver(call, response));
       return;
     }
-    if (this.state === 'deleted' || vm.guest.failure) return;
     this.answering = response;
     if (!response) this.status = { code: Result.brokenConnection, message: 'reset' };
     vm.defer(() => {

@@ -261,7 +261,6 @@ export class Stream implements StreamView {
 
   /** Answers for a dead VM; a local response that waits is lost. */
   #fail(): void {
-    if (this.localResponse === FAIL_STREAM) return;
     const reply = localReply(this.#request, FAIL_STREAM);
     this.localResponse = FAIL_STREAM;
     this.outcome = 'replied';

@@ -67,6 +67,7 @@ test('an answer is delivered once', () => {
   call.reset();
   assert.equal(probe.traces('answer').length, 1);
   assert.equal(call.state, 'answered');
+  assert.equal(probe.clock.waiting, 0, 'its time-out is gone');
   probe.request('request: pairs call;buffer 4 0 1');
   assert.match(probe.trace('request'), /pairs=0 buffer=1$/);
 });

@@ -44,8 +44,9 @@ test('pairs survive encoding, and only as a whole', () => {
       const values = pairs.map(([, value]) => value);
       const bytes = encodePairs(names, values);
       assert.deepEqual(decodePairs(bytes), pairs);
-      if (bytes.length > 0)
-        assert.deepEqual(decodePairs(bytes.subarray(0, cut % bytes.length)), []);
+      if (bytes.length === 0) return;
+      assert.deepEqual(decodePairs(bytes.subarray(0, cut % bytes.length)), []);
+      assert.deepEqual(decodePairs(Buffer.concat([bytes, Buffer.alloc(1)])), []);
     }),
     { seed },
   );
@@ -75,8 +76,8 @@ test('a header map shares its headers only until it changes', () => {
   const encoded = template.encoded();
   const copy = new HeaderMap('request', template);
   assert.equal(copy.encoded(), encoded);
-  copy.replace('X-A', '2');
   copy.add('x-b', '3');
+  copy.replace('X-A', '2');
   const expected: Pair[] = [
     [':path', '/'],
     ['x-a', '1'],

@@ -66,6 +66,18 @@ test('a canary leaves nothing behind', () => {
   assert.throws(() => fleet.workers[0]?.request({ headers: {} }), /no such plugin/);
 });
 
+// Guarantees that a filter whose refusal does not depend on the configuration alone is caught: where
+// only a thread refuses, requests pass unfiltered and no configuration is taken any more.
+test('a refusal on a thread opens the proxy for good', () => {
+  const { fleet, ask, traces } = proxy(undefined, 1);
+  assert.deepEqual(fleet.apply(plugin('configure: once k')), { accepted: true });
+  assert.equal(fleet.poisoned, true);
+  assert.equal(fleet.workers[0]?.root(), undefined);
+  assert.equal(ask('request: reply 403 x -1 y').answer?.status, 200);
+  assert.equal(traces('delete').length, 2, 'the refused roots are asked and deleted');
+  assert.deepEqual(fleet.apply(plugin('log: count')), { accepted: false, reason: 'poisoned' });
+});
+
 // Guarantees that a change goes to every thread, keeps the VM and lets streams end where they began.
 test('a change keeps VMs and running streams', () => {
   const { fleet, ask } = proxy();

@@ -81,10 +81,11 @@ test('killed hosts and proxies: never more, and no less than what they held', as
   await delay(SETTLE_MS);
   await load.stop();
   await rig.host.stop();
-  const { given, heldByKilled } = readLedger(`${rig.host.storeFolder}/ledger.db`);
+  const { given, heldByKilled, heldByLiving } = readLedger(`${rig.host.storeFolder}/ledger.db`);
   const passed = rig.origin.count;
   t.diagnostic(`${passed} got through, at most ${heldByKilled} units were held by what was killed`);
   assert.ok(passed <= QUOTA, `${passed} got through`);
-  assert.ok(given <= QUOTA, `the ledger gave out ${given}`);
+  assert.equal(given, QUOTA, 'all of the quota was given out, and no more');
+  assert.equal(heldByLiving, 0, 'the living spent all they were given');
   assert.ok(passed >= QUOTA - heldByKilled, `${passed} + ${heldByKilled} < ${QUOTA}`);
 });

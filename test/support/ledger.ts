@@ -10,14 +10,17 @@ export interface LedgerSums {
   given: number;
   /** Of what was folded, the part that no report said was used: what the killed were holding. */
   heldByKilled: number;
+  /** Of what living holders have, the part that no report said was used. */
+  heldByLiving: number;
 }
 
 /** Reads the file of a ledger. */
 export function readLedger(file: string): LedgerSums {
   using database = new DatabaseSync(file, { readOnly: true });
   const windows = database.prepare('SELECT sum(folded + out) AS given FROM windows').get();
-  const killed = database
-    .prepare('SELECT sum(granted - released - used) AS held FROM holdings WHERE folded = 1')
-    .get();
-  return { given: Number(windows?.given ?? 0), heldByKilled: Number(killed?.held ?? 0) };
+  const held = (folded: number) => {
+    const sums = 'SELECT sum(granted - released - used) AS held FROM holdings WHERE folded = ?';
+    return Number(database.prepare(sums).get(folded)?.held ?? 0);
+  };
+  return { given: Number(windows?.given ?? 0), heldByKilled: held(1), heldByLiving: held(0) };
 }

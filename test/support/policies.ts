@@ -57,9 +57,10 @@ export function resourcesOf(setting: Setting = {}): Record<string, string> {
     resource('Application', application, { consumer: `${name}-buyer` }),
     resource('Subscription', application, { application, product: name, plan: `${name}-gold` }),
   ]);
+  const group = proxyGroup === 'default' ? [] : [resource('ProxyGroup', proxyGroup, {})];
   const consumer = resource('Consumer', `${name}-buyer`, { displayName: 'Buyer' });
   return {
-    [`${name}-product.yaml`]: documents([product]),
+    [`${name}-product.yaml`]: documents([...group, product]),
     [`${name}-plan.yaml`]: documents([plan]),
     [`${name}-callers.yaml`]: documents([consumer, ...callers]),
   };

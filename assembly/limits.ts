@@ -1,0 +1,113 @@
+/**
+ * Every bound of the filter in one place. A table that reaches its bound has a documented answer
+ * and a counter; nothing here may depend on traffic. The test build uses small bounds so that its
+ * tests can reach them.
+ */
+
+/** True in the test build alone (`--use SIDEGATE_TEST=1`); decided by the compiler. */
+export const TEST_BUILD: bool = isDefined(SIDEGATE_TEST);
+
+// Memory of a callback.
+
+/** Bytes the proxy may hand over within one callback; beyond them it is refused, and we deny. */
+export const ARENA_BYTES: u32 = 262_144;
+/** Request headers looked at; a request with more is refused as unreadable. */
+export const HEADERS_MAX: u32 = 1_024;
+/** Header edits of one request. */
+export const EDITS_MAX: u32 = 512;
+/** Bytes composed for one request: header values, problem body, filter state. */
+export const SCRATCH_BYTES: u32 = 65_536;
+
+// Engines, roots and streams of one VM.
+
+/** Bytes of a plugin configuration. */
+export const BOOTSTRAP_BYTES_MAX: u32 = 4_096;
+/** Hosts of one fleet that a configuration may name. */
+export const CLUSTERS_MAX: u32 = 4;
+/** Engines of one VM; a further triple finds no policy. */
+export const ENGINES_MAX: u32 = 8;
+/** Root contexts of one VM, draining ones included. */
+export const ROOTS_MAX: u32 = TEST_BUILD ? 8 : 64;
+/** Streams with a decision record; further ones are decided without one. */
+export const STREAMS_MAX: u32 = TEST_BUILD ? 16 : 4_096;
+/** Slots of the map from streams to roots, a power of two. */
+export const STREAM_SLOTS: u32 = TEST_BUILD ? 64 : 16_384;
+/** Requests held at one time by one engine. */
+export const HELD_MAX: u32 = TEST_BUILD ? 8 : 256;
+/** Requests held at one time for one subscription. */
+export const HELD_PER_SUBSCRIPTION_MAX: u32 = TEST_BUILD ? 4 : 64;
+/** Held requests decided again in one callback. */
+export const RESUMES_MAX: u32 = 64;
+
+// Quota.
+
+/** Accounts of one engine. */
+export const HOLDINGS_MAX: u32 = TEST_BUILD ? 16 : 16_384;
+/** Accounts an engine has room for when it starts; a power of two. */
+export const HOLDINGS_MIN: u32 = TEST_BUILD ? 8 : 256;
+/** Ended holdings whose final report waits for its reply. */
+export const CLOSING_MAX: u32 = TEST_BUILD ? 8 : 1_024;
+/** Limits of a plan. */
+export const LIMITS_PER_PLAN_MAX: u32 = 8;
+/** Items of one sync call. */
+export const SYNC_ITEMS_MAX: u32 = 256;
+/** Urgent calls of one engine in a second. */
+export const URGENT_PER_S_MAX: u32 = TEST_BUILD ? 5 : 50;
+
+// Calls to the host.
+
+/** Bytes of a reply; a longer one is refused unread. */
+export const REPLY_BYTES_MAX: u32 = 33_792;
+/** Bytes of a policy. */
+export const POLICY_BYTES_MAX: u32 = 4_194_304;
+/** Bytes of a page of the policy. */
+export const POLICY_PAGE_BYTES: u32 = 32_768;
+
+// Counters.
+
+/** Rows of the request counter; beyond them the product is `other`. */
+export const METRICS_MAX: u32 = TEST_BUILD ? 8 : 256;
+
+// Policy: what a policy may hold (docs/wire.md, section 3). One beyond a bound is refused whole.
+
+/** Exact hosts, and wildcards. */
+export const HOSTS_MAX: u32 = 1_024;
+/** Nodes of the trees of path templates, and their edges. */
+export const NODES_MAX: u32 = 65_535;
+/** Methods and operations. */
+export const OPERATIONS_MAX: u32 = 16_384;
+/** Methods of one node, templates with and without `**` counted apart. */
+export const METHODS_PER_NODE_MAX: u32 = 16;
+export const PRODUCTS_MAX: u32 = 1_024;
+export const SOURCES_PER_PRODUCT_MAX: u32 = 16;
+export const BRANDS_PER_PRODUCT_MAX: u32 = 8;
+export const PLANS_MAX: u32 = 1_024;
+/** Steps of the header program of a product, and parts of the value of a step. */
+export const STEPS_PER_PRODUCT_MAX: u32 = 64;
+export const PARTS_PER_STEP_MAX: u32 = 16;
+export const IDENTITY_NAMES_MAX: u32 = 256;
+/** Bytes of a host, of a segment of a template and of the name of a resource. */
+export const HOST_BYTES_MAX: u32 = 255;
+export const SEGMENT_BYTES_MAX: u32 = 255;
+export const NAME_BYTES_MAX: u32 = 253;
+/** Bytes of a header's name, and of the literal texts of one header together. */
+export const HEADER_NAME_BYTES_MAX: u32 = 256;
+export const HEADER_TEXT_BYTES_MAX: u32 = 4_096;
+/** Bytes of a brand and of the prefix of a source. */
+export const BRAND_BYTES_MAX: u32 = 32;
+export const PREFIX_BYTES_MAX: u32 = 64;
+
+// Requests.
+
+/** Segments of a path; one with more is not found. */
+export const SEGMENTS_MAX: u32 = 64;
+/** Bytes of a key; a longer one is malformed, so that a caller cannot buy long hashing. */
+export const KEY_BYTES_MAX: u32 = 512;
+
+// Directory: records of all generations together. One beyond a bound leaves the page unapplied.
+
+export const CREDENTIALS_MAX: u32 = TEST_BUILD ? 32 : 262_144;
+export const APPLICATIONS_MAX: u32 = TEST_BUILD ? 16 : 131_072;
+export const SUBSCRIPTIONS_MAX: u32 = TEST_BUILD ? 16 : 131_072;
+/** Bytes of the name of a consumer or application. */
+export const DIRECTORY_NAME_BYTES_MAX: u32 = 63;

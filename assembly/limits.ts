@@ -70,31 +70,41 @@ export const METRICS_MAX: u32 = TEST_BUILD ? 8 : 256;
 
 // Policy: what a policy may hold (docs/wire.md, section 3). One beyond a bound is refused whole.
 
-/** Exact hosts, and wildcards. */
+/** Exact hosts, and as many wildcards. */
 export const HOSTS_MAX: u32 = 1_024;
-/** Nodes of the trees of path templates, and their edges. */
+/** Nodes of the trees of path templates, and as many edges. */
 export const NODES_MAX: u32 = 65_535;
-/** Methods and operations. */
+/** Operations, and as many records of methods. */
 export const OPERATIONS_MAX: u32 = 16_384;
 /** Methods of one node, templates with and without `**` counted apart. */
 export const METHODS_PER_NODE_MAX: u32 = 16;
+/** Products. */
 export const PRODUCTS_MAX: u32 = 1_024;
+/** Places where one product looks for a key. */
 export const SOURCES_PER_PRODUCT_MAX: u32 = 16;
+/** Brands of one product's keys. */
 export const BRANDS_PER_PRODUCT_MAX: u32 = 8;
+/** Plans. */
 export const PLANS_MAX: u32 = 1_024;
-/** Steps of the header program of a product, and parts of the value of a step. */
+/** Steps of the header program of a product. */
 export const STEPS_PER_PRODUCT_MAX: u32 = 64;
+/** Parts of the value of one step. */
 export const PARTS_PER_STEP_MAX: u32 = 16;
+/** Identity headers of a proxy group. */
 export const IDENTITY_NAMES_MAX: u32 = 256;
-/** Bytes of a host, of a segment of a template and of the name of a resource. */
+/** Bytes of a host. */
 export const HOST_BYTES_MAX: u32 = 255;
+/** Bytes of a segment of a path template. */
 export const SEGMENT_BYTES_MAX: u32 = 255;
+/** Bytes of the name of a resource. */
 export const NAME_BYTES_MAX: u32 = 253;
-/** Bytes of a header's name, and of the literal texts of one header together. */
+/** Bytes of a header's name. */
 export const HEADER_NAME_BYTES_MAX: u32 = 256;
+/** Bytes of the literal texts of one header together. */
 export const HEADER_TEXT_BYTES_MAX: u32 = 4_096;
-/** Bytes of a brand and of the prefix of a source. */
+/** Bytes of a brand. */
 export const BRAND_BYTES_MAX: u32 = 32;
+/** Bytes of the prefix of a source. */
 export const PREFIX_BYTES_MAX: u32 = 64;
 
 // Requests.
@@ -106,8 +116,11 @@ export const KEY_BYTES_MAX: u32 = 512;
 
 // Directory: records of all generations together. One beyond a bound leaves the page unapplied.
 
+/** Credentials of one engine. */
 export const CREDENTIALS_MAX: u32 = TEST_BUILD ? 32 : 262_144;
+/** Applications of one engine. */
 export const APPLICATIONS_MAX: u32 = TEST_BUILD ? 16 : 131_072;
+/** Subscriptions of one engine. */
 export const SUBSCRIPTIONS_MAX: u32 = TEST_BUILD ? 16 : 131_072;
 /** Bytes of the name of a consumer or application. */
 export const DIRECTORY_NAME_BYTES_MAX: u32 = 63;

@@ -1,5 +1,6 @@
 /**
- * `sidegate version`: which version this is.
+ * `sidegate version`: which version this is, read from package.json, so that it is written down in
+ * one place alone.
  */
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';

@@ -24,8 +24,9 @@ export const TRUE_UP_FOR_MS = 3_600_000;
 const KEEP_WINDOWS_MAX = 60;
 /** Steps of the clock backwards up to this are held still; larger ones are followed. */
 const CLOCK_BACK_MAX_MS = 5_000;
-/** Most holdings one call of fold looks at, and most windows it removes. */
+/** Most holdings one call of fold looks at. */
 export const FOLD_HOLDINGS_MAX = 1_000;
+/** Most windows one call of fold removes. */
 export const FOLD_WINDOWS_MAX = 100;
 /** Most holders counted as known; more make no difference to the size of a grant. */
 const KNOWN_HOLDERS_MAX = 100_000;

@@ -8,7 +8,7 @@
 const ROOMY_SHARE = 0.5;
 /** A roomy account gives at least free / (this × known holders) … */
 const ROOMY_DIVISOR = 4;
-/** … and that floor is at most this many units. */
+/** Most units of the floor that a roomy account gives. */
 export const ROOMY_FLOOR_MAX = 1_000;
 /** Otherwise a grant is at most free / (this × open holdings), or what is needed. */
 const SHARE_DIVISOR = 2;

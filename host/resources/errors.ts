@@ -277,9 +277,21 @@ export type ErrorCode = keyof typeof ERRORS;
 /** The facts that fill the places of a text. */
 export type Facts = Readonly<Record<string, string | number>>;
 
-/** Fills the places in braces. A place without a fact stays, such as the {param} of a template. */
+/** Longest text of a file that a message repeats. */
+const SHOWN_MAX = 80;
+
+/**
+ * Fills the places in braces. A place without a fact stays, such as the {param} of a template.
+ * What comes from a file is shortened and shown without control characters.
+ */
 export function fill(text: string, facts: Facts): string {
-  return text.replace(/\{(\w+)\}/g, (place, name: string) => String(facts[name] ?? place));
+  return text.replace(/\{(\w+)\}/g, (place, name: string) => {
+    const fact = facts[name];
+    if (fact === undefined) return place;
+    const shown = String(fact).replace(/\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/gu, ' ');
+    const quoted = text.includes(`"${place}"`);
+    return quoted && shown.length > SHOWN_MAX ? `${shown.slice(0, SHOWN_MAX - 1)}…` : shown;
+  });
 }
 
 /** What is wrong with a text: a code, its facts and, where known, which part of the text. */

@@ -5,6 +5,7 @@
 import type { ErrorCode, Facts } from './errors.ts';
 import type { Credential, Operation, Plan, Product, ResourceSet } from './model.ts';
 import type { Origin, Path } from './origin.ts';
+import { SEGMENTS_MAX } from './path.ts';
 import type { Problem } from './problem.ts';
 import { ANY_METHOD } from './schema.ts';
 
@@ -28,7 +29,7 @@ function checkProduct(product: Product): Problem[] {
   const problems = namedTwice(origin, 'operation', operations, (i) => ['operations', i, 'name']);
   const places = sources.map(({ header, prefix }) => ({ name: `${prefix}${header}` }));
   problems.push(...namedTwice(origin, 'key source', places, (i) => ['identify', i]));
-  problems.push(...sameRequests(product));
+  problems.push(...sameRequests(product), ...tooDeep(product));
   const needy = operations.findIndex((operation) => !operation.anonymous);
   if (sources.length === 0 && needy !== -1) {
     const facts = { name: operations[needy]?.name ?? '', product: name };
@@ -88,6 +89,16 @@ function sameRequests(product: Product): Problem[] {
     if (method === undefined) return [];
     const first = claims.get(`${method} ${shapeOf(product, operation)}`);
     return clash(product, index, method, product, first);
+  });
+}
+
+/** Operations that no request reaches: the filter reads no further than SEGMENTS_MAX. */
+function tooDeep({ origin, basePath, operations }: Product): Problem[] {
+  return operations.flatMap(({ segments }, i) => {
+    if (basePath.length + segments.length <= SEGMENTS_MAX) return [];
+    const path = ['spec', 'operations', i, 'path'];
+    const why = `has, with its base path, more than ${SEGMENTS_MAX} segments`;
+    return at(origin, 'SG1202', { value: origin?.text(path) ?? '', why }, path);
   });
 }
 

@@ -18,6 +18,9 @@ export interface PathTemplate {
 /** Most segments of a path with its base path, as the filter counts them. */
 export const SEGMENTS_MAX = 64;
 
+/** Most bytes of one literal segment, as the filter holds them. */
+export const SEGMENT_BYTES_MAX = 255;
+
 const UNRESERVED = /^[0-9A-Za-z._~-]$/;
 
 /** Segments of a base path; none for `/`. */
@@ -94,6 +97,9 @@ function readLiteral(part: string): Read<string> {
     const character = String.fromCharCode(Number.parseInt(triple.slice(1), 16));
     return UNRESERVED.test(character) ? character : triple.toUpperCase();
   });
+  if (literal.length > SEGMENT_BYTES_MAX) {
+    return no(`has a segment of more than ${SEGMENT_BYTES_MAX} characters`);
+  }
   if (literal === '.' || literal === '..') return no('has a segment . or ..');
   return read(literal);
 }

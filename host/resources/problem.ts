@@ -56,6 +56,7 @@ export function problem(parts: ProblemParts): Problem {
   const { code, facts, place, kind, path = [], suggestion } = parts;
   const { line, column, excerpt, length } = place.file.show(place.offset, place.length);
   const shown = parts.sensitive === true ? mask(excerpt) : excerpt;
+  const printable = suggestion !== undefined && !/\p{C}/u.test(suggestion);
   return {
     code,
     severity: 'error',
@@ -66,7 +67,7 @@ export function problem(parts: ProblemParts): Problem {
     path: pathText(path),
     message: fill(ERRORS[code].message, facts),
     fix: fill(ERRORS[code].fix, facts),
-    ...(suggestion === undefined ? {} : { suggestion }),
+    ...(printable ? { suggestion } : {}),
     excerpt: shown,
     more: kind === undefined ? '' : topicOf(kind, path),
   };

@@ -20,7 +20,9 @@ export type Variable = keyof typeof VARIABLES;
 /** A part of a header value. */
 export type Part = { readonly text: string } | { readonly variable: Variable };
 
+/** Most texts and variables of a value. */
 const PARTS_MAX = 16;
+/** Most characters of a value besides its variables. */
 const LITERAL_MAX = 4_096;
 
 /** Parts of a header value. A `$` that opens no brace stands for itself. */
@@ -43,8 +45,8 @@ export function readTemplate(text: string): Read<readonly Part[]> {
   if (odd !== null) return no('has characters that no header carries', odd.index, 1);
   if (text.trim() !== text) return no('begins or ends with a space', 0, text.length);
   if (parts.length > PARTS_MAX) return no(`has more than ${PARTS_MAX} parts`, 0, text.length);
-  const long = parts.some((part) => 'text' in part && part.text.length > LITERAL_MAX);
-  return long ? no('is too long', 0, text.length) : read(parts);
+  const literal = parts.reduce((sum, part) => sum + ('text' in part ? part.text.length : 0), 0);
+  return literal > LITERAL_MAX ? no('is too long', 0, text.length) : read(parts);
 }
 
 function unknownVariable(name: string, at: number): Fault {

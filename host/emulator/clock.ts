@@ -28,7 +28,7 @@ export class VirtualClock {
   #stale = true;
   readonly #monotonicStartNs: bigint;
 
-  /** `startUnixMs` = wall time at the start; `startMonotonicMs` = what the monotonic clock shows. */
+  /** `startUnixMs` = wall time at the start; `startMonotonicMs` = what the monotonic clock says. */
   constructor(options: { startUnixMs?: number; startMonotonicMs?: number } = {}) {
     this.#wallOffsetMicros = Math.round((options.startUnixMs ?? 1_700_000_000_000) * 1000);
     this.#monotonicStartNs = BigInt(Math.round((options.startMonotonicMs ?? 5_000) * 1000)) * 1000n;

@@ -1,6 +1,6 @@
 /**
  * The ABI calls that act: on streams, on the root's life, on the outside world, and the log, with
- * Envoy's result codes. Everything that ends or moves a stream happens after the guest has returned.
+ * Envoy's result codes. What ends or moves a stream happens after the guest has returned.
  */
 import { LOG_LEVELS, Result, STREAM_TYPE_MAX, StreamType } from './abi.ts';
 import { NotEmulated } from './errors.ts';

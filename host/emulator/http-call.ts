@@ -30,7 +30,7 @@ export type CallHandler = (call: HttpCall) => CallResult | Promise<CallResult>;
  */
 export type ClusterBehaviour = 'manual' | 'unknown' | 'no_endpoint' | 'refused' | CallHandler;
 
-/** The clusters of a proxy by name; one that is not named is unknown. May be changed at any time. */
+/** The clusters of a proxy by name; any other is unknown. May be changed at any time. */
 export class Clusters {
   readonly #byName = new Map<string, ClusterBehaviour>();
 

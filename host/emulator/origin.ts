@@ -1,6 +1,6 @@
 /**
  * Serves the calls of a guest from a real HTTP server, so that the module that ships can talk to
- * the real host without a proxy. Connections are kept alive as Envoy keeps them; nothing is retried.
+ * the real host without a proxy. Connections are kept alive as by Envoy; nothing is retried.
  */
 import { Agent, type IncomingMessage, request } from 'node:http';
 import type { CallAnswer, CallHandler, HttpCall } from './http-call.ts';

@@ -66,7 +66,7 @@ test('a canary leaves nothing behind', () => {
   assert.throws(() => fleet.workers[0]?.request({ headers: {} }), /no such plugin/);
 });
 
-// Guarantees that a filter whose refusal does not depend on the configuration alone is caught: where
+// Guarantees that a filter whose refusal depends on more than the configuration is caught: where
 // only a thread refuses, requests pass unfiltered and no configuration is taken any more.
 test('a refusal on a thread opens the proxy for good', () => {
   const { fleet, ask, traces } = proxy(undefined, 1);
@@ -78,7 +78,7 @@ test('a refusal on a thread opens the proxy for good', () => {
   assert.deepEqual(fleet.apply(plugin('log: count')), { accepted: false, reason: 'poisoned' });
 });
 
-// Guarantees that a change goes to every thread, keeps the VM and lets streams end where they began.
+// Guarantees that a change goes to every thread, keeps VMs, and lets streams end where they began.
 test('a change keeps VMs and running streams', () => {
   const { fleet, ask } = proxy();
   fleet.apply(plugin('request: count'));
@@ -169,7 +169,7 @@ test('all plugins of a dead VM are reloaded', () => {
   assert.equal(worker?.root('one')?.vm, worker?.root('two')?.vm);
 });
 
-// Guarantees that the main thread's VM, which no request reaches, stays dead, and that its timers do.
+// Guarantees that the main thread's VM, which no request reaches, stays dead, its timers too.
 test('a trap in a tick kills the thread it runs on', () => {
   const { clock, fleet, ask, traces } = proxy('reload', 1);
   fleet.apply(plugin('configure: tick 1500\ntick: trap'));

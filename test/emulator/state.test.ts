@@ -63,8 +63,8 @@ test('filter state belongs to the stream', () => {
   assert.equal(probe.trace('tick'), 'setprop=1');
 });
 
-// Guarantees that values of a process are shared by its VMs and kept apart by VM id, and that metric
-// ids are not.
+// Guarantees that values of a process are shared by its VMs and kept apart by VM id, and that
+// metric ids are not.
 test('shared data and metrics reach across VMs', () => {
   const sharedData = new SharedData();
   const metrics = new MetricStore();

@@ -127,8 +127,8 @@ test('a held stream may end without an answer', () => {
   assert.equal(probe.vm.contextCount, 1);
 });
 
-// Guarantees that a trap answers 503 for the stream it hits, drops what the guest had asked for, and
-// leaves a VM that answers 503 to everyone.
+// Guarantees that a trap answers 503 for the stream it hits, drops what the guest had asked for,
+// and leaves a VM that answers 503 to everyone.
 test('a trap answers 503 and the VM is dead', () => {
   for (const [script, callback] of [
     ['request: trap', 'proxy_on_request_headers'],

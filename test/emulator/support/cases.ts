@@ -125,8 +125,8 @@ const HEADERS: Case[] = [
   {
     name: 'reads both maps in the log phase and writes none',
     script:
-      'log: get request x-forwarded-proto;get request none;get response :status;get response none;' +
-      'add request x 1;add response x 1;size request;get requestTrailers x;prop request/path',
+      'log: get request x-forwarded-proto;get request none;get response :status;' +
+      'get response none;add request x 1;add response x 1;size request;get requestTrailers x;prop request/path',
   },
 ];
 
@@ -189,7 +189,8 @@ const FLOW: Case[] = [
     script:
       `request: ${CALL};effective stream;add request x-1 1;return 1|` +
       'answer: pairs call;buffer 4 0 100;buffer 4 1 100;buffer 4 5 1;bufferstatus 4;status;' +
-      'add call x 1;get request x-forwarded-proto;effective stream;get request x-forwarded-proto;get call :status;' +
+      'add call x 1;get request x-forwarded-proto;effective stream;' +
+      'get request x-forwarded-proto;get call :status;' +
       'add request x-2 2;continue 0;add request x-3 3;get request x-2;pairs request;' +
       'effective 99999|response: add response x-4 4',
   },

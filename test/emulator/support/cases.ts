@@ -126,7 +126,8 @@ const HEADERS: Case[] = [
     name: 'reads both maps in the log phase and writes none',
     script:
       'log: get request x-forwarded-proto;get request none;get response :status;' +
-      'get response none;add request x 1;add response x 1;size request;get requestTrailers x;prop request/path',
+      'get response none;add request x 1;add response x 1;size request;' +
+      'get requestTrailers x;prop request/path',
   },
 ];
 

@@ -7,7 +7,6 @@ import { NotEmulated } from './errors.ts';
 import { type HostFunctions, VM_CONTEXT } from './guest.ts';
 import { HeaderMap } from './header-map.ts';
 import { grpcStatus, responseDetails } from './local-reply.ts';
-import { decodePairs } from './pairs.ts';
 import type { Vm } from './vm.ts';
 
 function streams(vm: Vm): HostFunctions {
@@ -36,15 +35,15 @@ function streams(vm: Vm): HostFunctions {
       const { memory } = vm.guest;
       const detailsText = memory.text(details, detailsLength);
       const bodyText = memory.text(body, bodyLength);
-      const pairBytes = memory.copy(pairs, pairsLength);
-      if (detailsText === undefined || bodyText === undefined || !pairBytes) {
+      const headers = memory.pairs(pairs, pairsLength);
+      if (detailsText === undefined || bodyText === undefined || !headers) {
         return Result.invalidMemoryAccess;
       }
       vm.actingStream?.sendLocalResponse({
         status,
         details: responseDetails(detailsText),
         body: bodyText,
-        headers: decodePairs(pairBytes),
+        headers,
         grpcStatus: grpcStatus(grpc),
       });
       vm.stopsIteration = true;
@@ -111,14 +110,14 @@ function httpCall(vm: Vm): HostFunctions {
       const { memory } = vm.guest;
       const root = vm.actingRoot;
       const name = memory.text(cluster, clusterLength);
-      const pairBytes = memory.copy(pairs, pairsLength);
+      const given = memory.pairs(pairs, pairsLength);
       const bodyBytes = memory.copy(body, bodyLength);
-      if (name === undefined || !pairBytes || !bodyBytes) return Result.invalidMemoryAccess;
-      if (!memory.copy(trailers, trailersLength)) return Result.invalidMemoryAccess;
+      if (name === undefined || !given || !bodyBytes) return Result.invalidMemoryAccess;
+      if (!memory.pairs(trailers, trailersLength)) return Result.invalidMemoryAccess;
       if (!root || !memory.setU32(tokenAt, 0)) return Result.invalidMemoryAccess;
       const behaviour = vm.clusters.get(name);
       if (timeoutMs < 0 || behaviour === 'unknown') return Result.badArgument;
-      const headers = new HeaderMap('request', decodePairs(pairBytes));
+      const headers = new HeaderMap('request', given);
       const complete = [':path', ':method', ':authority'].every((key) => headers.get(key));
       if (!complete) return Result.badArgument;
       if (behaviour === 'no_endpoint') return Result.internalFailure;

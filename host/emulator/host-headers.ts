@@ -5,7 +5,6 @@
 import { MAP_TYPE_MAX, MapType, Result } from './abi.ts';
 import type { HostFunctions } from './guest.ts';
 import type { HeaderMap } from './header-map.ts';
-import { decodePairs } from './pairs.ts';
 import type { Vm } from './vm.ts';
 
 function readable(vm: Vm, type: number): HeaderMap | undefined {
@@ -76,11 +75,11 @@ function writes(vm: Vm): HostFunctions {
       remove(type, name, nameLength, 0, 0),
     proxy_set_header_map_pairs: (type: number, at: number, length: number) => {
       if (beyond(type)) return Result.badArgument;
-      const bytes = vm.guest.memory.copy(at, length);
-      if (!bytes) return Result.invalidMemoryAccess;
+      const pairs = vm.guest.memory.pairs(at, length);
+      if (!pairs) return Result.invalidMemoryAccess;
       const map = writable(vm, type);
       if (!map) return Result.badArgument;
-      map.setAll(decodePairs(bytes));
+      map.setAll(pairs);
       return Result.ok;
     },
   };

@@ -5,6 +5,7 @@
  * names and values, property paths and log lines travel through the emulator in that form, because
  * they may hold any byte. Nothing here interprets what is read.
  */
+import { decodePairs, type Pair } from './pairs.ts';
 
 /** Turns text into a byte string: as it is if every character fits a byte, else as UTF-8. */
 export function byteString(text: string): string {
@@ -79,6 +80,13 @@ export class GuestMemory {
     const from = at >>> 0;
     const to = from + (length >>> 0);
     return to <= this.size ? new Uint8Array(this.#bytes.subarray(from, to)) : undefined;
+  }
+
+  /** The pairs in [at, at + length), or undefined if they lie outside. */
+  pairs(at: number, length: number): Pair[] | undefined {
+    const from = at >>> 0;
+    const size = length >>> 0;
+    return from + size <= this.size ? decodePairs(this.#bytes, from, size) : undefined;
   }
 
   /** Writes bytes; false if they do not fit. */

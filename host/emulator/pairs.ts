@@ -28,22 +28,28 @@ export function encodePairs(names: readonly string[], values: readonly string[])
   return bytes;
 }
 
-/** Reads pairs a guest has sent; none if the buffer breaks the layout or a bound of Envoy's. */
-export function decodePairs(bytes: Uint8Array): Pair[] {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  if (buffer.length < 4 || buffer.length > PAIRS_BYTES_MAX) return [];
-  const count = buffer.readUInt32LE(0);
-  let at = 4 + 8 * count;
-  if (count > PAIRS_MAX || at > buffer.length) return [];
+/**
+ * Reads pairs a guest has sent, from [from, from + length) of `bytes`, which must lie inside; none
+ * if they break the layout or a bound of Envoy's.
+ */
+export function decodePairs(bytes: Uint8Array, from = 0, length = bytes.length - from): Pair[] {
+  const buffer = Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (length < 4 || length > PAIRS_BYTES_MAX) return [];
+  const end = from + length;
+  const count = buffer.readUInt32LE(from);
+  let at = from + 4 + 8 * count;
+  if (count > PAIRS_MAX || at > end) return [];
   const pairs: Pair[] = [];
   for (let i = 0; i < count; i++) {
-    const nameEnd = at + buffer.readUInt32LE(4 + 8 * i);
-    const valueEnd = nameEnd + 1 + buffer.readUInt32LE(8 + 8 * i);
-    if (valueEnd + 1 > buffer.length) return [];
+    const nameEnd = at + buffer.readUInt32LE(from + 4 + 8 * i);
+    const valueEnd = nameEnd + 1 + buffer.readUInt32LE(from + 8 + 8 * i);
+    if (valueEnd + 1 > end) return [];
     if (buffer[nameEnd] !== 0 || buffer[valueEnd] !== 0) return [];
     const name = buffer.toString('latin1', at, nameEnd);
     pairs.push([name, buffer.toString('latin1', nameEnd + 1, valueEnd)]);
     at = valueEnd + 1;
   }
-  return at === buffer.length ? pairs : [];
+  return at === end ? pairs : [];
 }

@@ -2,7 +2,7 @@
  * Finds the key of a request in the sources of a product, and cuts every value that counts as one.
  * It says what was found; what follows from it, the pipeline decides. It never looks up a key.
  */
-import { HEADERS_MAX } from '../limits';
+import { HEADERS_MAX, KEY_BYTES_MAX } from '../limits';
 import { editAdd, editRemove } from '../pipeline/edits';
 import {
   HEADER_NAME_LENGTH,
@@ -11,14 +11,15 @@ import {
   headerAt,
   headerCount,
 } from '../pipeline/headers';
-import { BRANDS, Product, SOURCES, Source, TextRecord } from '../policy/layout';
-import { recordOf, textAt } from '../policy/policy';
+import { BRANDS, PRODUCTS, Product, SOURCES, Source, TextRecord } from '../policy/layout';
+import { countOf, maySourceHave, productAt, recordOf, textAt } from '../policy/policy';
 import { equalBytes, equalLower } from '../util/bytes';
 
 /** Answers of `findKey`. */
 export const KEY_NONE: i32 = 0;
 export const KEY_ONE: i32 = 1;
 export const KEY_CONFLICT: i32 = 2;
+export const KEY_TOO_LONG: i32 = 3;
 
 /** Where the one key stands: in the request, until the callback ends. */
 @unmanaged
@@ -41,8 +42,9 @@ let partLength: u32 = 0;
 
 /**
  * Looks through the headers for keys of a product and writes a `FoundKey` at `out` if there is
- * exactly one. Two values in one source, or different ones in two, are a conflict. In each case
- * every value that counts is cut from the request; other values of the same header stay.
+ * exactly one. Two values in one source, or different ones in two, are a conflict; one above
+ * `KEY_BYTES_MAX` is too long to be hashed. In each case every value that counts is cut from the
+ * request; other values of the same header stay.
  */
 export function findKey(policy: usize, product: Product, out: usize): i32 {
   const headers = min(headerCount(), HEADERS_MAX);
@@ -53,8 +55,7 @@ export function findKey(policy: usize, product: Product, out: usize): i32 {
   let result = KEY_NONE;
   let counted: u32 = 0;
   for (let i: u32 = 0; i < product.sourceCount; i++) {
-    const at = recordOf(policy, SOURCES, product.sourceFirst + i);
-    const source = changetype<Source>(at);
+    const source = sourceOf(policy, product, i);
     let values: u32 = 0;
     for (let header: u32 = 0; header < headers; header++) {
       if (!readPart(policy, product, source, headerAt(header))) continue;
@@ -71,7 +72,37 @@ export function findKey(policy: usize, product: Product, out: usize): i32 {
     }
   }
   if (counted != 0) cutCounted(headers);
-  return result;
+  return result == KEY_ONE && found.length > KEY_BYTES_MAX ? KEY_TOO_LONG : result;
+}
+
+/**
+ * Cuts every value that counts as a key for any product of the policy: for a request that is denied
+ * before its product is known, because no log may print a key.
+ */
+export function cutAllKeys(policy: usize): void {
+  const headers = min(headerCount(), HEADERS_MAX);
+  memory.fill(MARKS, 0, headers);
+  for (let header: u32 = 0; header < headers; header++) {
+    const entry = headerAt(header);
+    if (!maySourceHave(policy, load<u32>(entry, HEADER_NAME_LENGTH))) continue;
+    if (countsForAny(policy, entry)) store<u8>(MARKS + header, COUNTS);
+  }
+  cutCounted(headers);
+}
+
+function countsForAny(policy: usize, entry: usize): bool {
+  const products = countOf(policy, PRODUCTS);
+  for (let i: u32 = 0; i < products; i++) {
+    const product = productAt(policy, i);
+    for (let j: u32 = 0; j < product.sourceCount; j++) {
+      if (readPart(policy, product, sourceOf(policy, product, j), entry)) return true;
+    }
+  }
+  return false;
+}
+
+function sourceOf(policy: usize, product: Product, index: u32): Source {
+  return changetype<Source>(recordOf(policy, SOURCES, product.sourceFirst + index));
 }
 
 function isSameKey(found: FoundKey): bool {

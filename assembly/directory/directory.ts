@@ -22,11 +22,13 @@ import { isPresent, recordId, recordKind, recordLength, recordRevision } from '.
 import {
   BY_ID,
   BY_KEY,
+  entriesIn,
   entryIn,
   findById,
   firstSlot,
   hashId,
   hashPair,
+  nextSlab,
   nextSlot,
   Table,
   tableAdd,
@@ -52,7 +54,7 @@ class Directory {
   complete: u8;
   sweepTable: u32;
   sweepSlab: usize;
-  sweepAt: u32;
+  sweepLeft: u32;
 }
 
 const TABLES: u32 = 64;
@@ -291,13 +293,12 @@ function sweepSlice(at: usize): bool {
       beginSweep(at, table.kind + 1);
       continue;
     }
-    const entry = entryIn(table, directory.sweepSlab, directory.sweepAt);
-    if (entry == 0) {
-      directory.sweepSlab = load<u32>(directory.sweepSlab);
-      directory.sweepAt = 0;
+    if (directory.sweepLeft == 0) {
+      directory.sweepSlab = nextSlab(directory.sweepSlab);
+      directory.sweepLeft = entriesIn(directory.sweepSlab);
       continue;
     }
-    directory.sweepAt++;
+    const entry = entryIn(table, directory.sweepSlab, --directory.sweepLeft);
     const found = changetype<Entry>(entry);
     if (found.id == 0) continue;
     found.generations &= ~directory.sweeping;
@@ -310,5 +311,5 @@ function beginSweep(at: usize, kind: u32): void {
   const directory = Place.of(at);
   directory.sweepTable = kind;
   directory.sweepSlab = Place.table(at, kind).slabs;
-  directory.sweepAt = 0;
+  directory.sweepLeft = entriesIn(directory.sweepSlab);
 }

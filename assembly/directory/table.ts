@@ -14,8 +14,11 @@ export const SLAB_BYTES: u32 = 65_536;
 const SLAB_HEAD: u32 = 16;
 /** Slots of the first index of a table. */
 const SLOTS_MIN: u32 = 1_024;
-/** Entries put into the new indexes for each entry that is added while they grow. */
-const MOVES_PER_ADD: u32 = 4;
+/**
+ * Entries put into the new indexes for each entry that is added while they grow. From half full on,
+ * two a turn are done at three quarters, well before an index is too full to be quick.
+ */
+const MOVES_PER_ADD: u32 = 2;
 
 /** Indexes of a table: by id, and by digest or pair of ids. */
 export const BY_ID: u32 = 0;
@@ -31,12 +34,12 @@ export class Table {
   mask: u32;
   byId: usize;
   byKey: usize;
-  /** The indexes being filled, and how far; 0 when the table does not grow. */
+  /** The indexes being filled, and the entries left to put there; 0 when nothing grows. */
   newMask: u32;
   newById: usize;
   newByKey: usize;
   moveSlab: usize;
-  moveAt: u32;
+  moveLeft: u32;
   slabs: usize;
   free: usize;
   /** A 16-byte key for what others choose. */
@@ -55,7 +58,7 @@ export function tableFree(table: Table): void {
   freeIndexes(table.byId, table.byKey, table.mask);
   freeIndexes(table.newById, table.newByKey, table.newMask);
   for (let slab = table.slabs; slab != 0; ) {
-    const next: usize = load<u32>(slab);
+    const next = nextSlab(slab);
     freeBlock(slab, SLAB_BYTES);
     slab = next;
   }
@@ -171,13 +174,13 @@ export function tableReplace(table: Table, entry: usize, from: usize): void {
 
 /** Puts an entry into the indexes, those being filled included. */
 function link(table: Table, entry: usize): void {
-  putAll(table, entry, table.byId, table.byKey, table.mask);
-  if (table.newMask != 0) putAll(table, entry, table.newById, table.newByKey, table.newMask);
-}
-
-function putAll(table: Table, entry: usize, byId: usize, byKey: usize, mask: u32): void {
-  put(byId, mask, hashOf(table, BY_ID, entry), entry);
-  if (byKey != 0) put(byKey, mask, hashOf(table, BY_KEY, entry), entry);
+  const id = hashOf(table, BY_ID, entry);
+  put(table.byId, table.mask, id, entry);
+  if (table.newMask != 0) put(table.newById, table.newMask, id, entry);
+  if (table.byKey == 0) return;
+  const key = hashOf(table, BY_KEY, entry);
+  put(table.byKey, table.mask, key, entry);
+  if (table.newMask != 0) put(table.newByKey, table.newMask, key, entry);
 }
 
 /** Puts an address into the first empty slot from its place on. */
@@ -237,13 +240,13 @@ function takeEntry(table: Table): usize {
   }
   const bytes = entryBytes(table.kind);
   let slab = table.slabs;
-  if (slab == 0 || SLAB_HEAD + (load<u32>(slab, 4) + 1) * bytes > SLAB_BYTES) {
+  if (slab == 0 || SLAB_HEAD + (entriesIn(slab) + 1) * bytes > SLAB_BYTES) {
     slab = takeBlock(SLAB_BYTES);
     if (slab == 0) return 0;
     store<u32>(slab, <u32>table.slabs);
     table.slabs = slab;
   }
-  const used = load<u32>(slab, 4);
+  const used = entriesIn(slab);
   store<u32>(slab, used + 1, 4);
   return slab + SLAB_HEAD + <usize>used * bytes;
 }
@@ -272,7 +275,7 @@ function beginGrowth(table: Table, slots: u32): void {
   table.newById = byId;
   table.newByKey = byKey;
   table.moveSlab = table.slabs;
-  table.moveAt = 0;
+  table.moveLeft = entriesIn(table.slabs);
   if (table.count == 0) endGrowth(table);
 }
 
@@ -294,13 +297,12 @@ export function tableMove(table: Table, entries: u32): bool {
       endGrowth(table);
       return false;
     }
-    const entry = entryIn(table, table.moveSlab, table.moveAt);
-    if (entry == 0) {
-      table.moveSlab = load<u32>(table.moveSlab);
-      table.moveAt = 0;
+    if (table.moveLeft == 0) {
+      table.moveSlab = nextSlab(table.moveSlab);
+      table.moveLeft = entriesIn(table.moveSlab);
       continue;
     }
-    table.moveAt++;
+    const entry = entryIn(table, table.moveSlab, --table.moveLeft);
     if (changetype<Entry>(entry).id != 0) move(table, entry);
   }
   return true;
@@ -308,13 +310,27 @@ export function tableMove(table: Table, entries: u32): bool {
 
 /** Puts an entry into the new indexes if it is not there yet: it may have been added meanwhile. */
 function move(table: Table, entry: usize): void {
-  const hash = hashOf(table, BY_ID, entry);
-  if (slotOf(table.newById, table.newMask, hash, entry) != NONE) return;
-  putAll(table, entry, table.newById, table.newByKey, table.newMask);
+  const id = hashOf(table, BY_ID, entry);
+  if (slotOf(table.newById, table.newMask, id, entry) != NONE) return;
+  put(table.newById, table.newMask, id, entry);
+  if (table.newByKey == 0) return;
+  put(table.newByKey, table.newMask, hashOf(table, BY_KEY, entry), entry);
 }
 
-/** The entry `index` of a slab, a free one perhaps, or 0 behind the last. */
+/**
+ * Entries of a slab, free ones included; 0 for no slab. Who walks from the last to the first never
+ * meets one that was added meanwhile.
+ */
+export function entriesIn(slab: usize): u32 {
+  return slab == 0 ? 0 : load<u32>(slab, 4);
+}
+
+/** The slab after one, or 0. */
+export function nextSlab(slab: usize): usize {
+  return load<u32>(slab);
+}
+
+/** The entry `index`, less than `entriesIn`, of a slab. */
 export function entryIn(table: Table, slab: usize, index: u32): usize {
-  if (index >= load<u32>(slab, 4)) return 0;
   return slab + SLAB_HEAD + <usize>index * entryBytes(table.kind);
 }

@@ -40,6 +40,7 @@ import {
   HEAD_ANY_HOST,
   HEAD_LENGTHS,
   HEAD_LETTERS,
+  HEAD_SOURCE_LENGTHS,
   HOSTS,
   IDENTITY,
   METHODS,
@@ -51,11 +52,13 @@ import {
   PRODUCTS,
   ROOT,
   recordBytes,
+  SOURCES,
+  Source,
   STRINGS,
   TextRecord,
   WILDCARDS,
 } from './layout';
-import { countOf, recordOf, textAt } from './policy';
+import { countOf, lengthBit, recordOf, textAt } from './policy';
 
 /** Answers of `checkStep`; below 0 is the code of a refusal. */
 export const CHECK_GOES_ON: i32 = 0;
@@ -212,6 +215,7 @@ function checkNext(state: usize, check: Check): i32 {
   } else {
     code = checkRecord(check.policy, kind, check.index);
     if (kind == IDENTITY && code == 0) noteIdentity(check.policy, check.index);
+    if (kind == SOURCES && code == 0) noteSource(check.policy, check.index);
   }
   check.index++;
   check.result = code;
@@ -222,7 +226,16 @@ function checkNext(state: usize, check: Check): i32 {
 function noteIdentity(policy: usize, index: u32): void {
   const name = changetype<TextRecord>(recordOf(policy, IDENTITY, index));
   const letter: u32 = load<u8>(textAt(policy, name.text));
-  const lengthBit = (<u64>1) << min(name.textLength, 63);
   store<u32>(policy, load<u32>(policy, HEAD_LETTERS) | (1 << (letter & 31)), HEAD_LETTERS);
-  store<u64>(policy, load<u64>(policy, HEAD_LENGTHS) | lengthBit, HEAD_LENGTHS);
+  noteLength(policy + HEAD_LENGTHS, name.textLength);
+}
+
+/** Adds the name of a source to the filter of the head. */
+function noteSource(policy: usize, index: u32): void {
+  const source = changetype<Source>(recordOf(policy, SOURCES, index));
+  noteLength(policy + HEAD_SOURCE_LENGTHS, source.nameLength);
+}
+
+function noteLength(filter: usize, length: u32): void {
+  store<u64>(filter, load<u64>(filter) | lengthBit(length));
 }

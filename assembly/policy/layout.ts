@@ -32,11 +32,13 @@ export const IDENTITY: u32 = 16;
  *   272       which lengths the identity names have (bit n = n bytes, bit 63 = 63 or more)
  *   280       which letters they begin with (bit = the byte's low five bits)
  *   284       the node for hosts that no product names
+ *   288       which lengths the names of sources have
  */
-export const POLICY_HEAD_BYTES: u32 = 288;
+export const POLICY_HEAD_BYTES: u32 = 296;
 export const HEAD_LENGTHS: u32 = 272;
 export const HEAD_LETTERS: u32 = 280;
 export const HEAD_ANY_HOST: u32 = 284;
+export const HEAD_SOURCE_LENGTHS: u32 = 288;
 
 /** A name and the node it leads to: records of HOSTS, WILDCARDS and EDGES. */
 @unmanaged

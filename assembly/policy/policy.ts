@@ -8,6 +8,7 @@ import {
   HEAD_ANY_HOST,
   HEAD_LENGTHS,
   HEAD_LETTERS,
+  HEAD_SOURCE_LENGTHS,
   IDENTITY,
   LIMITS,
   Limit,
@@ -92,6 +93,16 @@ function recordById(policy: usize, kind: u32, id: u64): usize {
   return 0;
 }
 
+/** The bit of a length in a filter of the head. */
+export function lengthBit(length: u32): u64 {
+  return (<u64>1) << min(length, 63);
+}
+
+/** Whether any source of any product has a name of this length. */
+export function maySourceHave(policy: usize, length: u32): bool {
+  return (load<u64>(policy, HEAD_SOURCE_LENGTHS) & lengthBit(length)) != 0;
+}
+
 const OWN_PREFIX: usize = memory.data<u8>([
   0x78, 0x2d, 0x73, 0x69, 0x64, 0x65, 0x67, 0x61, 0x74, 0x65, 0x2d,
 ]);
@@ -113,7 +124,7 @@ export function isIdentityName(policy: usize, name: usize, length: u32): bool {
   if (first == 0x78 && length >= OWN_PREFIX_BYTES && isOwnName(name)) return true;
   if (policy == 0) return false;
   if (((load<u32>(policy, HEAD_LETTERS) >> (first & 31)) & 1) == 0) return false;
-  if (((load<u64>(policy, HEAD_LENGTHS) >> <u64>min(length, 63)) & 1) == 0) return false;
+  if ((load<u64>(policy, HEAD_LENGTHS) & lengthBit(length)) == 0) return false;
   let low: u32 = 0;
   let high = countOf(policy, IDENTITY);
   while (low < high) {

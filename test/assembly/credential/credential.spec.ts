@@ -1,17 +1,9 @@
 /**
- * Holds keys to their form, sources to their product and credentials to their time. Guarantees that
- * a key is found only where the product says, and that whatever counts as one is cut.
+ * Holds keys to their form and sources to their product. Guarantees that a key is found only where
+ * the product says, and that whatever counts as one is cut.
  */
 import { isWellFormed } from '../../../assembly/credential/format';
-import { FoundKey, findKey } from '../../../assembly/credential/source';
-import {
-  DISABLED,
-  EXPIRED,
-  NOT_YET_VALID,
-  VALID_NOW,
-  validityOf,
-} from '../../../assembly/credential/validity';
-import { Credential } from '../../../assembly/directory/entry';
+import { cutAllKeys, FoundKey, findKey } from '../../../assembly/credential/source';
 import { productAt } from '../../../assembly/policy/policy';
 import { below, lastRoom, next, room, seed, Text, textOf } from '../support/bytes';
 import { edits, request } from '../support/headers';
@@ -21,6 +13,7 @@ const OUT: usize = room(8);
 const NO_KEY = 0;
 const ONE = 1;
 const CONFLICT = 2;
+const TOO_LONG = 3;
 
 describe('the form of a key', () => {
   // Guarantees agreement with the host on the checksum: these keys were made by another program.
@@ -128,6 +121,27 @@ describe('the sources of a product', () => {
     expect(key()).toBe('sg_1');
   });
 
+  // Guarantees that a caller cannot buy long hashing with a long key.
+  test('give no key that is too long, and cut it', () => {
+    expect(find(0, ['x-api-key: sg_' + 'a'.repeat(509)])).toBe(ONE);
+    expect(find(0, ['x-api-key: sg_' + 'a'.repeat(510)])).toBe(TOO_LONG);
+    expect(edits()).toBe('-x-api-key');
+  });
+
+  // Guarantees that no log prints a key of a request that is denied before its product is known.
+  test('of all products together cut the keys of any', () => {
+    serve();
+    request(['x-key: 1', 'x-api-key: sg_1', 'a: b', 'authorization: ApiKey acme_1', 'x-api: sg_1']);
+    cutAllKeys(policy);
+    expect(edits()).toBe('-x-key\n-x-api-key\n-authorization');
+    request(['authorization: Basic abc', 'authorization: Bearer sg_1', 'x-api-key: other']);
+    cutAllKeys(policy);
+    expect(edits()).toBe('-authorization\nauthorization+Basic abc');
+    request([]);
+    cutAllKeys(policy);
+    expect(edits()).toBe('');
+  });
+
   // Guarantees that what is not a key stays, also beside one under the same name.
   test('leave other values of the same header', () => {
     expect(
@@ -139,24 +153,5 @@ describe('the sources of a product', () => {
       ]),
     ).toBe(ONE);
     expect(edits()).toBe('-authorization\nauthorization+Basic abc\nauthorization+Bearer jwt');
-  });
-});
-
-describe('validity', () => {
-  // Guarantees the edges: from the first millisecond on, up to but without the last.
-  test('is a half-open interval of an enabled credential', () => {
-    const credential = changetype<Credential>(room(offsetof<Credential>()));
-    expect(validityOf(credential, 5)).toBe(DISABLED);
-    credential.state = 1;
-    expect(validityOf(credential, 0)).toBe(VALID_NOW);
-    expect(validityOf(credential, u64.MAX_VALUE)).toBe(VALID_NOW);
-    credential.notBeforeMs = 10;
-    credential.notAfterMs = 20;
-    expect(validityOf(credential, 9)).toBe(NOT_YET_VALID);
-    expect(validityOf(credential, 10)).toBe(VALID_NOW);
-    expect(validityOf(credential, 19)).toBe(VALID_NOW);
-    expect(validityOf(credential, 20)).toBe(EXPIRED);
-    credential.state = 2;
-    expect(validityOf(credential, 15)).toBe(DISABLED);
   });
 });

@@ -2,8 +2,7 @@
  * Holds the directory to docs/wire.md, section 4: records by revision, generations, restrictive
  * reading. Guarantees that a request finds exactly what the newest records of its generation say.
  */
-import { applicationName, consumerName } from '../../../assembly/directory/entry';
-import { Application, Credential, Subscription } from '../../../assembly/directory/entry';
+
 import {
   applicationCount,
   beginGeneration,
@@ -18,6 +17,13 @@ import {
   findSubscription,
   subscriptionCount,
 } from '../../../assembly/directory/directory';
+import {
+  Application,
+  applicationName,
+  Credential,
+  consumerName,
+  Subscription,
+} from '../../../assembly/directory/entry';
 import { brokenTotal } from '../../../assembly/util/check';
 import { room, textOf } from '../support/bytes';
 import { digestAt, Records } from '../support/records';
@@ -222,7 +228,10 @@ describe('generations', () => {
     endGeneration(at);
     for (let i: u32 = 0; i < 40; i++) {
       beginGeneration(at);
-      new Records().credential(100 + i, 6, 100 + i, 2).application(7, 6, 'a', 'b').apply(at);
+      new Records()
+        .credential(100 + i, 6, 100 + i, 2)
+        .application(7, 6, 'a', 'b')
+        .apply(at);
       expect(credentialOf(at, 1)).toBe(1);
       expect(credentialOf(at, 100 + i)).toBe(0);
     }

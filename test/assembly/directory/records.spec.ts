@@ -34,7 +34,17 @@ describe('records', () => {
     expect(sample().isValid()).toBe(true);
     expect(new Records().isValid()).toBe(true);
     const longer = new Records();
-    longer.bytes.u16(56).u8(3).u8(1).u64(1).u64(1).u64(2).u64(3).u64(4).u8(1).zero(7 + 4);
+    longer.bytes
+      .u16(56)
+      .u8(3)
+      .u8(1)
+      .u64(1)
+      .u64(1)
+      .u64(2)
+      .u64(3)
+      .u64(4)
+      .u8(1)
+      .zero(7 + 4);
     longer.count = 1;
     expect(longer.isValid()).toBe(true);
   });

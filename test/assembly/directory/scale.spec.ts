@@ -2,7 +2,7 @@
  * Compares the directory with a plain model under random changes, and fills it to its size.
  * Guarantees that growing, removing and sweeping in slices never lose or invent an entry.
  */
-import { Credential } from '../../../assembly/directory/entry';
+
 import {
   applicationCount,
   beginGeneration,
@@ -14,6 +14,7 @@ import {
   endGeneration,
   findCredential,
 } from '../../../assembly/directory/directory';
+import { Credential } from '../../../assembly/directory/entry';
 import { memoryBytes } from '../../../assembly/engine/blocks';
 import { APPLICATIONS_MAX } from '../../../assembly/limits';
 import { brokenTotal } from '../../../assembly/util/check';

@@ -2,7 +2,9 @@
  * Reads the plugin configuration: the verdict depends on its bytes alone, so that the canary of the
  * proxy refuses what every worker would refuse. It never traps, and never keeps half a result.
  */
+
 import { BOOTSTRAP_BYTES_MAX, CLUSTERS_MAX } from '../limits';
+import { putEntry } from '../pipeline/text';
 import {
   jsonBegin,
   jsonByte,
@@ -91,17 +93,14 @@ export function bootstrapProblemKeyLength(): u32 {
   return problemKeyLength;
 }
 
-/** What is wrong, in words, for a code of `readBootstrap`. */
-export function bootstrapProblem(code: u32): string {
-  switch (code) {
-    case BOOTSTRAP_TOO_LONG: return 'is longer than 4096 bytes';
-    case BOOTSTRAP_UNKNOWN_KEY: return 'is no key of it';
-    case BOOTSTRAP_DUPLICATE_KEY: return 'stands twice';
-    case BOOTSTRAP_WRONG_TYPE: return 'has a value of the wrong type';
-    case BOOTSTRAP_OUT_OF_BOUNDS: return 'has a value out of bounds';
-    case BOOTSTRAP_MISSING: return 'is missing';
-    default: return 'is not a JSON object';
-  }
+const PROBLEMS_0 = '|is longer than 4096 bytes|is not a JSON object|is no key of it|';
+const PROBLEMS_1 =
+  'stands twice|has a value of the wrong type|has a value out of bounds|is missing|';
+
+/** Writes what is wrong, in words, for a code of `readBootstrap`. */
+export function putBootstrapProblem(code: u32): void {
+  if (code < BOOTSTRAP_DUPLICATE_KEY) putEntry(PROBLEMS_0, code);
+  else putEntry(PROBLEMS_1, code - BOOTSTRAP_DUPLICATE_KEY);
 }
 
 /** Reads `length` bytes at `at`; answers `BOOTSTRAP_OK` or why they are refused. */
@@ -163,20 +162,10 @@ function setName(slot: u32, name: string): void {
   for (let i = 0; i < name.length; i++) store<u8>(at + 2 + i, name.charCodeAt(i) as u8);
 }
 
-function keyName(key: u32): string {
-  switch (key) {
-    case 0: return 'clusters';
-    case 1: return 'authority';
-    case 2: return 'proxyGroup';
-    case 3: return 'noPolicy';
-    case 4: return 'otherHosts';
-    case 5: return 'mode';
-    case 6: return 'startHoldMs';
-    case 7: return 'holdMs';
-    case 8: return 'heartbeatMs';
-    default: return 'maxPolicyAgeMs';
-  }
-}
+const NAMES_0 = 'clusters|authority|proxyGroup|noPolicy|otherHosts|mode|';
+const NAMES_1 = 'startHoldMs|holdMs|heartbeatMs|maxPolicyAgeMs|';
+/** Keys in the first list. */
+const KEYS_0: u32 = 6;
 
 /** The number of the key that comes next, or `KEYS`; remembers its bytes for the log line. */
 function readKey(): u32 {
@@ -186,36 +175,52 @@ function readKey(): u32 {
   const length = jsonString(KEY_ROOM, 255);
   if (length < 0) return KEYS;
   problemKeyLength = (jsonByte() - 1 - problemKey) as u32;
-  for (let key: u32 = 0; key < KEYS; key++) {
-    if (isName(KEY_ROOM, length, keyName(key))) return key;
+  const key = entryOf(NAMES_0, KEY_ROOM, length);
+  return key < KEYS_0 ? key : KEYS_0 + entryOf(NAMES_1, KEY_ROOM, length);
+}
+
+/** Which entry of a list ended by `|` the text is; the number of entries when it is none. */
+function entryOf(list: string, at: usize, length: i32): u32 {
+  let entry: u32 = 0;
+  let matched = 0;
+  let same = true;
+  for (let i = 0; i < list.length; i++) {
+    const letter = list.charCodeAt(i);
+    if (letter != 0x7c) {
+      same = same && matched < length && (load<u8>(at + matched) as i32) == letter;
+      matched++;
+      continue;
+    }
+    if (same && matched == length) return entry;
+    entry++;
+    matched = 0;
+    same = true;
   }
-  return KEYS;
+  return entry;
 }
 
 const KEY_ROOM: usize = memory.data(256, 8);
 
-function isName(at: usize, length: i32, name: string): bool {
-  if (length != name.length) return false;
-  for (let i = 0; i < length; i++) {
-    if ((load<u8>(at + i) as i32) != name.charCodeAt(i)) return false;
-  }
-  return true;
-}
-
 function readValue(key: u32): u32 {
   const read = bootstrap();
   switch (key) {
-    case 0: return readClusters();
-    case 1: return readName(AUTHORITY);
+    case 0:
+      return readClusters();
+    case 1:
+      return readName(AUTHORITY);
     case 2: {
       const code = readName(GROUP);
       if (code != BOOTSTRAP_OK) return code;
       return isLabel(NAMES + GROUP * NAME_SLOT) ? BOOTSTRAP_OK : BOOTSTRAP_OUT_OF_BOUNDS;
     }
-    case 3: return readChoice(offsetof<Bootstrap>('noPolicy'), 'deny', 'allow', '');
-    case 4: return readChoice(offsetof<Bootstrap>('otherHosts'), 'deny', 'allow', '');
-    case 5: return readChoice(offsetof<Bootstrap>('mode'), 'enforce', 'shadow', 'off');
-    default: break;
+    case 3:
+      return readChoice(offsetof<Bootstrap>('noPolicy'), 'deny|allow|', 2);
+    case 4:
+      return readChoice(offsetof<Bootstrap>('otherHosts'), 'deny|allow|', 2);
+    case 5:
+      return readChoice(offsetof<Bootstrap>('mode'), 'enforce|shadow|off|', 3);
+    default:
+      break;
   }
   const code = jsonInteger();
   if (code != BOOTSTRAP_OK) return code;
@@ -279,16 +284,13 @@ function isLabel(slot: usize): bool {
   return true;
 }
 
-function readChoice(field: usize, first: string, second: string, third: string): u32 {
+function readChoice(field: usize, choices: string, count: u32): u32 {
   if (jsonPeek() != 0x22) return BOOTSTRAP_WRONG_TYPE;
   const length = jsonString(KEY_ROOM, 255);
   if (length == -2) return BOOTSTRAP_OUT_OF_BOUNDS;
   if (length < 0) return BOOTSTRAP_NOT_JSON;
-  let choice: u8 = 0;
-  if (isName(KEY_ROOM, length, first)) choice = 0;
-  else if (isName(KEY_ROOM, length, second)) choice = 1;
-  else if (third.length > 0 && isName(KEY_ROOM, length, third)) choice = 2;
-  else return BOOTSTRAP_OUT_OF_BOUNDS;
-  store<u8>(READ + field, choice);
+  const choice = entryOf(choices, KEY_ROOM, length);
+  if (choice == count) return BOOTSTRAP_OUT_OF_BOUNDS;
+  store<u8>(READ + field, choice as u8);
   return BOOTSTRAP_OK;
 }

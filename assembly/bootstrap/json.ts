@@ -107,14 +107,22 @@ function readEscape(): i32 {
   switch (byte) {
     case 0x22:
     case 0x5c:
-    case 0x2f: return byte;
-    case 0x62: return 8;
-    case 0x66: return 12;
-    case 0x6e: return 10;
-    case 0x72: return 13;
-    case 0x74: return 9;
-    case 0x75: break;
-    default: return -1;
+    case 0x2f:
+      return byte;
+    case 0x62:
+      return 8;
+    case 0x66:
+      return 12;
+    case 0x6e:
+      return 10;
+    case 0x72:
+      return 13;
+    case 0x74:
+      return 9;
+    case 0x75:
+      break;
+    default:
+      return -1;
   }
   const first = readHex();
   if (first < 0xd800 || first > 0xdfff) return first;

@@ -2,6 +2,7 @@
  * The closed list of reasons for a decision: number, name and HTTP status. Numbers are part of the
  * wire and of every log: append only, never reuse.
  */
+import { putEntry } from '../pipeline/text';
 
 export const ALLOWED: u32 = 0;
 export const ANONYMOUS: u32 = 1;
@@ -35,60 +36,73 @@ export const REASON_END: u32 = 35;
 /** The least reason that denies. */
 export const FIRST_DENIAL: u32 = HOST_NOT_GOVERNED;
 
-/** The stable name of a reason. */
-export function reasonName(reason: u32): string {
-  switch (reason) {
-    case ALLOWED: return 'allowed';
-    case ANONYMOUS: return 'anonymous';
-    case UNMATCHED_PASSED: return 'unmatched_passed';
-    case OTHER_HOST_PASSED: return 'other_host_passed';
-    case MODE_OFF: return 'mode_off';
-    case NO_POLICY_PASSED: return 'no_policy_passed';
-    case QUOTA_UNAVAILABLE_PASSED: return 'quota_unavailable_passed';
-    case HOST_NOT_GOVERNED: return 'host_not_governed';
-    case PATH_AMBIGUOUS: return 'path_ambiguous';
-    case OPERATION_NOT_FOUND: return 'operation_not_found';
-    case KEY_MISSING: return 'key_missing';
-    case KEY_CONFLICT: return 'key_conflict';
-    case KEY_MALFORMED: return 'key_malformed';
-    case KEY_UNKNOWN: return 'key_unknown';
-    case KEY_DISABLED: return 'key_disabled';
-    case KEY_EXPIRED: return 'key_expired';
-    case KEY_NOT_YET_VALID: return 'key_not_yet_valid';
-    case NOT_SUBSCRIBED: return 'not_subscribed';
-    case SUBSCRIPTION_SUSPENDED: return 'subscription_suspended';
-    case QUOTA_EXCEEDED: return 'quota_exceeded';
-    case QUOTA_UNAVAILABLE: return 'quota_unavailable';
-    case NO_POLICY: return 'no_policy';
-    case POLICY_PENDING: return 'policy_pending';
-    case POLICY_STALE: return 'policy_stale';
-    case HELD_FULL: return 'held_full';
-    default: return 'request_unreadable';
+/** Entries of a list of names; the last list of each kind may be shorter. */
+const PER_LIST: u32 = 4;
+const PASSES_0 = 'allowed|anonymous|unmatched_passed|other_host_passed|';
+const PASSES_1 = 'mode_off|no_policy_passed|quota_unavailable_passed|';
+const DENIALS_0 = 'host_not_governed|path_ambiguous|operation_not_found|key_missing|';
+const DENIALS_1 = 'key_conflict|key_malformed|key_unknown|key_disabled|';
+const DENIALS_2 = 'key_expired|key_not_yet_valid|not_subscribed|subscription_suspended|';
+const DENIALS_3 = 'quota_exceeded|quota_unavailable|no_policy|policy_pending|';
+const DENIALS_4 = 'policy_stale|held_full|request_unreadable|';
+
+function listOf(reason: u32): string {
+  switch (reason / PER_LIST) {
+    case 0:
+      return PASSES_0;
+    case 1:
+      return PASSES_1;
+    case 4:
+      return DENIALS_0;
+    case 5:
+      return DENIALS_1;
+    case 6:
+      return DENIALS_2;
+    case 7:
+      return DENIALS_3;
+    default:
+      return DENIALS_4;
   }
+}
+
+/** Writes the stable name of a reason. */
+export function putReason(reason: u32): void {
+  putEntry(listOf(reason), reason % PER_LIST);
 }
 
 /** The HTTP status of a denial; 0 for a reason that passes. */
 export function reasonStatus(reason: u32): u32 {
   if (reason < FIRST_DENIAL) return 0;
   switch (reason) {
-    case PATH_AMBIGUOUS: return 400;
-    case OPERATION_NOT_FOUND: return 404;
+    case PATH_AMBIGUOUS:
+      return 400;
+    case OPERATION_NOT_FOUND:
+      return 404;
     case HOST_NOT_GOVERNED:
     case NOT_SUBSCRIBED:
-    case SUBSCRIPTION_SUSPENDED: return 403;
-    case QUOTA_EXCEEDED: return 429;
-    default: return reason >= KEY_MISSING && reason <= KEY_NOT_YET_VALID ? 401 : 503;
+    case SUBSCRIPTION_SUSPENDED:
+      return 403;
+    case QUOTA_EXCEEDED:
+      return 429;
+    default:
+      return reason >= KEY_MISSING && reason <= KEY_NOT_YET_VALID ? 401 : 503;
   }
 }
 
 /** The gRPC status that stands for an HTTP status of ours: 16, 7, 8, 14 or 12. */
 export function grpcStatus(status: u32): u32 {
   switch (status) {
-    case 401: return 16;
-    case 403: return 7;
-    case 404: return 12;
-    case 429: return 8;
-    case 400: return 3;
-    default: return 14;
+    case 401:
+      return 16;
+    case 403:
+      return 7;
+    case 404:
+      return 12;
+    case 429:
+      return 8;
+    case 400:
+      return 3;
+    default:
+      return 14;
   }
 }

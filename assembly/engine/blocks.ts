@@ -14,13 +14,13 @@ let end: usize = 0;
 
 function classOf(bytes: usize): u32 {
   let shift: u32 = SMALLEST_SHIFT;
-  while (((1 as usize) << shift) < bytes) shift++;
+  while ((1 as usize) << shift < bytes) shift++;
   return shift - SMALLEST_SHIFT;
 }
 
 /** The bytes a block for `bytes` really has; at most 64 MiB can be had, else 0. */
 export function blockBytes(bytes: usize): usize {
-  if (bytes > (1 << (SMALLEST_SHIFT + CLASSES - 1))) return 0;
+  if (bytes > 1 << (SMALLEST_SHIFT + CLASSES - 1)) return 0;
   return (1 as usize) << (classOf(bytes) + SMALLEST_SHIFT);
 }
 

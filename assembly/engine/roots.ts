@@ -4,8 +4,8 @@
  * stranded and nothing refilled. It never decides about a request.
  */
 import { bootstrap, bootstrapNames, IDENTITY_BYTES } from '../bootstrap/bootstrap';
-import { ENGINES_MAX, HOLDINGS_MIN, ROOTS_MAX } from '../limits';
 import { DIRECTORY_BYTES, directoryFree, directoryInit } from '../directory/directory';
+import { ENGINES_MAX, HOLDINGS_MIN, ROOTS_MAX } from '../limits';
 import { CHECK_STATE_BYTES } from '../policy/check';
 import { freeHoldings, newHoldings } from '../quota/holdings';
 import { clearFlights } from '../quota/lease';

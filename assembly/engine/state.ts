@@ -2,8 +2,9 @@
  * What one engine holds: everything a VM knows for one (clusters, authority, proxy group). Plain
  * memory in one block, reached by address, so that engines of one VM cannot disturb each other.
  */
-import { CLOSING_MAX, HELD_MAX } from '../limits';
+
 import { IDENTITY_BYTES } from '../bootstrap/bootstrap';
+import { CLOSING_MAX, HELD_MAX } from '../limits';
 
 /** Kinds of calls to the host; at most one of each is open. */
 export const CALL_WATCH: u32 = 0;
@@ -102,6 +103,9 @@ export class Engine {
   policyNotBeforeMs: u64;
   /** Restrictive records are applied up to this revision. */
   restrictedTo: u64;
+  /** A fill: where it goes on from, the store's revision when it began, how far it came. */
+  fillFrom: u64;
+  walkBase: u64;
   fillUpTo: u64;
   backRevision: u64;
   backDigest0: u64;
@@ -115,7 +119,8 @@ export class Engine {
   cursorRevision: u64;
   cursorId: u64;
   cursorKind: u32;
-  walkBase: u64;
+  /** The open watch was opened during a walk: the host answers it for policy only. */
+  watchBlind: u32;
 
   holdings: usize;
   closing: usize;
@@ -131,13 +136,12 @@ export class Engine {
   urgentCount: u32;
   lastError: u32;
   failures: u64;
-  /** Requests that met a full table. */
-  tablesFull: u64;
   /** The last root is leaving: the final report, and until when it may take. */
   leaving: u32;
   leavingRoot: u32;
   leaveByMs: u64;
   ratedMs: u64;
+  roundMs: u64;
   /** Counts what may have changed for held requests. */
   turn: u32;
 }
@@ -155,9 +159,9 @@ export const HELD_BYTES: u32 = 40;
 export const CLOSING_BYTES: u32 = 72;
 
 /** Bytes of the block of an engine. */
-export const ENGINE_BLOCK: usize = HELD + (HELD_MAX * HELD_BYTES as usize);
+export const ENGINE_BLOCK: usize = HELD + ((HELD_MAX * HELD_BYTES) as usize);
 /** Bytes of the block of ended holdings. */
-export const CLOSING_BLOCK: usize = CLOSING_MAX * CLOSING_BYTES as usize;
+export const CLOSING_BLOCK: usize = (CLOSING_MAX * CLOSING_BYTES) as usize;
 
 /** The engine at an address. */
 export function engineAt(at: usize): Engine {
@@ -187,6 +191,14 @@ export function heldAt(engine: Engine, index: u32): usize {
 /** True while a newer policy than the one held is known. */
 export function policyPending(engine: Engine): bool {
   return engine.policyFresh == 0 || engine.heardPolicyRevision > engine.policyRevision;
+}
+
+/**
+ * Whether a directory that was never complete may be used as far as it came: only with the policy
+ * that was in force when its walk began, because records read before may have ended since.
+ */
+export function mayServeFill(engine: Engine): bool {
+  return !policyPending(engine) && engine.walkBase >= engine.policyRevision;
 }
 
 /** Fractions of 2^32 for jitter; not for secrets. */

@@ -17,7 +17,8 @@ import { limitAt, textAt } from '../policy/policy';
 import { countRequest } from '../telemetry/counters';
 import { editCount } from './edits';
 import { addPair, beginPairs, endPairs, pairsAt } from './pairs';
-import { bodyOf, problemTitle } from './problem';
+import { bodyOf, putTitle } from './problem';
+import { requestIsGrpc } from './read';
 import {
   decidedApplication,
   decidedPlan,
@@ -27,7 +28,6 @@ import {
   keyEditsTo,
   OUTCOME_DENY,
   OUTCOME_PASS,
-  requestIsGrpc,
 } from './request';
 import { putBytes, putDecimal, putLiteral, textBegin, textLength } from './text';
 
@@ -109,7 +109,7 @@ function writeState(decision: Decision, why: u32): void {
     putLiteral(' ');
   }
   putLiteral('reason=');
-  putLiteral(reason.reasonName(why));
+  reason.putReason(why);
   if ((decision.flags & DECISION_WOULD_DENY) != 0) putLiteral(' shadow=true');
   stateLength = textLength();
 }
@@ -127,7 +127,7 @@ function putLimit(decision: Decision): bool {
 function writeDetails(decision: Decision, why: u32): void {
   textBegin(DETAILS, DETAILS_BYTES);
   putLiteral('sidegate_');
-  putLiteral(reason.reasonName(why));
+  reason.putReason(why);
   if (decision.limitIndex != 255 && decidedPlan() != 0) {
     putLiteral('{limit=');
     putLimit(decision);
@@ -173,7 +173,7 @@ function writeResponse(decision: Decision, why: u32): void {
   pairsLength = endPairs();
   textBegin(BODY, BODY_BYTES);
   if (grpc) {
-    putLiteral(problemTitle(why));
+    putTitle(why);
   } else {
     bodyOf(why, status);
     if (why == reason.QUOTA_EXCEEDED && decision.limitIndex != 255) {

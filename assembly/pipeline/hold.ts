@@ -3,7 +3,7 @@
  * per engine and per subscription, in order of arrival. It never decides and never resumes; it says
  * who may wait and until when.
  */
-import { HELD_BYTES, Engine, heldAt } from '../engine/state';
+import { Engine, HELD_BYTES, heldAt } from '../engine/state';
 import { HELD_MAX, HELD_PER_SUBSCRIPTION_MAX } from '../limits';
 
 /** One held request. Deadlines are 0 until the request first waited for that reason. */

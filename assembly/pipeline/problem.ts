@@ -3,33 +3,22 @@
  * sent: no key, no path, no host is ever repeated.
  */
 import * as reason from '../decision/reason';
-import { putDecimal, putLiteral } from './text';
+import { putDecimal, putEntry, putLiteral } from './text';
 
-/** A short title for a denial; the same for a malformed and an unknown key. */
-export function problemTitle(why: u32): string {
-  switch (why) {
-    case reason.HOST_NOT_GOVERNED: return 'Host is not served here';
-    case reason.PATH_AMBIGUOUS: return 'Path is ambiguous';
-    case reason.OPERATION_NOT_FOUND: return 'No such operation';
-    case reason.KEY_MISSING: return 'API key is missing';
-    case reason.KEY_CONFLICT: return 'More than one API key';
-    case reason.KEY_MALFORMED:
-    case reason.KEY_UNKNOWN: return 'API key is not valid';
-    case reason.KEY_DISABLED: return 'API key is disabled';
-    case reason.KEY_EXPIRED: return 'API key has expired';
-    case reason.KEY_NOT_YET_VALID: return 'API key is not valid yet';
-    case reason.NOT_SUBSCRIBED: return 'No subscription to this product';
-    case reason.SUBSCRIPTION_SUSPENDED: return 'Subscription is suspended';
-    case reason.QUOTA_EXCEEDED:
-      return 'Request cannot be satisfied as assigned quota has been exceeded';
-    case reason.QUOTA_UNAVAILABLE: return 'Quota cannot be checked now';
-    default: return 'No decision is possible now';
-  }
-}
+const WHERE = 'Host is not served here|Path is ambiguous|No such operation|';
+const WHO = 'API key is missing|More than one API key|API key is not valid|API key is not valid|';
+const WHEN = 'API key is disabled|API key has expired|API key is not valid yet|';
+const WHAT = 'No subscription to this product|Subscription is suspended|';
+const QUOTA = 'Request cannot be satisfied as assigned quota has been exceeded';
 
-/** The name under which a body and only a body gives the reason. */
-function publicName(why: u32): string {
-  return reason.reasonName(why == reason.KEY_MALFORMED ? reason.KEY_UNKNOWN : why);
+/** Writes a short title for a denial; the same for a malformed and an unknown key. */
+export function putTitle(why: u32): void {
+  if (why < reason.KEY_MISSING) putEntry(WHERE, why - reason.HOST_NOT_GOVERNED);
+  else if (why < reason.KEY_DISABLED) putEntry(WHO, why - reason.KEY_MISSING);
+  else if (why < reason.NOT_SUBSCRIBED) putEntry(WHEN, why - reason.KEY_DISABLED);
+  else if (why < reason.QUOTA_EXCEEDED) putEntry(WHAT, why - reason.NOT_SUBSCRIBED);
+  else if (why == reason.QUOTA_EXCEEDED) putLiteral(QUOTA);
+  else putLiteral('No decision is possible now');
 }
 
 /** Writes the body of a denial but for its closing brace. */
@@ -41,10 +30,10 @@ export function bodyOf(why: u32, status: u32): void {
       : 'about:blank',
   );
   putLiteral('","title":"');
-  putLiteral(problemTitle(why));
+  putTitle(why);
   putLiteral('","status":');
   putDecimal(status);
   putLiteral(',"code":"');
-  putLiteral(publicName(why));
+  reason.putReason(why == reason.KEY_MALFORMED ? reason.KEY_UNKNOWN : why);
   putLiteral('"');
 }

@@ -4,8 +4,8 @@
  * it answers nobody, and a request that has to wait is decided again from its first phase.
  */
 import { CHOICE_ALLOW } from '../bootstrap/bootstrap';
-import { findKey, KEY_ONE, KEY_NONE } from '../credential/source';
 import { isWellFormed } from '../credential/format';
+import { cutAllKeys, findKey, KEY_NONE, KEY_ONE, KEY_TOO_LONG } from '../credential/source';
 import * as reason from '../decision/reason';
 import {
   Decision,
@@ -24,17 +24,17 @@ import { findApplication, findCredential, findSubscription } from '../directory/
 import {
   Application,
   applicationName,
-  consumerName,
-  Credential,
   CREDENTIAL_ENABLED,
-  Subscription,
+  Credential,
+  consumerName,
   SUBSCRIPTION_ACTIVE,
+  Subscription,
 } from '../directory/entry';
 import { Root } from '../engine/roots';
-import { Engine, engineAt, policyPending } from '../engine/state';
-import { MATCH_AMBIGUOUS, MATCH_FOUND, MATCH_PASSES, Match, matchPath } from '../match/path';
+import { Engine, engineAt, mayServeFill, policyPending } from '../engine/state';
 import { matchHost } from '../match/host';
 import { methodBit } from '../match/method';
+import { MATCH_AMBIGUOUS, MATCH_FOUND, MATCH_PASSES, Match, matchPath } from '../match/path';
 import { runProgram } from '../mediate/program';
 import {
   LIMITS,
@@ -43,11 +43,8 @@ import {
   PRODUCT_KEY_FORMAT,
   PRODUCT_STALE_DENIES,
   Product,
-  PRODUCTS,
 } from '../policy/layout';
 import {
-  countOf,
-  isIdentityName,
   operationAt,
   planAt,
   planById,
@@ -67,15 +64,18 @@ import {
 import { urgentAllowed } from '../sync/schedule';
 import { NONE } from '../util/bytes';
 import { sha256 } from '../util/sha256';
-import { editCount, editRemove, editsOverflowed, scratch } from './edits';
-import {
-  HEADER_NAME_LENGTH,
-  HEADER_VALUE,
-  HEADER_VALUE_LENGTH,
-  headerAt,
-  headerCount,
-} from './headers';
+import { editCount, editsOverflowed, scratch } from './edits';
 import { Held, mayHold } from './hold';
+import {
+  readNothing,
+  readRequest,
+  requestAuthority,
+  requestAuthorityLength,
+  requestMethod,
+  requestMethodLength,
+  requestPath,
+  requestPathLength,
+} from './read';
 import { putDecimal, textBegin, textLength } from './text';
 
 /** Outcomes of `decide`. */
@@ -93,12 +93,8 @@ let plan: usize = 0;
 let application: usize = 0;
 let credential: usize = 0;
 let subscription: usize = 0;
-let grpc: bool = false;
 let keyFrom: u32 = 0;
 let keyTo: u32 = 0;
-let method: usize = 0;
-let path: usize = 0;
-let authority: usize = 0;
 let keyAt: usize = 0;
 let keyLength: u32 = 0;
 let cost: u32 = 1;
@@ -108,12 +104,6 @@ const KEY: usize = memory.data(16, 8);
 const DIGEST: usize = memory.data(32, 8);
 /** Five texts {address u32, length u32} in the order of part kinds 1 to 5. */
 const VALUES: usize = memory.data(40, 8);
-const EMPTY: usize = memory.data(16, 8);
-
-/** Whether the request is a gRPC one; its denials carry a gRPC status. */
-export function requestIsGrpc(): bool {
-  return grpc;
-}
 
 /** First of the edits that cut keys; they are carried out before a denial too. */
 export function keyEditsFrom(): u32 {
@@ -148,8 +138,8 @@ export function decidedPolicy(): usize {
 /** The request could not be read: nothing but its refusal is known of it. */
 export function decideUnreadable(root: Root, decision: Decision): u32 {
   reset(root, decision, 0, 0);
+  readNothing();
   policy = 0;
-  grpc = false;
   return deny(decision, reason.REQUEST_UNREADABLE);
 }
 
@@ -174,67 +164,21 @@ function reset(root: Root, decision: Decision, waiting: usize, atMs: u64): void 
  */
 export function decide(root: Root, decision: Decision, waiting: usize, atMs: u64): u32 {
   reset(root, decision, waiting, atMs);
-  readHeaders();
+  readRequest(policy);
+  keyFrom = editCount();
+  keyTo = keyFrom;
   if (root.mode == MODE_OFF_) return pass(decision, reason.MODE_OFF);
   if (policy == 0) return withoutPolicy(root, decision);
   const known = engineAt(engine);
   decision.policyRevision = known.policyRevision;
   decision.phase = PHASE_MATCH;
-  const node = matchHost(policy, valueOf(authority), lengthOf(authority));
+  const node = matchHost(policy, requestAuthority(), requestAuthorityLength());
   if (node == NONE) {
     if (root.otherHosts == CHOICE_ALLOW) return pass(decision, reason.OTHER_HOST_PASSED);
+    cutEverywhere();
     return deny(decision, reason.HOST_NOT_GOVERNED);
   }
   return matched(root, decision, node);
-}
-
-/** One walk: what the phases need, and the identity headers nobody but us may set. */
-function readHeaders(): void {
-  method = EMPTY;
-  path = EMPTY;
-  authority = EMPTY;
-  grpc = false;
-  const count = headerCount();
-  for (let i: u32 = 0; i < count; i++) {
-    const header = headerAt(i);
-    const name = load<u32>(header) as usize;
-    const length = load<u32>(header, HEADER_NAME_LENGTH);
-    if (length == 0) continue;
-    const first = load<u8>(name);
-    if (first == 0x3a) {
-      readPseudo(header, name, length);
-    } else {
-      if (length == 12 && first == 0x63) readContentType(header, name);
-      if (isIdentityName(policy, name, length)) editRemove(name, length);
-    }
-  }
-  keyFrom = editCount();
-  keyTo = keyFrom;
-}
-
-/** Pseudo headers are told apart by length and first letter: there are few, all set by the proxy. */
-function readPseudo(header: usize, name: usize, length: u32): void {
-  const second = load<u8>(name, 1);
-  if (length == 5 && second == 0x70) path = header;
-  else if (length == 7 && second == 0x6d) method = header;
-  else if (length == 10 && second == 0x61) authority = header;
-}
-
-/** `content-type: application/grpc…` */
-function readContentType(header: usize, name: usize): void {
-  if (load<u64>(name) != 0x2d746e65746e6f63 || load<u32>(name, 8) != 0x65707974) return;
-  if (lengthOf(header) < 16) return;
-  const value = valueOf(header);
-  grpc =
-    load<u64>(value) == 0x746163696c707061 && load<u64>(value, 8) == 0x637072672f6e6f69;
-}
-
-function valueOf(header: usize): usize {
-  return load<u32>(header, HEADER_VALUE) as usize;
-}
-
-function lengthOf(header: usize): u32 {
-  return load<u32>(header, HEADER_VALUE_LENGTH);
 }
 
 function pass(decision: Decision, why: u32): u32 {
@@ -280,8 +224,8 @@ function hold(decision: Decision, why: u32): u32 {
 }
 
 function matched(root: Root, decision: Decision, node: u32): u32 {
-  const bit = methodBit(valueOf(method), lengthOf(method));
-  const found = matchPath(policy, node, valueOf(path), lengthOf(path), bit, MATCH);
+  const bit = methodBit(requestMethod(), requestMethodLength());
+  const found = matchPath(policy, node, requestPath(), requestPathLength(), bit, MATCH);
   const match = changetype<Match>(MATCH);
   if (found == MATCH_AMBIGUOUS) {
     cutEverywhere();
@@ -307,6 +251,7 @@ function matched(root: Root, decision: Decision, node: u32): u32 {
   decision.phase = PHASE_IDENTIFY;
   if ((operation.flags & OPERATION_ANONYMOUS) != 0) return mediated(decision, reason.ANONYMOUS);
   if (source == KEY_NONE) return deny(decision, reason.KEY_MISSING);
+  if (source == KEY_TOO_LONG) return deny(decision, reason.KEY_MALFORMED);
   if (source != KEY_ONE) return deny(decision, reason.KEY_CONFLICT);
   keyAt = load<u32>(KEY) as usize;
   keyLength = load<u32>(KEY, 4);
@@ -324,16 +269,16 @@ function isTooOld(root: Root): bool {
 
 /** Cuts every key that counts for any product: the product of the request is not known. */
 function cutEverywhere(): void {
-  const products = countOf(policy, PRODUCTS);
-  for (let i: u32 = 0; i < products && !editsOverflowed(); i++) {
-    findKey(policy, productAt(policy, i), KEY);
-  }
+  cutAllKeys(policy);
   keyTo = editCount();
 }
 
 function identified(root: Root, decision: Decision, to: Product): u32 {
   const known = engineAt(engine);
   decision.phase = PHASE_LOOK_UP;
+  if (known.complete == 0 && !mayServeFill(known)) {
+    return awaitStart(root, decision, reason.NO_POLICY);
+  }
   sha256(keyAt, keyLength, DIGEST);
   credential = findCredential(known.directory, DIGEST);
   if (credential == 0) {
@@ -388,15 +333,28 @@ function metered(root: Root, decision: Decision, on: Plan): u32 {
   const mayWait = mayWaitForQuota(root, decision.subscription);
   const enforce = root.mode == MODE_ENFORCE;
   const answer = askAll(
-    engineAt(engine), decision, limits, stride, on.limitCount, cost, mayWait, enforce, nowMs,
+    engineAt(engine),
+    decision,
+    limits,
+    stride,
+    on.limitCount,
+    cost,
+    mayWait,
+    enforce,
+    nowMs,
   );
   decision.retryAfterS = askRetryAfterS();
   switch (answer) {
-    case ASK_OK: return mediated(decision, reason.ALLOWED);
-    case ASK_PASSED: return mediated(decision, reason.QUOTA_UNAVAILABLE_PASSED);
-    case ASK_EXHAUSTED: return deny(decision, reason.QUOTA_EXCEEDED);
-    case ASK_COLD: return hold(decision, reason.QUOTA_UNAVAILABLE);
-    default: return deny(decision, reason.QUOTA_UNAVAILABLE);
+    case ASK_OK:
+      return mediated(decision, reason.ALLOWED);
+    case ASK_PASSED:
+      return mediated(decision, reason.QUOTA_UNAVAILABLE_PASSED);
+    case ASK_EXHAUSTED:
+      return deny(decision, reason.QUOTA_EXCEEDED);
+    case ASK_COLD:
+      return hold(decision, reason.QUOTA_UNAVAILABLE);
+    default:
+      return deny(decision, reason.QUOTA_UNAVAILABLE);
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { freeDecision, takeDecision } from '../decision/record';
 import { STREAM_SLOTS } from '../limits';
+import { noteEvent, STREAMS_UNMAPPED, STREAMS_UNRECORDED } from '../telemetry/events';
 
 /** Bytes of a slot: stream u32, root u32, record u32. */
 const SLOT: u32 = 12;
@@ -11,35 +12,26 @@ const SLOTS: usize = memory.data(16384 * 12, 8);
 const MASK: u32 = STREAM_SLOTS - 1;
 
 let count: u32 = 0;
-let without: u64 = 0;
-let unmapped: u64 = 0;
 
 /** Streams open now. */
 export function streamCount(): u32 {
   return count;
 }
 
-/** Streams that found no decision record. */
-export function streamsWithout(): u64 {
-  return without;
-}
-
-/** Streams that found no place in the map: they are refused, because their root is not known. */
-export function streamsUnmapped(): u64 {
-  return unmapped;
-}
-
-/** Remembers a new stream and takes a record for it. */
+/**
+ * Remembers a new stream and takes a record for it. One that finds no place is counted and will be
+ * refused, because its root is not known.
+ */
 export function addStream(stream: u32, root: u32): void {
   if (count >= (STREAM_SLOTS / 4) * 3) {
-    unmapped++;
+    noteEvent(STREAMS_UNMAPPED, stream);
     return;
   }
   let index = stream & MASK;
   while (load<u32>(SLOTS + index * SLOT) != 0) index = (index + 1) & MASK;
   const at = SLOTS + index * SLOT;
   const record = takeDecision(stream, root);
-  if (record == 0) without++;
+  if (record == 0) noteEvent(STREAMS_UNRECORDED, stream);
   store<u32>(at, stream);
   store<u32>(at, root, 4);
   store<u32>(at, record as u32, 8);

@@ -38,6 +38,18 @@ export function putLiteral(text: string): void {
   at += length;
 }
 
+/** Writes entry `index` of a literal list whose entries are ended by `|`; none beyond its end. */
+export function putEntry(list: string, index: u32): void {
+  const from = changetype<usize>(list);
+  const length = list.length;
+  let entry: u32 = 0;
+  for (let i = 0; i < length && entry <= index; i++) {
+    const letter = load<u16>(from + i * 2);
+    if (letter == 0x7c) entry++;
+    else if (entry == index) putByte(letter as u8);
+  }
+}
+
 /** Writes one byte. */
 export function putByte(byte: u8): void {
   if (at >= end) {

@@ -5,7 +5,8 @@
 import { DECISION_LIMITS, Decision } from '../decision/record';
 import { Engine } from '../engine/state';
 import { LIMITS_PER_PLAN_MAX } from '../limits';
-import { Limit, LIMIT_ENFORCE, LIMIT_OFF, UNAVAILABLE_ALLOW } from '../policy/layout';
+import { LIMIT_ENFORCE, LIMIT_OFF, Limit, UNAVAILABLE_ALLOW } from '../policy/layout';
+import { ACCOUNTS_FULL, noteEvent } from '../telemetry/events';
 import { Holding, markCold, openAccount } from './holdings';
 import {
   askHolding,
@@ -68,11 +69,18 @@ export function askAll(
     }
   }
   if (answer != ASK_EXHAUSTED) waitAll(engine, asked, cost, nowMs);
-  if (answer == ASK_OK || answer == ASK_PASSED || !enforce) takeAll(engine, decision, asked, cost, nowMs);
+  if (answer == ASK_OK || answer == ASK_PASSED || !enforce) takeAll(engine, decision, asked, cost);
   return answer;
 }
 
-function askOne(engine: Engine, decision: Decision, limit: usize, cost: u32, i: u32, nowMs: u64): u32 {
+function askOne(
+  engine: Engine,
+  decision: Decision,
+  limit: usize,
+  cost: u32,
+  i: u32,
+  nowMs: u64,
+): u32 {
   store<u32>(SLOTS + i * 4, 0);
   if (changetype<Limit>(limit).mode == LIMIT_OFF) return QUOTA_OK;
   const slot = openAccount(
@@ -83,11 +91,12 @@ function askOne(engine: Engine, decision: Decision, limit: usize, cost: u32, i: 
     changetype<Limit>(limit).windowKind,
   );
   if (slot == 0) {
-    engine.tablesFull++;
+    noteEvent(ACCOUNTS_FULL, decision.subscription);
     return QUOTA_UNAVAILABLE;
   }
   store<u32>(SLOTS + i * 4, slot as u32);
   const holding = changetype<Holding>(slot);
+  holding.lastUseMs = nowMs;
   if ((cost as u64) > changetype<Limit>(limit).quota) return QUOTA_EXHAUSTED;
   const result = askHolding(engine, holding, cost, nowMs);
   const at = changetype<usize>(decision) + DECISION_LIMITS + i * 8;
@@ -101,7 +110,9 @@ function answerFor(limit: usize, result: u32, mayHold: bool): u32 {
   if (result == QUOTA_OK) return ASK_OK;
   if (result == QUOTA_EXHAUSTED) return ASK_EXHAUSTED;
   if (result == QUOTA_COLD && mayHold) return ASK_COLD;
-  return changetype<Limit>(limit).onHostUnavailable == UNAVAILABLE_ALLOW ? ASK_PASSED : ASK_UNAVAILABLE;
+  return changetype<Limit>(limit).onHostUnavailable == UNAVAILABLE_ALLOW
+    ? ASK_PASSED
+    : ASK_UNAVAILABLE;
 }
 
 /** A refusal by the ledger needs no waiting; then what must wait; then what has no answer. */
@@ -111,11 +122,16 @@ function isStronger(found: u32, than: u32): bool {
 
 function rank(answer: u32): u32 {
   switch (answer) {
-    case ASK_EXHAUSTED: return 4;
-    case ASK_UNAVAILABLE: return 3;
-    case ASK_COLD: return 2;
-    case ASK_PASSED: return 1;
-    default: return 0;
+    case ASK_EXHAUSTED:
+      return 4;
+    case ASK_UNAVAILABLE:
+      return 3;
+    case ASK_COLD:
+      return 2;
+    case ASK_PASSED:
+      return 1;
+    default:
+      return 0;
   }
 }
 
@@ -128,7 +144,7 @@ function name(decision: Decision, limit: usize, index: u32, nowMs: u64): void {
   const holding = changetype<Holding>(slot);
   let until = holding.denyUntilMs;
   if (load<u8>(RESULTS + index) == QUOTA_EXHAUSTED && holding.endMs > until) until = holding.endMs;
-  if (until > nowMs) retryAfterS = (((until - nowMs) + 999) / 1000) as u32;
+  if (until > nowMs) retryAfterS = ((until - nowMs + 999) / 1000) as u32;
 }
 
 function waitAll(engine: Engine, count: u32, cost: u32, nowMs: u64): void {
@@ -149,12 +165,12 @@ function wait(engine: Engine, index: u32, cost: u32, nowMs: u64): void {
   if (markCold(engine.holdings, slot)) engine.urgentDue = 1;
 }
 
-function takeAll(engine: Engine, decision: Decision, count: u32, cost: u32, nowMs: u64): void {
+function takeAll(engine: Engine, decision: Decision, count: u32, cost: u32): void {
   for (let i: u32 = 0; i < count; i++) {
     const slot = load<u32>(SLOTS + i * 4) as usize;
     if (slot == 0 || load<u8>(RESULTS + i) != QUOTA_OK) continue;
     const holding = changetype<Holding>(slot);
-    spend(engine, holding, cost, nowMs);
+    spend(engine, holding, cost);
     const at = changetype<usize>(decision) + DECISION_LIMITS + i * 8;
     store<u32>(at, min<u64>(balanceOf(holding), 0xffffffff) as u32, 4);
   }

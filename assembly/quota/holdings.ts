@@ -53,6 +53,7 @@ export class Holding {
   ratedUsed: u64;
   /** At this balance or below the holder asks again. */
   askBelow: u64;
+  /** When a request last asked for it. */
   lastUseMs: u64;
   /** Units that held requests lack, and the cost of the first of them. */
   waiting: u64;

@@ -2,8 +2,9 @@
  * The holder's side of the lease protocol: what a holding may spend, when it ends, what goes back.
  * Deducts first and tells later; nothing here ever makes units, only a reply of the host does.
  */
-import { CLOSING_MAX } from '../limits';
+
 import { CLOSING_BYTES, Engine } from '../engine/state';
+import { CLOSING_MAX } from '../limits';
 import { Holding, holdingAt, holdingSpan } from './holdings';
 
 /** Answers of `askHolding`. */
@@ -39,9 +40,8 @@ export function askHolding(engine: Engine, holding: Holding, cost: u32, nowMs: u
 }
 
 /** Spends `cost` units that `askHolding` found in the same callback. */
-export function spend(engine: Engine, holding: Holding, cost: u32, nowMs: u64): void {
+export function spend(engine: Engine, holding: Holding, cost: u32): void {
   holding.used += cost as u64;
-  holding.lastUseMs = nowMs;
   if (holding.flight == 0 && balanceOf(holding) <= holding.askBelow) engine.askSoon = 1;
 }
 
@@ -113,7 +113,14 @@ export function promote(engine: Engine, holding: Holding, nowMs: u64): void {
     return;
   }
   if (holding.windowId != holding.nextWindowId && nowMs < holding.nextEndMs) return;
-  keepCounters(engine, holding, holding.nextGeneration, holding.nextWindowId, 0, holding.nextGranted);
+  keepCounters(
+    engine,
+    holding,
+    holding.nextGeneration,
+    holding.nextWindowId,
+    0,
+    holding.nextGranted,
+  );
   clearNext(holding);
 }
 
@@ -129,7 +136,14 @@ function keepEnded(engine: Engine, holding: Holding): void {
     holding.ackReleased == holding.released &&
     holding.ackGranted == holding.granted;
   if (confirmed) return;
-  keepCounters(engine, holding, holding.generation, holding.windowId, holding.used, holding.granted);
+  keepCounters(
+    engine,
+    holding,
+    holding.generation,
+    holding.windowId,
+    holding.used,
+    holding.granted,
+  );
 }
 
 /** Keeps final counters until confirmed; the oldest gives way, and the ledger then folds it. */

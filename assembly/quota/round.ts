@@ -13,6 +13,8 @@ import {
 } from './holdings';
 import { balanceOf, endWindow, promote, releaseAll, releaseIdle, takeRate } from './lease';
 
+/** Ticks may come quicker than rounds. */
+const ROUND_MS: u64 = 50;
 /** Rates are taken anew after this time. */
 const RATE_MS: u64 = 500;
 /** A holder asks at the latest one tick after its balance fell. */
@@ -20,8 +22,10 @@ const TICK_MS: u32 = 100;
 /** An account that nobody used for this long leaves once the host knows its last word. */
 const IDLE_MS: u64 = 60_000;
 
-/** One round. */
+/** One round, if it is time for one. */
 export function roundOfHoldings(engine: Engine, nowMs: u64): void {
+  if (nowMs - engine.roundMs < ROUND_MS) return;
+  engine.roundMs = nowMs;
   const since = nowMs - engine.ratedMs;
   const rates = since >= RATE_MS;
   if (rates) engine.ratedMs = nowMs;

@@ -1,8 +1,10 @@
 /**
  * Every call into the proxy that the filter uses, under one roof: the declarations of the SDK that
- * are right, our own for what it lacks. Nothing else may import from the SDK, and nothing here
+ * are right, those of WASI beside them. Nothing else may import from the SDK, and nothing here
  * decides anything.
  */
+import { clock_time_get, random_get } from './wasi_snapshot_preview1';
+
 export {
   proxy_add_header_map_value,
   proxy_continue_stream,
@@ -22,18 +24,7 @@ export {
   proxy_set_property,
   proxy_set_tick_period_milliseconds,
 } from '@solo-io/proxy-runtime/assembly/imports';
-
-@external('wasi_snapshot_preview1', 'clock_time_get')
-export declare function clock_time_get(clock: u32, precision: u64, time: usize): u32;
-
-@external('wasi_snapshot_preview1', 'random_get')
-export declare function random_get(bytes: usize, length: u32): u32;
-
-@external('wasi_snapshot_preview1', 'environ_sizes_get')
-export declare function environ_sizes_get(count: usize, bytes: usize): u32;
-
-@external('wasi_snapshot_preview1', 'environ_get')
-export declare function environ_get(pointers: usize, text: usize): u32;
+export { environ_get, environ_sizes_get } from './wasi_snapshot_preview1';
 
 /** Results of the ABI that are told apart. */
 export const OK: u32 = 0;

@@ -4,9 +4,9 @@
  */
 import {
   BOOTSTRAP_OK,
-  bootstrapProblem,
   bootstrapProblemKey,
   bootstrapProblemKeyLength,
+  putBootstrapProblem,
   readBootstrap,
 } from '../bootstrap/bootstrap';
 import { directoryTick } from '../directory/directory';
@@ -23,14 +23,14 @@ import {
 import { Engine, engineAt } from '../engine/state';
 import { REPLY_BYTES_MAX } from '../limits';
 import { putBytes, putLiteral, textBegin, textLength } from '../pipeline/text';
+import { holdingCount } from '../quota/holdings';
 import { releaseEverything, roundOfHoldings } from '../quota/round';
-import { callByRoot, callByToken, NO_CALL, takeAnswer } from '../sync/schedule';
 import { checkSlice } from '../sync/fetch';
+import { callByRoot, callByToken, NO_CALL, takeAnswer } from '../sync/schedule';
 import {
   BUFFER_CALL_RESPONSE,
   BUFFER_PLUGIN_CONFIGURATION,
   LOG_ERROR,
-  LOG_WARN,
   MAP_CALL_RESPONSE,
   monotonicMs,
   OK,
@@ -47,9 +47,9 @@ import {
 } from './abi';
 import { resetArena } from './arena';
 import { makeCalls, paceTicks } from './calls';
-import { flushCounters } from './metrics';
-import { readSurroundings } from './surroundings';
+import { flushTelemetry } from './metrics';
 import { resumeHeld } from './stream';
+import { readSurroundings } from './surroundings';
 
 const FIRST_TICK_MS: u32 = 20;
 /** The last report may take so long before the root goes without an answer. */
@@ -69,7 +69,9 @@ export function onConfigure(id: u32, length: u32): bool {
   resetArena();
   let at: usize = 0;
   if (length > 0) {
-    if (proxy_get_buffer_bytes(BUFFER_PLUGIN_CONFIGURATION, 0, length, outAt(), outAt() + 4) == OK) {
+    if (
+      proxy_get_buffer_bytes(BUFFER_PLUGIN_CONFIGURATION, 0, length, outAt(), outAt() + 4) == OK
+    ) {
       at = outAddress();
       length = outLength();
     } else {
@@ -105,7 +107,7 @@ function logRefusal(code: u32): void {
   } else {
     putLiteral('it ');
   }
-  putLiteral(bootstrapProblem(code));
+  putBootstrapProblem(code);
   proxy_log(LOG_ERROR, LINE, textLength());
 }
 
@@ -119,7 +121,7 @@ function log(level: u32, text: string): void {
 export function onTick(id: u32): void {
   resetArena();
   const nowMs = monotonicMs();
-  flushCounters(nowMs);
+  flushTelemetry(nowMs);
   const root = engineRoot(id);
   if (root == 0) return;
   const engine = engineAt(rootAt(root).engine);
@@ -189,6 +191,7 @@ export function onRootDone(at: usize): bool {
   if (root.engine == 0 || !last) return true;
   const engine = engineAt(root.engine);
   const nowMs = monotonicMs();
+  if (holdingCount(engine.holdings) == 0) return true;
   engine.leaving = 1;
   engine.leavingRoot = id;
   engine.leaveByMs = nowMs + LEAVE_MS;

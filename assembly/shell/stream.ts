@@ -2,9 +2,15 @@
  * The stream callbacks: hands the headers and the clock to the pipeline and carries out what it
  * decided. No decision is made here; a request that cannot even be read is refused.
  */
-import { Decision, DECISION_HELD, DECISION_HOLDING, spareDecision } from '../decision/record';
+
 import * as reason from '../decision/reason';
-import { clearDecision } from '../decision/record';
+import {
+  clearDecision,
+  DECISION_HELD,
+  DECISION_HOLDING,
+  Decision,
+  spareDecision,
+} from '../decision/record';
 import { findRoot, Root, rootAt } from '../engine/roots';
 import { Engine, engineAt, heldAt } from '../engine/state';
 import { RESUMES_MAX, TEST_BUILD } from '../limits';
@@ -23,20 +29,11 @@ import {
   applyStateLength,
 } from '../pipeline/apply';
 import { EDIT_ADD, EDIT_SET, editAt, resetEdits } from '../pipeline/edits';
-import {
-  HEADER_NAME_LENGTH,
-  headerAt,
-  headerCount,
-  indexHeaders,
-} from '../pipeline/headers';
+import { HEADER_NAME_LENGTH, headerAt, headerCount, indexHeaders } from '../pipeline/headers';
 import { addHeld, dropHeld, findHeld, Held } from '../pipeline/hold';
-import {
-  decide,
-  decideUnreadable,
-  OUTCOME_DENY,
-  OUTCOME_HOLD,
-} from '../pipeline/request';
+import { decide, decideUnreadable, OUTCOME_DENY, OUTCOME_HOLD } from '../pipeline/request';
 import { dropStream, recordOfStream, rootOfStream } from '../pipeline/streams';
+import { noteEvent, REQUESTS_HELD } from '../telemetry/events';
 import {
   CONTINUE,
   MAP_REQUEST,
@@ -141,6 +138,7 @@ function holdStream(root: Root, decision: Decision, stream: u32, at: usize, nowM
   const engine = engineAt(root.engine);
   const held = at == 0 ? addHeld(engine, stream, root.id) : changetype<Held>(at);
   decision.flags |= DECISION_HELD | DECISION_HOLDING;
+  if (at == 0) noteEvent(REQUESTS_HELD, stream);
   if (decision.reason == (reason.QUOTA_UNAVAILABLE as u8)) {
     held.subscription = decision.subscription;
     if (held.quotaUntilMs == 0) held.quotaUntilMs = nowMs + (root.holdMs as u64);

@@ -134,7 +134,7 @@ function writeFetchPath(engine: Engine): void {
   putLiteral('/v1/directory/');
   putGroup(engine);
   putLiteral('?after=');
-  putDecimal(engine.walk == WALK_FILL ? 0 : engine.directoryRevision);
+  putDecimal(engine.walk == WALK_FILL ? engine.fillFrom : engine.directoryRevision);
   if (engine.hasCursor == 0) return;
   putLiteral('&cursor=');
   putDecimal(engine.cursorRevision);

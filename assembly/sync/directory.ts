@@ -2,13 +2,10 @@
  * Keeps the directory current (docs/wire.md §4): first fill, catching up, and the restrictive walk
  * while a newer policy is on its way. A page that is not the next one is ignored whole.
  */
-import {
-  applyRecords,
-  beginGeneration,
-  endGeneration,
-} from '../directory/directory';
+import { applyRecords, beginGeneration, endGeneration } from '../directory/directory';
 import { checkRecords } from '../directory/records';
 import {
+  BACK_VALID,
   CALL_FETCH,
   callOf,
   Engine,
@@ -18,10 +15,11 @@ import {
   WALK_NONE,
   WALK_RESTRICT,
 } from '../engine/state';
+import { DIRECTORIES_FILLED, DIRECTORY_NO_ROOM, noteEvent } from '../telemetry/events';
 import { sectionLength } from '../util/frame';
-import { hearHost, heardRevision, hearPolicyRevision } from './host';
-import { bodyOf, openMessage } from './message';
 import { settlePolicy } from './fetch';
+import { heardRevision, hearHost, hearPolicyRevision } from './host';
+import { bodyOf, openMessage } from './message';
 
 const MAGIC: u32 = 0x49444753;
 const SECTIONS: u32 = 0b1110;
@@ -36,11 +34,12 @@ export function nextWalk(engine: Engine): bool {
     engine.fillWhole = 0;
     engine.walk = WALK_FILL;
     engine.walkBase = 0;
+    engine.fillFrom = 0;
     engine.hasCursor = 0;
     beginGeneration(engine.directory);
     return true;
   }
-  if (engine.fillWhole != 0) return false;
+  if (engine.fillWhole != 0) return goOnFilling(engine);
   if (engine.walk == WALK_CATCH_UP && policyPending(engine)) engine.walk = WALK_NONE;
   if (engine.walk != WALK_NONE) return true;
   if (engine.complete == 0) return false;
@@ -52,6 +51,18 @@ export function nextWalk(engine: Engine): bool {
   if (engine.directoryDue == 0) return false;
   engine.directoryDue = 0;
   beginWalk(engine, WALK_CATCH_UP);
+  return true;
+}
+
+/**
+ * A policy newer than the filled generation waits for it: the generation is brought up to that
+ * policy's revision before both take over together.
+ */
+function goOnFilling(engine: Engine): bool {
+  if (engine.backState != BACK_VALID || engine.backRevision <= engine.fillUpTo) return false;
+  engine.fillWhole = 0;
+  engine.fillFrom = engine.fillUpTo;
+  beginWalk(engine, WALK_FILL);
   return true;
 }
 
@@ -87,7 +98,7 @@ function takePage(engine: Engine, page: usize, records: usize): bool {
   const filling = engine.walk == WALK_FILL;
   if (engine.walk == WALK_NONE) return false;
   hearPolicyRevision(engine, load<u64>(page));
-  const held: u64 = filling ? 0 : engine.directoryRevision;
+  const held: u64 = filling ? engine.fillFrom : engine.directoryRevision;
   if (load<u64>(page, 8) != held || !isExpected(engine, page)) return false;
   const flags = load<u32>(page, 60);
   if ((flags & FLAG_START_OVER) != 0) {
@@ -95,13 +106,13 @@ function takePage(engine: Engine, page: usize, records: usize): bool {
     engine.fillDue = 1;
     return true;
   }
-  if (filling) {
+  if (filling && held == 0) {
     if (engine.hasCursor == 0) engine.walkBase = heardRevision();
     else if (load<u64>(page, 68) > engine.walkBase) {
       engine.fillDue = 1;
       return true;
     }
-  } else if (policyPending(engine)) {
+  } else if (!filling && policyPending(engine)) {
     engine.walk = WALK_RESTRICT;
   }
   const upTo = load<u64>(page, 32);
@@ -109,7 +120,10 @@ function takePage(engine: Engine, page: usize, records: usize): bool {
   const length = sectionLength(records);
   if (!checkRecords(records, length, load<u32>(page, 64))) return false;
   const restrictive = engine.walk == WALK_RESTRICT;
-  if (applyRecords(engine.directory, records, length, restrictive) != 0) return false;
+  if (applyRecords(engine.directory, records, length, restrictive) != 0) {
+    noteEvent(DIRECTORY_NO_ROOM, engine.directoryRevision);
+    return false;
+  }
   if ((flags & FLAG_COMPLETE) != 0) endWalk(engine, upTo);
   else moveCursor(engine, page);
   return true;
@@ -120,9 +134,7 @@ function isExpected(engine: Engine, page: usize): bool {
   const id = load<u64>(page, 24);
   const kind = load<u8>(page, 56) as u32;
   if (engine.hasCursor == 0) return revision == 0 && id == 0 && kind == 0;
-  return (
-    revision == engine.cursorRevision && id == engine.cursorId && kind == engine.cursorKind
-  );
+  return revision == engine.cursorRevision && id == engine.cursorId && kind == engine.cursorKind;
 }
 
 function moveCursor(engine: Engine, page: usize): void {
@@ -150,6 +162,7 @@ function endWalk(engine: Engine, upTo: u64): void {
 /** Puts the filled generation in force. */
 export function endFill(engine: Engine): void {
   endGeneration(engine.directory);
+  noteEvent(DIRECTORIES_FILLED, engine.fillUpTo);
   engine.directoryRevision = engine.fillUpTo;
   engine.restrictedTo = 0;
   engine.fillWhole = 0;

@@ -22,6 +22,7 @@ import {
 import { POLICY_BYTES_MAX, POLICY_PAGE_BYTES } from '../limits';
 import { checkBegin, checkStep } from '../policy/check';
 import { POLICY_HEAD_BYTES } from '../policy/layout';
+import { noteEvent, POLICIES_APPLIED, POLICIES_REFUSED } from '../telemetry/events';
 import { equalBytes } from '../util/bytes';
 import { sectionLength } from '../util/frame';
 import { sha256 } from '../util/sha256';
@@ -67,8 +68,7 @@ function dropBack(engine: Engine): void {
 export function policyFailed(engine: Engine, nowMs: u64): void {
   dropBack(engine);
   const before = engine.policyBackOffMs;
-  engine.policyBackOffMs =
-    before == 0 ? BACK_OFF_MIN_MS : min<u32>(before * 2, BACK_OFF_MAX_MS);
+  engine.policyBackOffMs = before == 0 ? BACK_OFF_MIN_MS : min<u32>(before * 2, BACK_OFF_MAX_MS);
   engine.policyNotBeforeMs = nowMs + (jittered(engine, engine.policyBackOffMs, 50) as u64);
 }
 
@@ -137,6 +137,7 @@ export function checkSlice(engine: Engine, nowMs: u64): void {
   if (code == 0) return;
   if (code < 0) {
     engine.lastError = (0x100 - code) as u32;
+    noteEvent(POLICIES_REFUSED, engine.lastError);
     policyFailed(engine, nowMs);
     return;
   }
@@ -152,6 +153,7 @@ export function settlePolicy(engine: Engine): void {
   const valid = engine.backState == BACK_VALID && !isStale(engine);
   if (engine.fillWhole != 0) {
     if (policyPending(engine) && !valid) return;
+    if (valid && engine.backRevision > engine.fillUpTo) return;
     if (valid) swapPolicy(engine);
     endFill(engine);
     return;
@@ -178,6 +180,7 @@ function swapPolicy(engine: Engine): void {
   engine.digest1 = engine.backDigest1;
   engine.digest2 = engine.backDigest2;
   engine.digest3 = engine.backDigest3;
+  noteEvent(POLICIES_APPLIED, engine.policyRevision);
   engine.back = 0;
   engine.backBlock = 0;
   engine.backState = BACK_NONE;

@@ -153,7 +153,13 @@ function takeNext(holding: Holding, item: usize, sentMs: u64, nowMs: u64): void 
 }
 
 /** An ended holding leaves once its final counters are known to the host. */
-function takeEnded(engine: Engine, item: usize, generation: u32, answersThis: bool, kind: u32): void {
+function takeEnded(
+  engine: Engine,
+  item: usize,
+  generation: u32,
+  answersThis: bool,
+  kind: u32,
+): void {
   if (load<u8>(item, STATUS) == STATUS_UNAVAILABLE || !answersThis) return;
   for (let i: u32 = 0; i < engine.closingCount; i++) {
     const ended = engine.closing + i * CLOSING_BYTES;

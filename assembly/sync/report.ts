@@ -2,11 +2,7 @@
  * Writes the sync call (docs/wire.md §6): what each holding was granted, spent and gave back, and
  * what the holder would like. Reporting changes nothing but what it remembers to have sent.
  */
-import {
-  CALL_URGENT,
-  CLOSING_BYTES,
-  Engine,
-} from '../engine/state';
+import { CALL_URGENT, CLOSING_BYTES, Engine } from '../engine/state';
 import { SYNC_ITEMS_MAX } from '../limits';
 import {
   clearCold,
@@ -59,7 +55,8 @@ export function writeReport(engine: Engine, kind: u32, nowMs: u64): u32 {
   if (kind == CALL_URGENT) {
     for (let i: u32 = 0; i < coldCount(engine.holdings); i++) {
       const holding = coldAt(engine.holdings, i);
-      if (holding.owner != 0 && holding.flight == 0) writeCurrent(engine, holding, true, mark, nowMs);
+      if (holding.owner != 0 && holding.flight == 0)
+        writeCurrent(engine, holding, true, mark, nowMs);
     }
     clearCold(engine.holdings);
   } else {

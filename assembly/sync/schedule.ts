@@ -14,10 +14,12 @@ import {
   FETCH_DIRECTORY,
   FETCH_MANIFEST,
   jittered,
+  WALK_NONE,
 } from '../engine/state';
 import { URGENT_PER_S_MAX } from '../limits';
 import { clearCold, coldCount } from '../quota/holdings';
 import { clearFlights } from '../quota/lease';
+import { CALLS_FAILED, noteEvent } from '../telemetry/events';
 import { takeDirectory } from './directory';
 import { nextFetch, policyFailed, takeManifest, takePage } from './fetch';
 import { takeSync } from './reply';
@@ -45,6 +47,7 @@ export function dueCall(engine: Engine, nowMs: u64): u32 {
       return CALL_FETCH;
     }
   }
+  dropBlindWatch(engine);
   return isDue(engine, CALL_WATCH, nowMs) && watchDue(engine, nowMs) ? CALL_WATCH : NO_CALL;
 }
 
@@ -87,6 +90,16 @@ function syncDue(engine: Engine, nowMs: u64): bool {
   if (hasReport(engine, nowMs)) return true;
   engine.lastSyncMs = nowMs;
   return false;
+}
+
+/**
+ * A watch that was opened during a walk hears of policy only; once the walk is over a new one takes
+ * its place, and the host answers the older of two of one engine at once.
+ */
+function dropBlindWatch(engine: Engine): void {
+  if (engine.watchBlind == 0 || engine.fillDue != 0 || engine.walk != WALK_NONE) return;
+  engine.watchBlind = 0;
+  callOf(engine, CALL_WATCH).open = 0;
 }
 
 /**
@@ -180,6 +193,7 @@ function takeBody(engine: Engine, kind: u32, at: usize, length: u32, nowMs: u64)
 function fail(engine: Engine, kind: u32, nowMs: u64): void {
   const call = callOf(engine, kind);
   engine.failures++;
+  noteEvent(CALLS_FAILED, kind);
   if (kind == CALL_SYNC || kind == CALL_URGENT) clearFlights(engine, kind);
   if (kind == CALL_URGENT) clearCold(engine.holdings);
   if (engine.cluster == call.cluster) engine.cluster = (engine.cluster + 1) % engine.clusters;

@@ -2,15 +2,10 @@
  * The watch (docs/wire.md §5): what the engine holds, said in one open call, and the host's word
  * when something changed. It must never poll: the host answers when there is something to say.
  */
-import {
-  CALL_WATCH,
-  callOf,
-  Engine,
-  policyPending,
-  WALK_NONE,
-} from '../engine/state';
+
 import { applicationCount, credentialCount, subscriptionCount } from '../directory/directory';
 import { memoryBytes } from '../engine/blocks';
+import { CALL_WATCH, callOf, Engine, policyPending, WALK_NONE } from '../engine/state';
 import { holdingCount } from '../quota/holdings';
 import { takeInlinePage } from './directory';
 import { hearHost, hearPolicyRevision } from './host';
@@ -69,7 +64,8 @@ export function writeWatch(engine: Engine, nowMs: u64): u32 {
   store<u64>(held, engine.policyRevision, 24);
   store<u64>(held, engine.directoryRevision, 32);
   let flags: u32 = engine.complete != 0 ? FLAG_COMPLETE : 0;
-  if (engine.fillDue != 0 || engine.walk != WALK_NONE) flags |= FLAG_FILLING;
+  engine.watchBlind = engine.fillDue != 0 || engine.walk != WALK_NONE ? 1 : 0;
+  if (engine.watchBlind != 0) flags |= FLAG_FILLING;
   store<u32>(held, flags, 40);
   beginSection(2, false);
   if (proxyLength == 0) keepProxy(0, 0, 0, 0);

@@ -3,13 +3,14 @@
  * the proxy's metrics on the tick. Rows are bounded: metrics of a proxy are never freed. No consumer
  * is ever named here.
  */
-import { Decision, DECISION_WOULD_DENY } from '../decision/record';
-import { reasonName } from '../decision/reason';
+
+import { putReason } from '../decision/reason';
+import { DECISION_WOULD_DENY, Decision } from '../decision/record';
 import { METRICS_MAX } from '../limits';
-import { Product } from '../policy/layout';
-import { textAt } from '../policy/policy';
 import { decidedPolicy, decidedProduct } from '../pipeline/request';
 import { putBytes, putLiteral, textBegin, textLength } from '../pipeline/text';
+import { Product } from '../policy/layout';
+import { textAt } from '../policy/policy';
 
 /** One row: what is counted, what was counted since the last flush, and the proxy's metric. */
 @unmanaged
@@ -134,8 +135,10 @@ export function writeMetricName(index: u32): u32 {
   if (row.nameLength == 0) putLiteral('none');
   else putBytes(changetype<usize>(row) + 24, row.nameLength);
   putLiteral(';.reason=.=');
-  putLiteral(reasonName(row.reason));
-  putLiteral(row.mode == 0 ? ';.mode=.=enforce' : row.mode == 1 ? ';.mode=.=shadow' : ';.mode=.=off');
+  putReason(row.reason);
+  putLiteral(
+    row.mode == 0 ? ';.mode=.=enforce' : row.mode == 1 ? ';.mode=.=shadow' : ';.mode=.=off',
+  );
   putLiteral(';.sidegate_requests_total');
   nameLength = textLength();
   return nameLength;

@@ -1,0 +1,107 @@
+/**
+ * Reads from the header index what the phases of a request need, and marks for removal the identity
+ * headers that nobody but the filter may set. It decides nothing.
+ */
+import { isIdentityName } from '../policy/policy';
+import { editRemove } from './edits';
+import {
+  HEADER_NAME_LENGTH,
+  HEADER_VALUE,
+  HEADER_VALUE_LENGTH,
+  headerAt,
+  headerCount,
+} from './headers';
+
+const EMPTY: usize = memory.data(16, 8);
+
+/** Entries of the header index; `EMPTY` for what the request does not have. */
+let method: usize = EMPTY;
+let path: usize = EMPTY;
+let authority: usize = EMPTY;
+let grpc: bool = false;
+
+/** Forgets the request read before. */
+export function readNothing(): void {
+  method = EMPTY;
+  path = EMPTY;
+  authority = EMPTY;
+  grpc = false;
+}
+
+/** One walk: what the phases need, and the identity headers nobody but us may set. */
+export function readRequest(policy: usize): void {
+  readNothing();
+  const count = headerCount();
+  for (let i: u32 = 0; i < count; i++) {
+    const header = headerAt(i);
+    const name = load<u32>(header) as usize;
+    const length = load<u32>(header, HEADER_NAME_LENGTH);
+    if (length == 0) continue;
+    const first = load<u8>(name);
+    if (first == 0x3a) {
+      readPseudo(header, name, length);
+    } else {
+      if (length == 12 && first == 0x63) readContentType(header, name);
+      if (isIdentityName(policy, name, length)) editRemove(name, length);
+    }
+  }
+}
+
+/** Pseudo headers are told apart by length and first letter: there are few, all set by the proxy. */
+function readPseudo(header: usize, name: usize, length: u32): void {
+  const second = load<u8>(name, 1);
+  if (length == 5 && second == 0x70) path = header;
+  else if (length == 7 && second == 0x6d) method = header;
+  else if (length == 10 && second == 0x61) authority = header;
+}
+
+/** `content-type: application/grpc…` */
+function readContentType(header: usize, name: usize): void {
+  if (load<u64>(name) != 0x2d746e65746e6f63 || load<u32>(name, 8) != 0x65707974) return;
+  if (lengthOf(header) < 16) return;
+  const value = valueOf(header);
+  grpc = load<u64>(value) == 0x746163696c707061 && load<u64>(value, 8) == 0x637072672f6e6f69;
+}
+
+function valueOf(header: usize): usize {
+  return load<u32>(header, HEADER_VALUE) as usize;
+}
+
+function lengthOf(header: usize): u32 {
+  return load<u32>(header, HEADER_VALUE_LENGTH);
+}
+
+/** Whether the request is a gRPC one; its denials carry a gRPC status. */
+export function requestIsGrpc(): bool {
+  return grpc;
+}
+
+/** The method; likewise the others. Empty when the request has none. */
+export function requestMethod(): usize {
+  return valueOf(method);
+}
+
+/** Bytes of the method. */
+export function requestMethodLength(): u32 {
+  return lengthOf(method);
+}
+
+/** The path with its query. */
+export function requestPath(): usize {
+  return valueOf(path);
+}
+
+/** Bytes of the path. */
+export function requestPathLength(): u32 {
+  return lengthOf(path);
+}
+
+/** The authority as the caller sent it. */
+export function requestAuthority(): usize {
+  return valueOf(authority);
+}
+
+/** Bytes of the authority. */
+export function requestAuthorityLength(): u32 {
+  return lengthOf(authority);
+}

@@ -44,14 +44,7 @@ import {
   PRODUCT_STALE_DENIES,
   Product,
 } from '../policy/layout';
-import {
-  operationAt,
-  planAt,
-  planById,
-  productAt,
-  recordOf,
-  textAt,
-} from '../policy/policy';
+import { operationAt, planAt, planById, productAt, recordOf, textAt } from '../policy/policy';
 import {
   ASK_COLD,
   ASK_EXHAUSTED,

@@ -9,7 +9,6 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import asc from 'assemblyscript/asc';
 import { checkModule } from './guard.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -55,6 +54,8 @@ function isCurrent(outputs, digest) {
 /** Runs the compiler from the root, where it finds `asconfig.json`. Its messages go to stderr. */
 async function compile(args) {
   process.chdir(ROOT);
+  // Loaded here, because most runs find the module current and loading takes longer than looking.
+  const { default: asc } = await import('assemblyscript/asc');
   const { error } = await asc.main(args, { stdout: process.stderr, stderr: process.stderr });
   return error === null;
 }
@@ -65,6 +66,7 @@ async function compile(args) {
  */
 async function build(config, target, digest) {
   const outputs = outputsOf(config, target);
+  console.error(`compiling ${outputs.module} ...`);
   const scratch = fs.mkdtempSync(path.join(ROOT, path.dirname(outputs.module), '.build-'));
   try {
     const module = path.join(scratch, 'module.wasm');

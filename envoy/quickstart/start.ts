@@ -4,8 +4,9 @@
  * a sentence what to do when something is in the way.
  */
 
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -28,11 +29,12 @@ class StartError extends Error {}
 
 const say = (message: string) => console.error(`sidegate: ${message}`);
 
-function buildFilter(): void {
-  say('building the filter ...');
+/** Builds the filter where its sources are newer than what is in `build/`. */
+async function buildFilter(): Promise<void> {
   const args = ['assembly/build.mjs', '--if-changed', 'release'];
-  const { status } = spawnSync(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 2, 2] });
-  if (status !== 0) throw new StartError('the filter could not be built; see above');
+  const build = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 2, 2] });
+  const [code] = await once(build, 'close');
+  if (code !== 0) throw new StartError('the filter could not be built; see above');
 }
 
 /** `envoy.yaml` with every port moved as far as the base is from the one it is written with. */
@@ -97,7 +99,13 @@ async function startHost(children: Children, ports: Ports, adminToken: string): 
   });
 }
 
-async function startEnvoy(children: Children, ports: Ports, binary: string): Promise<void> {
+/** Starts Envoy; its lines are shown from the moment that `shows` says so. */
+async function startEnvoy(
+  children: Children,
+  ports: Ports,
+  binary: string,
+  shows: () => boolean,
+): Promise<void> {
   say('starting Envoy ...');
   const file = path.join(FOLDER, `quickstart-${ports.base}.envoy.json`);
   await writeEnvoyConfig(ports, file);
@@ -113,17 +121,15 @@ async function startEnvoy(children: Children, ports: Ports, binary: string): Pro
   children.start({
     name: 'proxy',
     command: binary,
-    args: [...args, '--file-flush-interval-msec', '100'],
+    args,
     cwd: ROOT,
-    shows: () => true,
+    shows,
   });
 }
 
 /** Everything up to the first request that the proxy decides. */
 async function bringUp(children: Children, ports: Ports): Promise<Demo> {
   await mkdir(FOLDER, { recursive: true });
-  const envoy = await locateEnvoy(say);
-  buildFilter();
   const adminToken = randomBytes(24).toString('base64url');
   await startHost(children, ports, adminToken);
   children.start({
@@ -134,13 +140,17 @@ async function bringUp(children: Children, ports: Ports): Promise<Demo> {
     cwd: ROOT,
     shows: () => true,
   });
+  const [envoy] = await Promise.all([locateEnvoy(say), buildFilter()]);
   const host = `http://127.0.0.1:${ports.hostAdmin}`;
   await waitFor('the host', `${host}/readyz`, (status) => status === 200);
   const key = await makeKey(host, adminToken);
-  await startEnvoy(children, ports, envoy.path);
+  // The first lines of the access log are of the requests below, which nobody sent.
+  let isUp = false;
+  await startEnvoy(children, ports, envoy.path, () => isUp);
   const demo = demoOf(ports, adminToken, { [APPLICATION]: key });
   // Without a key the answer is 401 as soon as the filter has its policy; it costs no quota.
   await waitFor('the proxy', demo.try, (status) => status === 401);
+  isUp = true;
   await writeDemo(DEMO, demo);
   return demo;
 }

@@ -90,7 +90,7 @@ export interface RigOptions {
 }
 
 /** A VM with the filter and a host it can call. */
-export class FilterRig {
+export class FilterRig implements AsyncDisposable {
   readonly clock: VirtualClock;
   readonly clusters: Clusters;
   readonly vm: Vm;
@@ -103,7 +103,7 @@ export class FilterRig {
     this.host = host;
   }
 
-  /** Starts host and VM and configures one plugin; the caller must `close()` it. */
+  /** Starts host and VM and configures one plugin. Disposing of it ends both. */
   static async start(options: RigOptions = {}): Promise<FilterRig> {
     const clock = new VirtualClock({ startUnixMs: Date.UTC(2026, 4, 4, 12) });
     const host = await TestHost.open({ clock });
@@ -183,7 +183,7 @@ export class FilterRig {
   }
 
   /** Ends everything. */
-  async close(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.vm.destroy();
     await this.host.close();
   }

@@ -7,7 +7,12 @@ import { randomBytes } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import { InlineCompiler } from '../../../host/compile/compiler.ts';
-import type { CallHandler, CallResult, HttpCall, VirtualClock } from '../../../host/emulator/index.ts';
+import type {
+  CallHandler,
+  CallResult,
+  HttpCall,
+  VirtualClock,
+} from '../../../host/emulator/index.ts';
 import { HostMetrics } from '../../../host/http/metrics.ts';
 import { makeSyncPort } from '../../../host/http/sync-port.ts';
 import { WatchHub } from '../../../host/http/watch-hub.ts';
@@ -34,7 +39,7 @@ export class TestHost {
   readonly ledger: Ledger;
   /** Calls answered so far, by the first two parts of their path. */
   readonly calls: Record<string, number> = {};
-  readonly #clock: VirtualClock;
+  readonly #nowMs: () => number;
   readonly #server: FastifyInstance;
   readonly #hub: WatchHub;
   readonly #keys: Keys;
@@ -43,26 +48,28 @@ export class TestHost {
   #pending = 0;
 
   private constructor(
-    clock: VirtualClock,
+    nowMs: () => number,
     store: Store,
     ledger: Ledger,
     server: FastifyInstance,
     hub: WatchHub,
     parts: { close(): unknown }[],
   ) {
-    this.#clock = clock;
+    this.#nowMs = nowMs;
     this.store = store;
     this.ledger = ledger;
     this.#server = server;
     this.#hub = hub;
-    this.#keys = new Keys(store, randomBytes, () => Math.floor(clock.unixMs));
+    this.#keys = new Keys(store, randomBytes, nowMs);
     this.#parts = parts;
   }
 
   /** An empty host. */
   static async open(options: TestHostOptions): Promise<TestHost> {
     const { clock } = options;
-    const nowMs = () => Math.floor(clock.unixMs);
+    // Its own wall clock: a step of the proxy's does not move it.
+    const baseMs = clock.unixMs - clock.elapsedMs;
+    const nowMs = () => Math.floor(baseMs + clock.elapsedMs);
     const fail = (error: unknown) => {
       throw error;
     };
@@ -84,7 +91,7 @@ export class TestHost {
     const log = pino({ level: 'silent' });
     const server = makeSyncPort({ services, log, secret: undefined });
     await server.ready();
-    return new TestHost(clock, store, ledger, server, hub, [policies, heads, terms]);
+    return new TestHost(nowMs, store, ledger, server, hub, [policies, heads, terms]);
   }
 
   /** Applies a resource set; a problem in it fails the test. */
@@ -97,7 +104,7 @@ export class TestHost {
     const { credentials, groups } = compiled;
     const outcome = await this.store.applyResources({
       ...{ resources: loaded.resources, credentials, groups },
-      nowMs: Math.floor(this.#clock.unixMs),
+      nowMs: this.#nowMs(),
     });
     assert.ok(outcome.ok, outcome.ok ? '' : outcome.message);
   }

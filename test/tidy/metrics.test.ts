@@ -1,5 +1,5 @@
 /**
- * Holds the table of metrics in docs/operations.md to the metrics that are there.
+ * Holds the tables of metrics in docs/operations.md to the metrics that are there.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -18,8 +18,22 @@ test('every metric of the host is documented', async () => {
   const all = await metrics.registry.getMetricsAsJSON();
   const names = all.map(({ name }) => name).filter((name) => name.startsWith('sidegate_'));
   assert.ok(names.length > 20);
-  const page = read('docs/operations.md');
-  const table = page.slice(page.indexOf('## Metrics of the host'));
-  const documented = table.slice(0, table.indexOf('\n## ', 3));
-  assert.deepEqual(checkDocumented('docs/operations.md', documented, names), []);
+  assert.deepEqual(checkDocumented('docs/operations.md', section('of the host'), names), []);
 });
+
+// Guarantees the same for the counters of the filter, which only Envoy shows.
+test('every metric of the filter is documented', () => {
+  const events = read('assembly/telemetry/events.ts');
+  const lists = [...events.matchAll(/^const NAMES_\d =\s*'([^']+)';/gm)];
+  const names = lists.flatMap((match) => (match[1] ?? '').split('|').slice(0, -1));
+  assert.equal(names.length, Number(/EVENTS: u32 = (\d+);/.exec(events)?.[1]));
+  const metrics = ['requests', ...names].map((name) => `sidegate_${name}_total`);
+  assert.deepEqual(checkDocumented('docs/operations.md', section('of the filter'), metrics), []);
+});
+
+/** The text of one section about metrics. */
+function section(of: string): string {
+  const page = read('docs/operations.md');
+  const rest = page.slice(page.indexOf(`## Metrics ${of}`));
+  return rest.slice(0, rest.indexOf('\n## ', 3));
+}

@@ -55,12 +55,16 @@ function readPseudo(header: usize, name: usize, length: u32): void {
   else if (length == 10 && second == 0x61) authority = header;
 }
 
-/** `content-type: application/grpc…` */
+/** `content-type: application/grpc`, alone or with `+…`, as the proxy itself tells gRPC. */
 function readContentType(header: usize, name: usize): void {
   if (load<u64>(name) != 0x2d746e65746e6f63 || load<u32>(name, 8) != 0x65707974) return;
-  if (lengthOf(header) < 16) return;
+  const length = lengthOf(header);
+  if (length < 16) return;
   const value = valueOf(header);
-  grpc = load<u64>(value) == 0x746163696c707061 && load<u64>(value, 8) == 0x637072672f6e6f69;
+  grpc =
+    load<u64>(value) == 0x746163696c707061 &&
+    load<u64>(value, 8) == 0x637072672f6e6f69 &&
+    (length == 16 || load<u8>(value, 16) == 0x2b);
 }
 
 function valueOf(header: usize): usize {

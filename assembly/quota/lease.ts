@@ -19,6 +19,8 @@ const NEXT_NEAR_MS: u64 = 1_000;
 const KEEP_SECONDS: f64 = 0.5;
 /** A use-by at or below this says that the account is scarce: nothing is kept. */
 const SCARCE_USE_BY_MS: u32 = 500;
+/** A rate is never taken over less time than this. */
+const RATE_LEAST_MS: u64 = 100;
 /** What a holder wants: this much time of its own rate. */
 const WANT_SECONDS: f64 = 30;
 
@@ -33,10 +35,11 @@ export function askHolding(engine: Engine, holding: Holding, cost: u32, nowMs: u
   else promote(engine, holding, nowMs);
   if (balanceOf(holding) >= (cost as u64)) return QUOTA_OK;
   if (holding.windowId != 0 && (cost as u64) > holding.quota) return QUOTA_EXHAUSTED;
-  if (holding.denyUntilMs > nowMs) {
-    return holding.unavailable != 0 ? QUOTA_UNAVAILABLE : QUOTA_EXHAUSTED;
-  }
-  return QUOTA_COLD;
+  if (holding.denyUntilMs <= nowMs) return QUOTA_COLD;
+  if (holding.unavailable != 0) return QUOTA_UNAVAILABLE;
+  // What was refused may have been dearer than this request.
+  const free = balanceOf(holding) + holding.remaining;
+  return (cost as u64) <= free ? QUOTA_COLD : QUOTA_EXHAUSTED;
 }
 
 /** Spends `cost` units that `askHolding` found in the same callback. */
@@ -200,9 +203,14 @@ export function takeRate(holding: Holding, seconds: f64, roundTripMs: u32): void
   holding.askBelow = Math.ceil(holding.rate * 1.5 * (roundTripMs as f64) * 0.001) as u64;
 }
 
-/** Units the holder would like now: at least what waits, else 30 s of its rate. */
-export function wanted(holding: Holding): u64 {
-  const coming = Math.ceil(holding.rate * WANT_SECONDS) as u64;
+/**
+ * Units the holder would like now: at least what waits, else 30 s of its rate. What was spent since
+ * the rate was last taken counts too, so that a burst on a cold account does not ask unit by unit.
+ */
+export function wanted(engine: Engine, holding: Holding, nowMs: u64): u64 {
+  const since = max<u64>(nowMs - engine.ratedMs, RATE_LEAST_MS);
+  const latest = (((holding.used - holding.ratedUsed) as f64) * 1000) / (since as f64);
+  const coming = Math.ceil(max<f64>(holding.rate, latest) * WANT_SECONDS) as u64;
   return max<u64>(max<u64>(holding.waiting, coming), 1);
 }
 

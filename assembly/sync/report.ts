@@ -125,7 +125,8 @@ function writeRound(engine: Engine, mark: u8, nowMs: u64): void {
       const asks = engine.leaving == 0 && asksFor(holding, nowMs);
       if (asks || isChanged(holding, nowMs)) writeCurrent(engine, holding, asks, mark, nowMs);
     }
-    if (engine.leaving == 0 && asksAhead(engine, holding, nowMs)) writeNext(engine, holding, mark);
+    if (engine.leaving == 0 && asksAhead(engine, holding, nowMs))
+      writeNext(engine, holding, mark, nowMs);
   }
 }
 
@@ -138,7 +139,7 @@ function writeCurrent(engine: Engine, holding: Holding, asks: bool, mark: u8, no
   store<u64>(item, holding.released, 48);
   store<u64>(item, holding.granted, 56);
   if (asks) {
-    store<u32>(item, min<u64>(wanted(holding), 0xffffffff) as u32, 64);
+    store<u32>(item, min<u64>(wanted(engine, holding, nowMs), 0xffffffff) as u32, 64);
     store<u32>(item, holding.need, 68);
   }
   holding.flight = mark;
@@ -148,10 +149,10 @@ function writeCurrent(engine: Engine, holding: Holding, asks: bool, mark: u8, no
   holding.reportedMs = nowMs;
 }
 
-function writeNext(engine: Engine, holding: Holding, mark: u8): void {
+function writeNext(engine: Engine, holding: Holding, mark: u8, nowMs: u64): void {
   if (holding.nextGeneration == 0) holding.nextGeneration = takeGeneration(engine);
   const item = writeItem(holding, holding.nextGeneration);
-  store<u32>(item, min<u64>(wanted(holding), 0xffffffff) as u32, 64);
+  store<u32>(item, min<u64>(wanted(engine, holding, nowMs), 0xffffffff) as u32, 64);
   store<u8>(item, ITEM_NEXT, 73);
   holding.nextFlight = mark;
 }

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { HeaderList, Stream } from '../../host/emulator/index.ts';
+import type { Pair, Stream } from '../../host/emulator/index.ts';
 import { CLUSTER, FilterRig, RESOURCES } from './support/filter.ts';
 
 const GOOD_LOOKING = 'sg_000000000000000000000000000000zzzzzz';
@@ -44,7 +44,7 @@ test('each refusal has its status, its details and a problem body', async () => 
   const { rig, key } = await ready();
   await using _ = rig;
   const unknown = await unknownKey(rig);
-  const cases: [string, HeaderList, string, string, number, string][] = [
+  const cases: [string, Pair[], string, string, number, string][] = [
     ['no key', [], '/orders', 'GET', 401, 'key_missing'],
     ['unknown', [['x-api-key', unknown]], '/orders', 'GET', 401, 'key_unknown'],
     ['malformed', [['x-api-key', GOOD_LOOKING]], '/orders', 'GET', 401, 'key_malformed'],
@@ -81,7 +81,7 @@ test('a malformed and an unknown key get the same answer', async () => {
 test('another host is refused, or passed without identity headers where that is allowed', async () => {
   const { rig, key } = await ready();
   await using _ = rig;
-  const headers: HeaderList = [
+  const headers: Pair[] = [
     [':method', 'GET'],
     [':path', '/orders'],
     [':authority', 'other.example.com'],
@@ -103,7 +103,7 @@ test('another host is refused, or passed without identity headers where that is 
 test('identity headers from outside never reach the service', async () => {
   const { rig, key } = await ready();
   await using _ = rig;
-  const forged: HeaderList = [
+  const forged: Pair[] = [
     ['x-consumer', 'root'],
     ['x_consumer', 'root'],
     ['X-Plan', 'platinum'],
@@ -134,8 +134,8 @@ test('identity headers from outside never reach the service', async () => {
 test('keys are cut before every refusal and on every pass', async () => {
   const { rig, key } = await ready();
   await using _ = rig;
-  const bearer: HeaderList = [['authorization', `bearer ${key}`]];
-  const cases: [HeaderList, string, string][] = [
+  const bearer: Pair[] = [['authorization', `bearer ${key}`]];
+  const cases: [Pair[], string, string][] = [
     [[['x-api-key', key]], '/orders', 'orders.example.com'],
     [[['x-api-key', key]], '/health', 'orders.example.com'],
     [[['x-api-key', key]], '/nothing', 'orders.example.com'],
@@ -168,7 +168,7 @@ test('keys are cut before every refusal and on every pass', async () => {
 test('a value that does not count as a key stays', async () => {
   const { rig } = await ready();
   await using _ = rig;
-  const headers: HeaderList = [['authorization', 'Basic Zm9vOmJhcg==']];
+  const headers: Pair[] = [['authorization', 'Basic Zm9vOmJhcg==']];
   const stream = rig.request(headers, '/health');
   assert.equal(upstream(stream).authorization, 'Basic Zm9vOmJhcg==');
 });
@@ -252,7 +252,7 @@ test('switched off it decides nothing but still removes identity headers', async
 test('a gRPC call is refused with a gRPC status', async () => {
   const { rig, key } = await ready();
   await using _ = rig;
-  const grpc: HeaderList = [['content-type', 'application/grpc+proto']];
+  const grpc: Pair[] = [['content-type', 'application/grpc+proto']];
   const missing = rig.request(grpc);
   assert.equal(missing.status, 200);
   assert.equal(headersOf(missing)['grpc-status'], '16');
@@ -308,7 +308,7 @@ test('an allowed request makes five calls into the proxy', async () => {
 test('more headers than the bound are refused as unreadable', async () => {
   const { rig, key } = await ready();
   await using _ = rig;
-  const many: HeaderList = Array.from({ length: 1_100 }, (_, i) => [`x-h${i}`, '1']);
+  const many: Pair[] = Array.from({ length: 1_100 }, (_, i) => [`x-h${i}`, '1']);
   const stream = rig.request([...many, ['x-api-key', key]]);
   assert.equal(stream.details, 'sidegate_request_unreadable');
   assert.equal(stream.status, 503);

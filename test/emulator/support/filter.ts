@@ -6,9 +6,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import {
   Clusters,
-  type HeaderList,
   type LoadedModule,
   loadModule,
+  type Pair,
   type Stream,
   seededRandom,
   VirtualClock,
@@ -73,7 +73,7 @@ export function filterModule(name = 'filter.wasm'): LoadedModule {
   const path = new URL(`../../../build/${name}`, import.meta.url);
   assert.ok(existsSync(path), `build/${name} is not there: npm run build`);
   const loaded = loadModule(new Uint8Array(readFileSync(path)));
-  assert.ok(loaded.ok, loaded.ok ? '' : JSON.stringify(loaded.problem));
+  assert.ok(loaded.ok, loaded.ok ? '' : JSON.stringify(loaded.problems));
   modules.set(name, loaded.module);
   return loaded.module;
 }
@@ -114,10 +114,7 @@ export class FilterRig implements AsyncDisposable {
     const vm = new Vm(filterModule(options.module), {
       ...{ clock, clusters, random: seededRandom(7) },
       ...(options.environment && { environment: options.environment }),
-      properties: [
-        ['xds.node.id', 'sidecar~1'],
-        ['xds.node.cluster', 'orders'],
-      ],
+      properties: { 'xds.node.id': 'sidecar~1', 'xds.node.cluster': 'orders' },
     });
     const rig = new FilterRig(clock, clusters, vm, host);
     rig.configure(options.config ?? CONFIG);
@@ -156,7 +153,7 @@ export class FilterRig implements AsyncDisposable {
   }
 
   /** Begins a request to the product of `RESOURCES`. */
-  request(headers: HeaderList = [], path = '/orders', method = 'GET'): Stream {
+  request(headers: readonly Pair[] = [], path = '/orders', method = 'GET'): Stream {
     return this.vm.request({
       headers: [
         [':method', method],

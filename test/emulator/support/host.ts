@@ -25,6 +25,7 @@ import type { Ledger } from '../../../host/store/ledger.ts';
 import { openMemoryLedger } from '../../../host/store/ledger-memory.ts';
 import { openMemoryStore } from '../../../host/store/memory.ts';
 import type { Store } from '../../../host/store/store.ts';
+import { decodeSyncRequest, type SyncReportItem } from '../../../host/wire/sync.ts';
 
 /** What a test host runs with. */
 export interface TestHostOptions {
@@ -37,6 +38,8 @@ export interface TestHostOptions {
 export class TestHost {
   readonly store: Store;
   readonly ledger: Ledger;
+  /** Items of all sync calls so far. */
+  readonly reports: SyncReportItem[] = [];
   /** Calls answered so far, by the first two parts of their path. */
   readonly calls: Record<string, number> = {};
   readonly #nowMs: () => number;
@@ -127,6 +130,11 @@ export class TestHost {
     const kind = call.path.split('/').slice(1, 3).join('/');
     this.calls[kind] = (this.calls[kind] ?? 0) + 1;
     const held = kind === 'v1/watch';
+    if (kind === 'v1/sync') {
+      const report = decodeSyncRequest(call.body);
+      assert.ok(report.ok, 'the report is well-formed');
+      this.reports.push(...report.value.items);
+    }
     if (!held) this.#pending++;
     try {
       const headers = Object.fromEntries(call.headers.filter(([name]) => !name.startsWith(':')));

@@ -92,16 +92,7 @@ test('a policy change wakes its own proxy group', async () => {
     const steps = [{ remove: header }];
     return resourcesOf({ product: proxyGroup, applications: [proxyGroup], proxyGroup, steps });
   };
-  const declared = {
-    apiVersion: 'sidegate.dev/v1alpha1',
-    kind: 'ProxyGroup',
-    metadata: { name: 'edge' },
-  };
-  const resources = {
-    ...resourcesOf(),
-    ...group('edge', 'x-one'),
-    'edge.yaml': JSON.stringify(declared),
-  };
+  const resources = { ...resourcesOf(), ...group('edge', 'x-one') };
   await host.apply(resources);
   const edge = new ProtocolClient({ port: () => port, group: 'edge' });
   try {

@@ -32,6 +32,8 @@ interface HeldPolicy {
 export interface ClientOptions extends CallTarget {
   /** Called before every call of a fill or a catch-up; tests change things here. */
   readonly beforeCall?: () => Promise<void>;
+  /** Called when the directory held has moved from one revision to a later one. */
+  readonly onRevision?: (from: number, to: number) => void;
   readonly proxy?: string;
 }
 
@@ -45,16 +47,15 @@ export class ProtocolClient {
   epoch = 0;
   held: HeldPolicy | undefined;
   directory = new ProtocolDirectory();
-  /** Revision of the directory held. */
-  revision = 0;
+  #revision = 0;
   /** Whether the directory was complete once. */
   complete = false;
   /** Fills begun: first, after start over, after another store. */
   generations = 0;
   /** Newest policyRevision heard of. */
   heard = 0;
-  /** A first fill whose policy came after its first page: nothing is decided until it is whole. */
-  #unsettled = true;
+  /** HOST revision of the first page of the first fill; 0 before. */
+  #began = 0;
   #filling = false;
   #stopped = false;
   #sequence = 0;
@@ -65,11 +66,35 @@ export class ProtocolClient {
     this.calls = new ProtocolCalls(options);
   }
 
+  /** Revision of the directory held. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  set revision(to: number) {
+    const from = this.#revision;
+    this.#revision = to;
+    if (to > from) this.#options.onRevision?.(from, to);
+  }
+
+  /**
+   * Begins where another client is, without its records: what changed before is not known here.
+   * For loads of many clients, which would hold the same large directory many times.
+   */
+  beginAt(other: ProtocolClient): void {
+    this.storeId = other.storeId;
+    this.epoch = other.epoch;
+    this.held = other.held;
+    this.heard = other.heard;
+    this.complete = other.complete;
+    this.#revision = other.revision;
+  }
+
   /** Decides a request for an operation, by the digest of its key in hexadecimal. */
   decide(digest: string, operationName: string): Decision {
     const { held } = this;
     if (held === undefined) return { outcome: 'held' };
-    if (!this.complete && (this.#unsettled || this.heard > held.revision)) {
+    if (!this.complete && (this.heard > held.revision || this.#began < held.revision)) {
       return { outcome: 'held' };
     }
     const operation = held.policy.operations.find(({ name }) => name === operationName);
@@ -98,11 +123,10 @@ export class ProtocolClient {
     const manifest = await this.calls.manifest();
     if (!this.#hears(manifest.host) || !this.complete) return this.#fill();
     this.heard = Math.max(this.heard, manifest.policyRevision);
-    for (;;) {
+    do {
       const whole = this.#isPending() ? await this.#changePolicy() : await this.#walk(false);
-      if (!whole) return this.#fill();
-      if (!this.#isPending()) return;
-    }
+      if (whole === undefined) return this.#fill();
+    } while (this.#isPending());
   }
 
   /** Follows the host by watches until `stop`; a failed call is tried again after `retryMs`. */
@@ -158,6 +182,7 @@ export class ProtocolClient {
 
   async #take(reply: WatchReply): Promise<void> {
     if (!this.#hears(reply.host)) return this.#fill();
+    // A host that lags moves nothing backwards.
     if (reply.host.revision < this.revision) return;
     this.heard = Math.max(this.heard, reply.policyRevision);
     if (this.#isPending()) {
@@ -182,20 +207,17 @@ export class ProtocolClient {
     return this.heard > (this.held?.revision ?? 0);
   }
 
-  /** Fetches the newest policy, reads all that restricts, swaps. False = the fill begins anew. */
-  async #changePolicy(): Promise<boolean> {
+  /** Fetches the newest policy, reads all that restricts, swaps; undefined = begin anew. */
+  async #changePolicy(): Promise<number | undefined> {
     const next = await this.#fetchPolicy();
-    let head = 0;
-    // Records up to the head at the policy's revision: a host that lags answers an older head.
-    while (head < next.revision) {
-      const read = await this.#walk(true);
-      if (read === undefined) return false;
-      head = read;
-    }
-    // A newer one may have come meanwhile: then this one is not the pair of what was read.
-    if (this.heard > next.revision) return true;
+    // A host that lags has not what was heard of; what is held goes on.
+    if (next.revision < this.heard) throw new CallFailed(200, 'the host lags');
+    const head = await this.#walk(true);
+    if (head === undefined) return undefined;
+    // Only the pair of a policy and all records up to its revision is swapped.
+    if (head < next.revision || this.heard > next.revision) return head;
     this.held = next;
-    return (await this.#walk(false)) !== undefined;
+    return this.#walk(false);
   }
 
   async #fetchPolicy(): Promise<HeldPolicy> {
@@ -215,27 +237,22 @@ export class ProtocolClient {
     }
   }
 
-  /** Reads all changes after the revision held. Answers the head, or undefined: start over. */
+  /** Reads all changes after the revision held. Answers the head, or undefined: begin anew. */
   async #walk(restrict: boolean): Promise<number | undefined> {
-    let cursor: WireCursor = WALK_START;
+    const after = this.revision;
+    let cursor = WALK_START;
     for (;;) {
-      const { host, page } = await this.#page(this.revision, cursor);
+      const { host, page } = await this.#page(after, cursor);
       if (!this.#hears(host) || page.startOver) return undefined;
-      if (!isExpected(page, this.revision, cursor)) throw new CallFailed(200, 'another page');
+      if (!isExpected(page, after, cursor)) throw new CallFailed(200, 'another page');
+      if (host.revision < after) throw new CallFailed(200, 'the host lags');
       this.heard = Math.max(this.heard, page.policyRevision);
       const pending = restrict || this.#isPending();
       this.directory.apply(page, pending);
-      if (page.complete) {
-        if (!pending) this.revision = page.upTo;
-        return host.revision;
-      }
-      if (!pending && page.upTo > this.revision) {
-        // What is whole is held; the walk goes on from there.
-        this.revision = page.upTo;
-        cursor = page.next;
-        continue;
-      }
       cursor = page.next;
+      if (!page.complete) continue;
+      if (!pending) this.revision = page.upTo;
+      return host.revision;
     }
   }
 
@@ -252,42 +269,54 @@ export class ProtocolClient {
   /** One walk from the beginning; false when it has to begin anew. */
   async #fillOnce(): Promise<boolean> {
     this.generations += 1;
-    const first = !this.complete;
     const directory = new ProtocolDirectory();
-    let policy = await this.#fetchPolicy();
-    if (first) {
-      this.directory = directory;
-      this.held = policy;
-      this.#unsettled = true;
-    }
+    this.heard = 0;
+    this.#began = 0;
+    if (!this.complete) this.directory = directory;
+    let policy = await this.#fillPolicy();
     let after = 0;
-    let cursor: WireCursor = WALK_START;
-    let storeId: Uint8Array | undefined;
-    let began = 0;
+    let cursor = WALK_START;
+    let first: HostSection | undefined;
     for (;;) {
       const { host, page } = await this.#page(after, cursor);
-      storeId ??= host.storeId;
-      began ||= host.revision;
-      const sameStore = Buffer.from(host.storeId).equals(storeId);
-      if (!sameStore || page.startOver || (after === 0 && page.forgotten > began)) return false;
+      first ??= host;
+      this.#began = first.revision;
+      const sameStore = Buffer.from(host.storeId).equals(first.storeId);
+      const forgotten = after === 0 && page.forgotten > first.revision;
+      if (!sameStore || page.startOver || forgotten) return false;
       if (!isExpected(page, after, cursor)) throw new CallFailed(200, 'another page');
-      this.heard = page.policyRevision;
-      if (first) this.#unsettled ||= policy.revision > began;
-      if (first && cursor === WALK_START && after === 0) this.#unsettled = policy.revision > began;
+      this.heard = Math.max(this.heard, page.policyRevision);
       directory.apply(page, false);
       cursor = page.next;
       if (!page.complete) continue;
       after = page.upTo;
       if (page.policyRevision === policy.revision) {
-        this.storeId = storeId;
-        this.epoch = host.epoch;
-        Object.assign(this, { held: policy, directory, revision: after, complete: true });
+        this.#serve(first, policy, directory, after);
         return true;
       }
-      policy = await this.#fetchPolicy();
-      if (first) this.held = policy;
-      if (first) this.#unsettled = true;
+      policy = await this.#fillPolicy();
     }
+  }
+
+  /** The policy of a fill; it serves at once only while nothing served before. */
+  async #fillPolicy(): Promise<HeldPolicy> {
+    const policy = await this.#fetchPolicy();
+    if (!this.complete) this.held = policy;
+    return policy;
+  }
+
+  #serve(
+    host: HostSection,
+    held: HeldPolicy,
+    directory: ProtocolDirectory,
+    revision: number,
+  ): void {
+    this.storeId = host.storeId;
+    this.epoch = host.epoch;
+    this.held = held;
+    this.directory = directory;
+    this.revision = revision;
+    this.complete = true;
   }
 
   async #page(after: number, cursor: WireCursor): Promise<{ host: HostSection; page: WirePage }> {

@@ -23,7 +23,7 @@ import { Terms } from '../../host/service/terms.ts';
 import type { Ledger } from '../../host/store/ledger.ts';
 import { openMemoryLedger } from '../../host/store/ledger-memory.ts';
 import { openMemoryStore } from '../../host/store/memory.ts';
-import type { Store } from '../../host/store/store.ts';
+import type { DirectoryQuery, Store } from '../../host/store/store.ts';
 
 /** How a trial host differs from the usual one. */
 export interface TrialOptions {
@@ -31,8 +31,10 @@ export interface TrialOptions {
   readonly resources?: Record<string, string>;
   readonly holdMs?: number;
   readonly secret?: string;
-  /** A store to go on with, as after a restart; else an empty one. */
-  readonly store?: Store;
+  /** Id of its store; a fresh one unless given, as for a second copy of one store. */
+  readonly storeId?: Uint8Array;
+  /** Longest page of records, so that few records make many pages. */
+  readonly pageBytes?: number;
   readonly removalsKeptMax?: number;
   readonly credentialsMax?: number;
 }
@@ -42,7 +44,7 @@ type Port = ReturnType<typeof makeAdminPort>;
 /** Heartbeat that trial hosts tell. */
 export const HEARTBEAT_MS = 1_000;
 
-/** A host under trial. Disposing of it stops it; its store is closed unless it was handed over. */
+/** A host under trial. Disposing of it stops it. */
 export class TrialHost implements AsyncDisposable {
   readonly adminToken = randomBytes(24).toString('base64url');
   readonly store: Store;
@@ -57,10 +59,8 @@ export class TrialHost implements AsyncDisposable {
   /** Added to the clock of the host. */
   aheadMs = 0;
   resources: ResourceStatus = { state: 'none', readAtMs: 0, problems: [] };
-  readonly #options: TrialOptions;
 
   private constructor(options: TrialOptions, store: Store, heads: Heads, terms: Terms) {
-    this.#options = options;
     this.store = store;
     this.heads = heads;
     this.terms = terms;
@@ -96,13 +96,13 @@ export class TrialHost implements AsyncDisposable {
 
   /** Starts a host that does not listen yet; `inject` works at once. */
   static async start(options: TrialOptions = {}): Promise<TrialHost> {
-    const { removalsKeptMax, credentialsMax } = options;
+    const { removalsKeptMax, credentialsMax, pageBytes } = options;
+    const { storeId = new Uint8Array(randomBytes(16)) } = options;
     const limits = {
       ...(removalsKeptMax !== undefined && { removalsKeptMax }),
       ...(credentialsMax !== undefined && { credentialsMax }),
     };
-    const store =
-      options.store ?? openMemoryStore({ storeId: new Uint8Array(randomBytes(16)), limits });
+    const store = withPages(openMemoryStore({ storeId, limits }), pageBytes);
     const heads = await Heads.open(store);
     const clock = { nowMs: Date.now };
     const nowMs = () => clock.nowMs();
@@ -153,6 +153,11 @@ export class TrialHost implements AsyncDisposable {
     return (this.sync.server.address() as AddressInfo).port;
   }
 
+  /** Opens the admin port and answers its address. */
+  async listenAdmin(): Promise<string> {
+    return this.admin.listen({ host: '127.0.0.1', port: 0 });
+  }
+
   /** Calls the admin API in this process. */
   async ask(method: 'GET' | 'POST', url: string, payload?: object) {
     const headers = { authorization: `Bearer ${this.adminToken}` };
@@ -164,11 +169,12 @@ export class TrialHost implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.hub.close();
     this.sync.server.closeAllConnections();
+    this.admin.server.closeAllConnections();
     await Promise.all([this.sync.close(), this.admin.close()]);
     this.heads.close();
     await this.terms.close();
     await this.ledger.close();
-    if (this.#options.store === undefined) await this.store.close();
+    await this.store.close();
   }
 
   #logger() {
@@ -181,4 +187,21 @@ export class TrialHost implements AsyncDisposable {
     const redact = { paths: REDACTED_PATHS, censor: '[secret]' };
     return pino({ level: 'trace', redact }, stream);
   }
+}
+
+/** The same store with smaller pages. */
+function withPages(store: Store, pageBytes: number | undefined): Store {
+  if (pageBytes === undefined) return store;
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === 'directoryAfter') {
+        return (query: DirectoryQuery) => {
+          const maxBytes = Math.min(query.maxBytes, pageBytes);
+          return target.directoryAfter({ ...query, maxBytes });
+        };
+      }
+      const member = Reflect.get(target, name);
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
 }

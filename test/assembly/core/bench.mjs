@@ -2,44 +2,16 @@
  * Measures the cores of a request in the compiler that Envoy uses for them: V8 without its baseline
  * tier. Prints one line per figure; it asserts nothing, the machine may be noisy.
  *
- * Usage: node --no-liftoff test/assembly/bench/core.mjs
+ * Usage: node --no-liftoff test/assembly/core/bench.mjs
  */
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import asc from 'assemblyscript/asc';
 import { compilePolicy } from '../../../host/compile/policy.ts';
 import { checksum } from '../../../host/credential/key.ts';
+import { loadCore } from '../../contract/filter-core.ts';
 
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const CREDENTIALS = 100_000;
 const OTHERS = 20_000;
 const ROUNDS = 7;
-
-async function load() {
-  process.chdir(ROOT);
-  const folder = mkdtempSync(path.join('build', '.bench-'));
-  try {
-    const file = path.join(folder, 'core.wasm');
-    const config = JSON.parse(readFileSync('asconfig.json', 'utf8')).options;
-    const { error } = await asc.main(
-      [
-        'test/assembly/bench/core.ts',
-        ...['--config', 'none', '--outFile', file, '--exportStart', config.exportStart],
-        ...['-O3', '--shrinkLevel', `${config.shrinkLevel}`, '--converge', '--noAssert'],
-        ...['--runtime', 'stub', '--use', 'abort=', '--maximumMemory', '4096'],
-      ],
-      { stderr: process.stderr },
-    );
-    if (error !== null) throw error;
-    const { instance } = await WebAssembly.instantiate(readFileSync(file));
-    instance.exports._initialize();
-    return instance.exports;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
 
 const now = () => Number(process.hrtime.bigint()) / 1000;
 
@@ -58,7 +30,7 @@ function print(what, value, unit) {
   console.log(`${what.padEnd(56)} ${value.toFixed(value < 10 ? 2 : 1).padStart(9)} ${unit}`);
 }
 
-const core = await load();
+const core = await loadCore();
 const memory = () => Buffer.from(core.memory.buffer);
 const put = (text, at = core.IN.value) => memory().write(text, at);
 
@@ -186,8 +158,8 @@ function benchDirectory() {
     best(1e5, () => unknown(1e5)),
     'ns',
   );
-  const applications = () => core.manyApplications(directory, 1, OTHERS, 1e5);
-  const subscriptions = () => core.manySubscriptions(directory, 1, OTHERS, 1e5);
+  const applications = () => core.manyApplications(directory, OTHERS, 1e5);
+  const subscriptions = () => core.manySubscriptions(directory, 11n, OTHERS, 1e5);
   if (applications() !== 1e5 || subscriptions() !== 1e5) throw new Error('look-up');
   print('look-up of an application', best(1e5, applications), 'ns');
   print('look-up of a subscription', best(1e5, subscriptions), 'ns');
@@ -254,10 +226,10 @@ function benchPolicy() {
   printPieces(`2,000 records of a policy of ${size}`, () => checkSlices(at, bytes));
   const host = 'h7.example:8080';
   const way = '/v1/things-777/42/parts?x=1';
-  put(host + way);
-  const match = () => core.manyMatches(at, host.length, way.length, 1e5);
+  put(`${host}${way}GET`);
+  const match = () => core.manyMatches(at, host.length, way.length, 3, 1e5);
   if (match() !== 1e5) throw new Error('no match');
-  print('host and path among 16,000 operations', best(1e5, match), 'ns');
+  print('host, path and method among 16,000 operations', best(1e5, match), 'ns');
   for (const name of ['accept-encoding', 'x-request-id', 'x-consumer']) {
     put(name);
     const test = () => core.manyNames(at, name.length, 1e5);

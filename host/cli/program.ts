@@ -6,6 +6,7 @@ import { type Context, paint, tell } from './context.ts';
 import { addKeyCreate } from './key-create.ts';
 import { addKeyList } from './key-list.ts';
 import { addKeyRevoke } from './key-revoke.ts';
+import { addOciBuild } from './oci-build.ts';
 import { CommandError, Exit, type ExitCode } from './outcome.ts';
 import { addValidate } from './validate.ts';
 import { addVersion, packageVersion } from './version.ts';
@@ -43,6 +44,8 @@ function makeProgram(context: Context, setExit: SetExit): Command {
   addKeyCreate(key, context);
   addKeyList(key, context);
   addKeyRevoke(key, context);
+  const oci = program.command('oci').description('make images that Istio distributes');
+  addOciBuild(oci, context);
   // The launcher runs the host itself, so that it gets the signals; this is for the help text.
   program.command('serve').description('run the host; "sidegate serve --help" lists its options');
   addVersion(program, context);

@@ -8,7 +8,16 @@ import { optionsHelp } from '../../host/config/settings.ts';
 import { assertUpToDate } from './golden.ts';
 import { read } from './sources.ts';
 
-const COMMANDS = [[], ['validate'], ['key'], ['key', 'create'], ['key', 'list'], ['key', 'revoke']];
+const COMMANDS = [
+  [],
+  ['validate'],
+  ['key'],
+  ['key', 'create'],
+  ['key', 'list'],
+  ['key', 'revoke'],
+  ['oci'],
+  ['oci', 'build'],
+];
 
 /** What a command line prints, both streams in one. Its environment is empty. */
 async function printed(args: string[]): Promise<{ text: string; code: number }> {

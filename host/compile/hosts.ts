@@ -72,7 +72,10 @@ class Forest {
   #nodes = 0;
 
   of(layers: readonly (readonly Product[])[]): TreeNode {
-    const used = layers.filter((layer) => layer.length > 0);
+    // A product that covers a host twice counts once, where it is most specific.
+    const met = new Set<Product>();
+    const once = layers.map((layer) => layer.filter((each) => !met.has(each) && met.add(each)));
+    const used = once.filter((layer) => layer.length > 0);
     const key = used.map((layer) => layer.map((each) => this.#numberOf(each)).join()).join('/');
     let tree = this.#known.get(key);
     if (tree === undefined) {

@@ -6,6 +6,7 @@
 
 import { type CompiledGroup, type DeclaredCredential, RecordKind } from '../compile/output.ts';
 import {
+  type CredentialIdentity,
   credentialIdKey,
   credentialRecord,
   DirectoryChange,
@@ -13,7 +14,7 @@ import {
   type PolicyChange,
 } from './directory.ts';
 import type { CommitEvent, Refusal, ResourceChange, StoredResource } from './store.ts';
-import type { CredentialRow, GroupRow, Tables } from './tables.ts';
+import type { CredentialRow, DirectoryRow, GroupRow, Tables } from './tables.ts';
 
 /** Proxy groups an application entered and left by a change. */
 interface Moves {
@@ -39,7 +40,10 @@ export class ResourceChangePlan {
     this.#directory = new DirectoryChange(tables, limits, revision);
   }
 
-  /** Works the change out. Answers why it is refused, or undefined when it may be committed. */
+  /**
+   * Works the change out. Answers why it is refused, or undefined when it may be committed; what
+   * was written until then is for the transaction to undo.
+   */
   refusalOf(change: ResourceChange): Refusal | undefined {
     this.#planResources(change.resources);
     const refused = this.#planCredentials(change.credentials, change.nowMs);
@@ -85,23 +89,28 @@ export class ResourceChangePlan {
     this.#endedResources = [...before.values()];
   }
 
+  /** What did not change since the last set needs no look at anything else. */
   #planCredentials(declared: readonly DeclaredCredential[], nowMs: number): Refusal | undefined {
-    const before = new Map(this.#tables.declaredCredentials().map((row) => [row.id, row]));
-    const rows = declared.map((credential) => this.#declaredRow(credential, nowMs));
-    for (const row of rows) {
+    const nameOf = (credential: CredentialIdentity) => {
+      const { namespace, name } = credentialIdKey(credential);
+      return `${namespace}/${name}`;
+    };
+    const before = new Map(this.#tables.declaredCredentials().map((row) => [nameOf(row), row]));
+    for (const credential of declared) {
+      const name = nameOf(credential);
+      const old = before.get(name);
+      before.delete(name);
+      if (old !== undefined && sameCredential(old, credential)) continue;
+      const row = this.#declaredRow(credential, old?.createdAtMs ?? nowMs);
       const refused = this.#takenByKey(row);
       if (refused !== undefined) return refused;
-      const old = before.get(row.id);
-      if (old === undefined || !sameCredential(old, row)) {
-        this.#putCredentials.push({ ...row, createdAtMs: old?.createdAtMs ?? nowMs });
-      }
-      before.delete(row.id);
+      this.#putCredentials.push(row);
     }
     this.#endedCredentials = [...before.values()];
     return undefined;
   }
 
-  #declaredRow(credential: DeclaredCredential, nowMs: number): CredentialRow {
+  #declaredRow(credential: DeclaredCredential, createdAtMs: number): CredentialRow {
     const tables = this.#tables;
     const { namespace, application } = credential;
     const idKey = credentialIdKey(credential);
@@ -113,7 +122,7 @@ export class ResourceChangePlan {
       origin: 'resource',
       brand: '',
       displayPrefix: '',
-      createdAtMs: nowMs,
+      createdAtMs,
       revokedAtMs: null,
     };
   }
@@ -142,54 +151,50 @@ export class ResourceChangePlan {
   }
 
   #planRecords(group: GroupRow, records: CompiledGroup['records']): void {
-    const before = new Set<number>();
-    for (const row of this.#tables.presentRecords(group.id)) before.add(row.id);
+    const before = new Map<number, DirectoryRow>();
+    for (const row of this.#tables.presentRecords(group.id)) before.set(row.id, row);
     for (const record of records) {
-      this.#directory.put(group.id, record);
-      const entered = !before.delete(record.id);
-      if (entered && record.kind === RecordKind.application) {
-        this.#movesOf(record.id).entered.add(group.id);
+      const row = before.get(record.id);
+      before.delete(record.id);
+      if (row !== undefined) this.#directory.change(row, record);
+      else {
+        this.#directory.enter(group.id, record);
+        if (record.kind === RecordKind.application) {
+          this.#movesOf(record.id).entered.add(group.id);
+        }
       }
     }
-    for (const id of before) {
-      const application = this.#tables.directoryRow(group.id, RecordKind.application, id);
-      if (application?.present === true) {
-        this.#directory.remove(group.id, RecordKind.application, id);
-        this.#movesOf(id).left.add(group.id);
-      } else this.#directory.remove(group.id, RecordKind.subscription, id);
+    for (const { kind, id } of before.values()) {
+      this.#directory.leave(group.id, kind, id);
+      if (kind === RecordKind.application) this.#movesOf(id).left.add(group.id);
     }
   }
 
-  /** Credentials follow their application; where it stays, only those that changed are written. */
+  /**
+   * Credentials follow their application; where it stays, only those that changed are written.
+   * The applications have moved by now, the credentials have not.
+   */
   #planCredentialRecords(): void {
-    const put = new Map(this.#putCredentials.map((row) => [row.id, row]));
-    const ended = new Set(this.#endedCredentials.map((row) => row.id));
-    for (const [application, moves] of this.#moves) {
+    const changed = new Set(
+      [...this.#putCredentials, ...this.#endedCredentials].map(({ id }) => id),
+    );
+    for (const [application, { entered, left }] of this.#moves) {
       for (const row of this.#tables.credentialsOf(application)) {
-        for (const group of moves.left) {
-          this.#directory.remove(group, RecordKind.credential, row.id);
-        }
-        if (row.state === 'revoked' || ended.has(row.id) || put.has(row.id)) continue;
-        for (const group of moves.entered) this.#directory.put(group, credentialRecord(row));
+        for (const group of left) this.#directory.leave(group, RecordKind.credential, row.id);
+        if (row.state === 'revoked' || changed.has(row.id)) continue;
+        for (const group of entered) this.#directory.enter(group, credentialRecord(row));
       }
     }
-    for (const row of this.#endedCredentials) {
-      for (const group of this.#staying(row.applicationId)) {
-        this.#directory.remove(group, RecordKind.credential, row.id);
+    for (const { id, applicationId } of this.#endedCredentials) {
+      for (const group of this.#tables.groupsOf(applicationId)) {
+        this.#directory.leave(group, RecordKind.credential, id);
       }
     }
     for (const row of this.#putCredentials) {
-      const entered = this.#moves.get(row.applicationId)?.entered ?? [];
-      for (const group of [...this.#staying(row.applicationId), ...entered]) {
+      for (const group of this.#tables.groupsOf(row.applicationId)) {
         this.#directory.put(group, credentialRecord(row));
       }
     }
-  }
-
-  /** Proxy groups in whose directory the application was before and still is. */
-  #staying(application: number): number[] {
-    const left = this.#moves.get(application)?.left;
-    return this.#tables.groupsOf(application).filter((group) => left?.has(group) !== true);
   }
 
   #movesOf(application: number): Moves {
@@ -218,8 +223,8 @@ function keyOf(resource: StoredResource): string {
   return `${resource.kind}/${resource.namespace}/${resource.name}`;
 }
 
-/** Equal in everything a file can say; `createdAtMs` is the store's own. */
-function sameCredential(a: CredentialRow, b: CredentialRow): boolean {
+/** Equal in all that may change under one id. */
+function sameCredential(a: CredentialRow, b: DeclaredCredential): boolean {
   return (
     a.name === b.name &&
     a.state === b.state &&

@@ -105,7 +105,7 @@ export class StoreCore implements Store {
       const row = this.#newRow(credential);
       const directory = new DirectoryChange(tables, this.#limits, tables.revision() + 1);
       for (const group of tables.groupsOf(row.applicationId)) {
-        directory.put(group, credentialRecord(row));
+        directory.enter(group, credentialRecord(row));
       }
       const full = directory.refusal();
       if (full !== undefined) return full;
@@ -133,7 +133,7 @@ export class StoreCore implements Store {
     const event = tables.transact(() => {
       const directory = new DirectoryChange(tables, this.#limits, tables.revision() + 1);
       for (const group of tables.groupsOf(row.applicationId)) {
-        directory.remove(group, RecordKind.credential, id);
+        directory.leave(group, RecordKind.credential, id);
       }
       tables.putCredential(revoked);
       return directory.commit([]);

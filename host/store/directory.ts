@@ -1,12 +1,12 @@
 /**
- * One change of directories: collects what enters, changes and leaves, refuses what would not
- * fit, and writes the rest as one revision. It must never decide who belongs into a directory.
+ * One change of directories: writes what enters, changes and leaves as one revision, and refuses
+ * what does not fit. It must never decide who belongs into a directory.
  */
 
 import { type CompiledRecord, type NameKey, RecordKind } from '../compile/output.ts';
 import { encodeCredential } from '../compile/records.ts';
 import { type CommitEvent, POLICIES_KEPT, type Refusal } from './store.ts';
-import type { CredentialRow, DirectoryRow, GroupRow, Tables } from './tables.ts';
+import type { CredentialFacts, DirectoryRow, GroupRow, Tables } from './tables.ts';
 
 /** Bounds of every directory of a store. */
 export interface DirectoryLimits {
@@ -22,43 +22,46 @@ export interface PolicyChange {
   readonly bytes: Uint8Array;
 }
 
-const NO_BODY = new Uint8Array(0);
+/** What a credential is, apart from what may change about it. */
+export interface CredentialIdentity {
+  readonly namespace: string;
+  readonly application: string;
+  readonly digest: Uint8Array;
+}
 
 /**
  * The name of a credential's id. Digest and application are part of it because neither may change
  * under one id; the credential's own name is not, so that renaming one keeps its id.
  */
-export function credentialIdKey(credential: {
-  namespace: string;
-  application: string;
-  digest: Uint8Array;
-}): NameKey {
+export function credentialIdKey(credential: CredentialIdentity): NameKey {
   const digest = Buffer.from(credential.digest).toString('hex');
   const name = `${credential.application}/${digest}`;
   return { kind: 'Credential', namespace: credential.namespace, name };
 }
 
 /** The directory record of a credential that is not revoked. */
-export function credentialRecord(row: CredentialRow): CompiledRecord {
+export function credentialRecord(row: CredentialFacts): CompiledRecord {
   const { digest, applicationId: application, notBeforeMs, notAfterMs } = row;
   const enabled = row.state === 'enabled';
   const body = encodeCredential({ digest, application, notBeforeMs, notAfterMs, enabled });
   return { kind: RecordKind.credential, id: row.id, body };
 }
 
-/** Rows to write for one proxy group. */
-interface GroupChange {
-  readonly rows: DirectoryRow[];
+/** What a change does to the counters of one proxy group. */
+interface Counts {
   credentials: number;
   removals: number;
 }
 
-/** Collects the changes of one revision. Use it once, inside one transaction. */
+/**
+ * Writes the changes of one revision and counts them. Use it once, inside one transaction that a
+ * refusal undoes.
+ */
 export class DirectoryChange {
   readonly #tables: Tables;
   readonly #limits: DirectoryLimits;
   readonly #revision: number;
-  readonly #groups = new Map<number, GroupChange>();
+  readonly #counts = new Map<number, Counts>();
 
   constructor(tables: Tables, limits: DirectoryLimits, revision: number) {
     this.#tables = tables;
@@ -66,38 +69,46 @@ export class DirectoryChange {
     this.#revision = revision;
   }
 
-  /** True when nothing was collected. */
+  /** True when nothing was written. */
   get empty(): boolean {
-    return this.#groups.size === 0;
+    return this.#counts.size === 0;
   }
 
-  /** A record enters or changes. An equal record that is present already is left alone. */
+  /** A record that is not present enters. */
+  enter(group: number, record: CompiledRecord): void {
+    const counts = this.#countsOf(group);
+    if (record.kind === RecordKind.credential) counts.credentials += 1;
+    const row = { ...record, group, revision: this.#revision, present: true };
+    if (this.#tables.enterRow(row)) counts.removals -= 1;
+  }
+
+  /** A record enters or changes; one that is present with an equal body is left alone. */
   put(group: number, record: CompiledRecord): void {
-    const { kind, id, body } = record;
-    const before = this.#tables.directoryRow(group, kind, id);
-    if (before?.present === true && Buffer.compare(before.body, body) === 0) return;
-    const change = this.#group(group);
-    change.rows.push({ group, kind, id, revision: this.#revision, present: true, body });
-    if (before?.present === true) return;
-    if (kind === RecordKind.credential) change.credentials += 1;
-    if (before !== undefined) change.removals -= 1;
+    const before = this.#tables.directoryRow(group, record.kind, record.id);
+    if (before?.present !== true) this.enter(group, record);
+    else this.change(before, record);
   }
 
-  /** A record leaves. One that is not present is left alone. */
-  remove(group: number, kind: RecordKind, id: number): void {
-    if (this.#tables.directoryRow(group, kind, id)?.present !== true) return;
-    const change = this.#group(group);
-    const revision = this.#revision;
-    change.rows.push({ group, kind, id, revision, present: false, body: NO_BODY });
-    if (kind === RecordKind.credential) change.credentials -= 1;
-    change.removals += 1;
+  /** A present record changes, unless its body is equal. */
+  change(before: DirectoryRow, record: CompiledRecord): void {
+    if (Buffer.compare(before.body, record.body) === 0) return;
+    this.#countsOf(before.group);
+    this.#tables.changeRow({ ...before, revision: this.#revision, body: record.body });
+  }
+
+  /** A record leaves; one that is not present is left alone. */
+  leave(group: number, kind: RecordKind, id: number): void {
+    if (!this.#tables.leaveRow(group, kind, id, this.#revision)) return;
+    const counts = this.#countsOf(group);
+    if (kind === RecordKind.credential) counts.credentials -= 1;
+    counts.removals += 1;
   }
 
   /** The refusal of a change that a directory cannot take, if it is one. */
   refusal(): Refusal | undefined {
     const most = this.#limits.credentialsMax;
     for (const row of this.#tables.groups()) {
-      const credentials = row.credentials + (this.#groups.get(row.id)?.credentials ?? 0);
+      const credentials = row.credentials + (this.#counts.get(row.id)?.credentials ?? 0);
       if (credentials <= most || credentials <= row.credentials) continue;
       const message =
         `the directory of proxy group "${row.name}" would hold ${credentials} credentials, ` +
@@ -107,33 +118,32 @@ export class DirectoryChange {
     return undefined;
   }
 
-  /** Writes everything as one revision and answers what to tell the listeners. */
+  /** Ends the revision and answers what to tell the listeners. */
   commit(policies: readonly PolicyChange[]): CommitEvent {
     const byName = new Map(policies.map((policy) => [policy.group, policy.bytes]));
     const groups: CommitEvent['groups'][number][] = [];
     for (const row of this.#tables.groups()) {
-      const change = this.#groups.get(row.id);
+      const counts = this.#counts.get(row.id);
       const bytes = byName.get(row.name);
-      if (change === undefined && bytes === undefined) continue;
-      this.#writeGroup(row, change, bytes);
+      if (counts === undefined && bytes === undefined) continue;
+      this.#writeGroup(row, counts, bytes);
       const policyChanged = bytes !== undefined;
-      groups.push({ group: row.name, policyChanged, directoryChanged: change !== undefined });
+      groups.push({ group: row.name, policyChanged, directoryChanged: counts !== undefined });
     }
     this.#tables.setRevision(this.#revision);
     return { revision: this.#revision, groups };
   }
 
-  #writeGroup(row: GroupRow, change: GroupChange | undefined, bytes: Uint8Array | undefined): void {
+  #writeGroup(row: GroupRow, counts: Counts | undefined, bytes: Uint8Array | undefined): void {
     const revision = this.#revision;
     let next = row;
     if (bytes !== undefined) {
       this.#tables.putPolicy(row.id, { revision, bytes }, POLICIES_KEPT);
       next = { ...next, policyRevision: revision };
     }
-    if (change !== undefined) {
-      for (const record of change.rows) this.#tables.putDirectoryRow(record);
-      const credentials = row.credentials + change.credentials;
-      const removals = row.removals + change.removals;
+    if (counts !== undefined) {
+      const credentials = row.credentials + counts.credentials;
+      const removals = row.removals + counts.removals;
       next = { ...next, directoryRevision: revision, credentials, removals };
     }
     this.#tables.putGroup(this.#forget(next));
@@ -147,12 +157,12 @@ export class DirectoryChange {
     return { ...row, removals, forgotten: Math.max(row.forgotten, forgotten) };
   }
 
-  #group(group: number): GroupChange {
-    let change = this.#groups.get(group);
-    if (change === undefined) {
-      change = { rows: [], credentials: 0, removals: 0 };
-      this.#groups.set(group, change);
+  #countsOf(group: number): Counts {
+    let counts = this.#counts.get(group);
+    if (counts === undefined) {
+      counts = { credentials: 0, removals: 0 };
+      this.#counts.set(group, counts);
     }
-    return change;
+    return counts;
   }
 }

@@ -14,7 +14,14 @@ import {
   type Store,
   type StoredResource,
 } from './store.ts';
-import type { CredentialRow, DirectoryPlace, DirectoryRow, GroupRow, Tables } from './tables.ts';
+import type {
+  CredentialFacts,
+  CredentialRow,
+  DirectoryPlace,
+  DirectoryRow,
+  GroupRow,
+  Tables,
+} from './tables.ts';
 
 /** Opens an empty store in memory. `storeId` is 16 fresh random bytes. */
 export function openMemoryStore(options: {
@@ -37,7 +44,10 @@ interface MemoryDirectory {
   sorted: boolean;
 }
 
+/** Stale places that are kept before a log is swept. */
 const STALE_KEPT_MIN = 1024;
+
+const NO_BODY = new Uint8Array(0);
 
 /** Tables in maps. A transaction that throws is undone step by step. */
 class MemoryTables implements Tables {
@@ -129,7 +139,7 @@ class MemoryTables implements Tables {
     return id === undefined ? undefined : this.#credentials.get(id);
   }
 
-  credentialsOf(applicationId: number): CredentialRow[] {
+  credentialsOf(applicationId: number): CredentialFacts[] {
     const ids = [...(this.#idsByApplication.get(applicationId) ?? [])].sort((a, b) => a - b);
     return ids.flatMap((id) => this.#credentials.get(id) ?? []);
   }
@@ -201,11 +211,23 @@ class MemoryTables implements Tables {
     return groups.map(([group]) => group).sort((a, b) => a - b);
   }
 
-  putDirectoryRow(row: DirectoryRow): void {
+  changeRow(row: DirectoryRow): void {
     const directory = this.#directory(row.group);
     this.#set(directory.rows, `${row.kind}/${row.id}`, row);
     directory.log.push(row);
     directory.sorted = false;
+  }
+
+  enterRow(row: DirectoryRow): boolean {
+    const replaced = this.directoryRow(row.group, row.kind, row.id) !== undefined;
+    this.changeRow(row);
+    return replaced;
+  }
+
+  leaveRow(group: number, kind: RecordKind, id: number, revision: number): boolean {
+    if (this.directoryRow(group, kind, id)?.present !== true) return false;
+    this.changeRow({ group, kind, id, revision, present: false, body: NO_BODY });
+    return true;
   }
 
   *rowsAfter(group: number, place: DirectoryPlace): Iterable<DirectoryRow> {

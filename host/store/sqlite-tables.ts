@@ -5,7 +5,14 @@
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
 import { type NameKey, RecordKind } from '../compile/output.ts';
 import type { CredentialQuery, CredentialState, PolicyVersion, StoredResource } from './store.ts';
-import type { CredentialRow, DirectoryPlace, DirectoryRow, GroupRow, Tables } from './tables.ts';
+import type {
+  CredentialFacts,
+  CredentialRow,
+  DirectoryPlace,
+  DirectoryRow,
+  GroupRow,
+  Tables,
+} from './tables.ts';
 
 type Row = Record<string, SQLOutputValue>;
 
@@ -15,6 +22,8 @@ export class SqliteTables implements Tables {
   readonly epoch: number;
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  /** Last id given; read when a transaction begins and written when it ends. */
+  #lastId = 0;
 
   /** `freshStoreId` is taken only when the file has no store id yet. */
   constructor(database: DatabaseSync, freshStoreId: Uint8Array) {
@@ -27,8 +36,11 @@ export class SqliteTables implements Tables {
 
   transact<T>(change: () => T): T {
     this.#run('BEGIN IMMEDIATE');
+    const lastId = Number(this.#meta('last_id'));
+    this.#lastId = lastId;
     try {
       const result = change();
+      if (this.#lastId > lastId) this.#setMeta('last_id', this.#lastId);
       this.#run('COMMIT');
       return result;
     } catch (error) {
@@ -43,7 +55,7 @@ export class SqliteTables implements Tables {
   }
 
   setRevision(revision: number): void {
-    this.#run("UPDATE meta SET value = ? WHERE name = 'revision'", revision);
+    this.#setMeta('revision', revision);
   }
 
   idOf(key: NameKey): number | undefined {
@@ -53,10 +65,10 @@ export class SqliteTables implements Tables {
   }
 
   giveId(key: NameKey): number {
-    this.#run("UPDATE meta SET value = value + 1 WHERE name = 'last_id'");
-    const id = Number(this.#meta('last_id'));
-    this.#run('INSERT INTO ids VALUES (?, ?, ?, ?)', key.kind, key.namespace, key.name, id);
-    return id;
+    this.#lastId += 1;
+    const { kind, namespace, name } = key;
+    this.#run('INSERT INTO ids VALUES (?, ?, ?, ?)', kind, namespace, name, this.#lastId);
+    return this.#lastId;
   }
 
   resource(kind: string, namespace: string, name: string): string | undefined {
@@ -94,9 +106,17 @@ export class SqliteTables implements Tables {
     return asCredential(this.#get('SELECT * FROM credentials WHERE digest = ?', digest));
   }
 
-  credentialsOf(applicationId: number): CredentialRow[] {
-    const sql = 'SELECT * FROM credentials WHERE application_id = ? ORDER BY id';
-    return this.#all(sql, applicationId).flatMap((row) => asCredential(row) ?? []);
+  credentialsOf(applicationId: number): CredentialFacts[] {
+    const sql = `SELECT id, digest, state, not_before_ms, not_after_ms
+      FROM credentials WHERE application_id = ? ORDER BY id`;
+    return this.#all(sql, applicationId).map((row) => ({
+      id: Number(row.id),
+      applicationId,
+      digest: row.digest as Uint8Array,
+      state: String(row.state) as CredentialState,
+      notBeforeMs: asTime(row.not_before_ms),
+      notAfterMs: asTime(row.not_after_ms),
+    }));
   }
 
   declaredCredentials(): CredentialRow[] {
@@ -162,12 +182,25 @@ export class SqliteTables implements Tables {
     return this.#all(sql, applicationId).map((row) => Number(row.proxy_group));
   }
 
-  putDirectoryRow(row: DirectoryRow): void {
-    const { group, kind, id, revision, body } = row;
-    const sql = `INSERT INTO directory (proxy_group, kind, id, revision, present, body)
-      VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
-      SET revision = excluded.revision, present = excluded.present, body = excluded.body`;
-    this.#run(sql, group, kind, id, revision, row.present ? 1 : 0, body);
+  changeRow(row: DirectoryRow): void {
+    const sql = `UPDATE directory SET revision = ?, present = 1, body = ?
+      WHERE proxy_group = ? AND kind = ? AND id = ?`;
+    this.#run(sql, row.revision, row.body, row.group, row.kind, row.id);
+  }
+
+  enterRow(row: DirectoryRow): boolean {
+    const sql = `INSERT INTO directory
+      (proxy_group, kind, id, revision, present, body) VALUES (?, ?, ?, ?, 1, ?)
+      ON CONFLICT DO NOTHING`;
+    if (this.#run(sql, row.group, row.kind, row.id, row.revision, row.body) === 1) return false;
+    this.changeRow(row);
+    return true;
+  }
+
+  leaveRow(group: number, kind: RecordKind, id: number, revision: number): boolean {
+    const sql = `UPDATE directory SET revision = ?, present = 0, body = x''
+      WHERE proxy_group = ? AND kind = ? AND id = ? AND present = 1`;
+    return this.#run(sql, revision, group, kind, id) === 1;
   }
 
   *rowsAfter(group: number, place: DirectoryPlace): Iterable<DirectoryRow> {
@@ -211,6 +244,10 @@ export class SqliteTables implements Tables {
     return this.#get('SELECT value FROM meta WHERE name = ?', name)?.value ?? null;
   }
 
+  #setMeta(name: string, value: SQLInputValue): void {
+    this.#run('UPDATE meta SET value = ? WHERE name = ?', value, name);
+  }
+
   #statement(sql: string): StatementSync {
     let statement = this.#statements.get(sql);
     if (statement === undefined) {
@@ -220,8 +257,9 @@ export class SqliteTables implements Tables {
     return statement;
   }
 
-  #run(sql: string, ...values: SQLInputValue[]): void {
-    this.#statement(sql).run(...values);
+  /** Runs a statement and answers how many rows it changed. */
+  #run(sql: string, ...values: SQLInputValue[]): number {
+    return Number(this.#statement(sql).run(...values).changes);
   }
 
   #get(sql: string, ...values: SQLInputValue[]): Row | undefined {

@@ -10,6 +10,12 @@ export interface CredentialRow extends StoredCredential {
   readonly applicationId: number;
 }
 
+/** The part of a credential that its directory record says. */
+export type CredentialFacts = Pick<
+  CredentialRow,
+  'id' | 'applicationId' | 'digest' | 'state' | 'notBeforeMs' | 'notAfterMs'
+>;
+
 /** A row of a directory: the newest thing known of one record of one proxy group. */
 export interface DirectoryRow {
   /** Id of the proxy group. */
@@ -67,7 +73,8 @@ export interface Tables {
   credential(id: number): CredentialRow | undefined;
   credentialNamed(namespace: string, name: string): CredentialRow | undefined;
   credentialWithDigest(digest: Uint8Array): CredentialRow | undefined;
-  credentialsOf(applicationId: number): CredentialRow[];
+  /** All credentials of an application, in the order of ids. */
+  credentialsOf(applicationId: number): CredentialFacts[];
   declaredCredentials(): CredentialRow[];
   listCredentials(query: CredentialQuery): CredentialRow[];
   putCredential(row: CredentialRow): void;
@@ -83,8 +90,12 @@ export interface Tables {
   presentRecords(group: number): Iterable<DirectoryRow>;
   /** Ids of the proxy groups in whose directory the application is present. */
   groupsOf(applicationId: number): number[];
-  /** Replaces the row of (group, kind, id). Its revision is never below one already there. */
-  putDirectoryRow(row: DirectoryRow): void;
+  /** Replaces the present row of (group, kind, id); its revision is above the one there. */
+  changeRow(row: DirectoryRow): void;
+  /** Adds a row that is not present; answers whether a removal stood in its place. */
+  enterRow(row: DirectoryRow): boolean;
+  /** Turns a row into a removal of this revision; answers whether it was present. */
+  leaveRow(group: number, kind: RecordKind, id: number, revision: number): boolean;
   /** Rows behind a place in order, removals included. The caller may stop at any row. */
   rowsAfter(group: number, place: DirectoryPlace): Iterable<DirectoryRow>;
   /**

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { APPLICATION, resourcesOf } from '../support/policies.ts';
 import { Relay } from '../support/relay.ts';
-import { Rig, type RigOptions } from '../support/rig.ts';
+import { Rig, type RigOptions, TEST_MODULE } from '../support/rig.ts';
 import { until } from '../support/wait.ts';
 
 const START_HOLD_MS = 1500;
@@ -214,4 +214,35 @@ test('a corrupt policy is refused and the old one stays', async () => {
     },
     { deadlineMs: 30_000 },
   );
+});
+
+// Guarantees that a fault of the module closes the worker for about a second and no longer, lets
+// nothing through meanwhile, and gives no unit out twice.
+test('a trap: 503 for about a second, then the quota holds', async (t) => {
+  const quota = 200;
+  const limits = [{ name: 'daily', quota, window: '1d' }];
+  await using rig = await Rig.start({ setting: { limits }, module: TEST_MODULE });
+  const { key } = await rig.host.createKey(APPLICATION);
+  await until('the key works', async () => (await rig.call(key)).status === 200);
+  for (let i = 0; i < 10; i++) assert.equal((await rig.call(key)).status, 200);
+  const trapped = await rig.call(key, { headers: { 'x-sidegate-test-trap': '1' } });
+  assert.equal(trapped.status, 503);
+  const started = performance.now();
+  const before = rig.origin.count;
+  const statuses = new Set<number>();
+  await until('it decides again', async () => {
+    const { status } = await rig.call(key);
+    statuses.add(status);
+    return status === 200;
+  });
+  const tookMs = performance.now() - started;
+  t.diagnostic(`closed for ${Math.round(tookMs)} ms`);
+  assert.ok(tookMs < 5000);
+  assert.deepEqual([...statuses].sort(), [200, 503]);
+  assert.equal(rig.origin.count, before + 1);
+  await until('the quota is used up', async () => (await rig.call(key)).status === 429, {
+    deadlineMs: 60_000,
+    everyMs: 0,
+  });
+  assert.ok(rig.origin.count <= quota, `${rig.origin.count} got through`);
 });

@@ -20,6 +20,7 @@ import {
   Engine,
   engineAt,
   engineNames,
+  LEAVING_NOT,
 } from './state';
 
 /** One root context. */
@@ -162,7 +163,7 @@ export function chooseNewest(engine: Engine): void {
   engine.newestRoot = newest == 0 ? 0 : rootAt(newest).id;
   if (newest != 0) {
     engine.heartbeatMs = rootAt(newest).heartbeatMs;
-    engine.leaving = 0;
+    engine.leaving = LEAVING_NOT;
   }
 }
 

@@ -18,6 +18,12 @@ export const FETCH_MANIFEST: u32 = 1;
 export const FETCH_PAGE: u32 = 2;
 export const FETCH_DIRECTORY: u32 = 3;
 
+/** How an engine leaves: not, with a last report to be sent, with one sent, with one answered. */
+export const LEAVING_NOT: u32 = 0;
+export const LEAVING_BEGUN: u32 = 1;
+export const LEAVING_TOLD: u32 = 2;
+export const LEAVING_DONE: u32 = 3;
+
 /** States of the policy that is being fetched. */
 export const BACK_NONE: u8 = 0;
 export const BACK_LOADING: u8 = 1;
@@ -136,7 +142,7 @@ export class Engine {
   urgentCount: u32;
   lastError: u32;
   failures: u64;
-  /** The last root is leaving: the final report, and until when it may take. */
+  /** How far the last root is with leaving (a `LEAVING_…`), which it is, and until when it waits. */
   leaving: u32;
   leavingRoot: u32;
   leaveByMs: u64;

@@ -20,13 +20,13 @@ import {
   retireRoot,
   rootAt,
 } from '../engine/roots';
-import { Engine, engineAt } from '../engine/state';
+import { Engine, engineAt, LEAVING_BEGUN, LEAVING_DONE, LEAVING_TOLD } from '../engine/state';
 import { REPLY_BYTES_MAX } from '../limits';
 import { putBytes, putLiteral, textBegin, textLength } from '../pipeline/text';
 import { holdingCount } from '../quota/holdings';
-import { releaseEverything, roundOfHoldings } from '../quota/round';
+import { roundOfHoldings } from '../quota/round';
 import { checkSlice } from '../sync/fetch';
-import { callByRoot, callByToken, NO_CALL, takeAnswer } from '../sync/schedule';
+import { callByToken, NO_CALL, takeAnswer } from '../sync/schedule';
 import {
   BUFFER_CALL_RESPONSE,
   BUFFER_PLUGIN_CONFIGURATION,
@@ -164,8 +164,8 @@ export function onCallResponse(id: u32, token: u32, headers: u32, bodyBytes: u32
     }
   }
   takeAnswer(engine, kind, status, at, length, nowMs);
-  if (engine.leavingRoot != 0) leaveIfDone(engine, nowMs);
   goOn(engine, true, nowMs);
+  if (engine.leavingRoot != 0) leaveIfDone(engine, nowMs);
 }
 
 function readStatus(): u32 {
@@ -192,22 +192,19 @@ export function onRootDone(at: usize): bool {
   const engine = engineAt(root.engine);
   const nowMs = monotonicMs();
   if (holdingCount(engine.holdings) == 0) return true;
-  engine.leaving = 1;
+  engine.leaving = LEAVING_BEGUN;
   engine.leavingRoot = id;
   engine.leaveByMs = nowMs + LEAVE_MS;
-  releaseEverything(engine);
   makeCalls(engine, nowMs);
-  if (engine.leaving == 1 && isCalling(engine)) return false;
+  if (engine.leaving != LEAVING_DONE) return false;
   engine.leavingRoot = 0;
   return true;
 }
 
-function isCalling(engine: Engine): bool {
-  return callByRoot(engine, engine.leavingRoot);
-}
-
+/** Lets the root go: its last report was answered, took too long, or a new root has adopted. */
 function leaveIfDone(engine: Engine, nowMs: u64): void {
-  if (engine.leaving == 1 && nowMs < engine.leaveByMs && isCalling(engine)) return;
+  const waits = engine.leaving == LEAVING_BEGUN || engine.leaving == LEAVING_TOLD;
+  if (waits && nowMs < engine.leaveByMs) return;
   const id = engine.leavingRoot;
   engine.leavingRoot = 0;
   proxy_set_effective_context(id);

@@ -2,7 +2,7 @@
  * Writes the sync call (docs/wire.md §6): what each holding was granted, spent and gave back, and
  * what the holder would like. Reporting changes nothing but what it remembers to have sent.
  */
-import { CALL_URGENT, CLOSING_BYTES, Engine } from '../engine/state';
+import { CALL_URGENT, CLOSING_BYTES, Engine, LEAVING_NOT } from '../engine/state';
 import { SYNC_ITEMS_MAX } from '../limits';
 import {
   clearCold,
@@ -15,6 +15,7 @@ import {
   setScanStart,
 } from '../quota/holdings';
 import { balanceOf, takeGeneration, wanted } from '../quota/lease';
+import { releaseEverything } from '../quota/round';
 import { beginMessage, beginSection, endMessage, takeBytes } from './write';
 
 const MAGIC: u32 = 0x51534753;
@@ -33,6 +34,7 @@ let items: u32 = 0;
 
 /** Writes the call of this kind (regular or urgent); answers its length. */
 export function writeReport(engine: Engine, kind: u32, nowMs: u64): u32 {
+  if (engine.leaving != LEAVING_NOT) releaseEverything(engine);
   beginMessage(MAGIC);
   beginSection(1, false);
   const head = takeBytes(72);
@@ -46,7 +48,7 @@ export function writeReport(engine: Engine, kind: u32, nowMs: u64): u32 {
   store<u32>(head, engine.intervalMs, 48);
   store<u32>(head, engine.sequence, 52);
   let flags: u32 = kind == CALL_URGENT ? FLAG_URGENT : 0;
-  if (engine.leaving != 0) flags |= FLAG_LAST;
+  if (engine.leaving != LEAVING_NOT) flags |= FLAG_LAST;
   store<u32>(head, flags, 56);
   beginSection(2, false);
   const table = takeBytes(8);
@@ -122,10 +124,10 @@ function writeRound(engine: Engine, mark: u8, nowMs: u64): void {
     const holding = holdingAt(engine.holdings, index);
     if (holding.owner == 0) continue;
     if (holding.flight == 0) {
-      const asks = engine.leaving == 0 && asksFor(holding, nowMs);
+      const asks = engine.leaving == LEAVING_NOT && asksFor(holding, nowMs);
       if (asks || isChanged(holding, nowMs)) writeCurrent(engine, holding, asks, mark, nowMs);
     }
-    if (engine.leaving == 0 && asksAhead(engine, holding, nowMs))
+    if (engine.leaving == LEAVING_NOT && asksAhead(engine, holding, nowMs))
       writeNext(engine, holding, mark, nowMs);
   }
 }

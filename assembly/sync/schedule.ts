@@ -14,6 +14,10 @@ import {
   FETCH_DIRECTORY,
   FETCH_MANIFEST,
   jittered,
+  LEAVING_BEGUN,
+  LEAVING_DONE,
+  LEAVING_NOT,
+  LEAVING_TOLD,
   WALK_NONE,
 } from '../engine/state';
 import { URGENT_PER_S_MAX } from '../limits';
@@ -36,10 +40,10 @@ const ASK_SOON_MS: u64 = 50;
 
 /** The kind of the call that should be made now, or `NO_CALL`. */
 export function dueCall(engine: Engine, nowMs: u64): u32 {
-  if (engine.newestRoot == 0 && engine.leaving == 0) return NO_CALL;
+  if (engine.newestRoot == 0 && engine.leaving == LEAVING_NOT) return NO_CALL;
   if (dueUrgent(engine, nowMs)) return CALL_URGENT;
   if (isDue(engine, CALL_SYNC, nowMs) && syncDue(engine, nowMs)) return CALL_SYNC;
-  if (engine.leaving != 0) return NO_CALL;
+  if (engine.leaving != LEAVING_NOT) return NO_CALL;
   if (isDue(engine, CALL_FETCH, nowMs)) {
     const what = nextFetch(engine, nowMs);
     if (what != 0) {
@@ -62,7 +66,7 @@ function isDue(engine: Engine, kind: u32, nowMs: u64): bool {
 }
 
 function urgentDue(engine: Engine, nowMs: u64): bool {
-  if (engine.urgentDue == 0 || engine.leaving != 0) return false;
+  if (engine.urgentDue == 0 || engine.leaving != LEAVING_NOT) return false;
   if (coldCount(engine.holdings) == 0) {
     engine.urgentDue = 0;
     return false;
@@ -81,7 +85,9 @@ export function urgentAllowed(engine: Engine, nowMs: u64): bool {
 
 function syncDue(engine: Engine, nowMs: u64): bool {
   if (engine.hasStore == 0) return false;
-  if (engine.leaving != 0) return engine.leaving == 1;
+  if (engine.leaving != LEAVING_NOT) {
+    return engine.leaving == LEAVING_BEGUN && callOf(engine, CALL_URGENT).open == 0;
+  }
   const since = nowMs - engine.lastSyncMs;
   if (since < (engine.intervalMs as u64) && (engine.askSoon == 0 || since < ASK_SOON_MS)) {
     return false;
@@ -120,7 +126,10 @@ export function callMade(engine: Engine, kind: u32, token: u32, root: u32, nowMs
   call.cluster = engine.cluster;
   call.sentMs = nowMs;
   call.sequence = engine.sequence;
-  if (kind == CALL_SYNC) engine.lastSyncMs = nowMs;
+  if (kind == CALL_SYNC) {
+    engine.lastSyncMs = nowMs;
+    if (engine.leaving == LEAVING_BEGUN) engine.leaving = LEAVING_TOLD;
+  }
   if (kind == CALL_URGENT) {
     engine.urgentDue = 0;
     engine.urgentCount++;
@@ -132,7 +141,10 @@ export function callRefused(engine: Engine, kind: u32, nowMs: u64): void {
   const call = callOf(engine, kind);
   call.cluster = engine.cluster;
   call.sentMs = nowMs;
-  if (kind == CALL_SYNC) engine.lastSyncMs = nowMs;
+  if (kind == CALL_SYNC) {
+    engine.lastSyncMs = nowMs;
+    if (engine.leaving == LEAVING_BEGUN) engine.leaving = LEAVING_DONE;
+  }
   fail(engine, kind, nowMs);
 }
 
@@ -143,12 +155,6 @@ export function callByToken(engine: Engine, token: u32): u32 {
     if (call.open != 0 && call.token == token) return kind;
   }
   return NO_CALL;
-}
-
-/** Whether a root has a report on its way. */
-export function callByRoot(engine: Engine, root: u32): bool {
-  const call = callOf(engine, CALL_SYNC);
-  return call.open != 0 && call.root == root;
 }
 
 /** Takes the answer to an open call; `status` 0 = none came, `length` bytes at `at` are its body. */
@@ -162,6 +168,7 @@ export function takeAnswer(
 ): void {
   const call = callOf(engine, kind);
   call.open = 0;
+  if (kind == CALL_SYNC && engine.leaving == LEAVING_TOLD) engine.leaving = LEAVING_DONE;
   if (status != 200 || !takeBody(engine, kind, at, length, nowMs)) {
     fail(engine, kind, nowMs);
     return;
@@ -170,7 +177,6 @@ export function takeAnswer(
   if (kind != CALL_SYNC && kind != CALL_URGENT) return;
   const trip = min<u64>(nowMs - call.sentMs, 10_000) as u32;
   engine.roundTripMs = engine.roundTripMs == 0 ? trip : (engine.roundTripMs * 3 + trip) / 4;
-  if (engine.leaving != 0) engine.leaving = 2;
 }
 
 function takeBody(engine: Engine, kind: u32, at: usize, length: u32, nowMs: u64): bool {

@@ -150,11 +150,6 @@ export function findSubscription(at: usize, application: u64, product: u64): usi
   return newest;
 }
 
-/** The subscription with this id, or 0. */
-export function findSubscriptionById(at: usize, id: u64): usize {
-  return findById(Place.table(at, SUBSCRIPTION), id, Place.of(at).serving);
-}
-
 /** Of two entries that claim one place, the one that changed last; of one revision the later id. */
 function newer(entry: usize, other: usize): usize {
   if (other == 0) return entry;

@@ -5,7 +5,7 @@
  */
 import { freeBlock, takeBlock } from '../engine/blocks';
 import { NONE } from '../util/bytes';
-import { check, Invariant } from '../util/check';
+import { check } from '../util/check';
 import { sipHash } from '../util/siphash';
 import { CREDENTIAL, DIGEST_AT, Entry, entryBytes, SUBSCRIPTION, Subscription } from './entry';
 
@@ -217,7 +217,7 @@ function cut(table: Table, index: u32, base: usize, mask: u32, entry: usize, exp
   if (base == 0) return;
   let hole = slotOf(base, mask, hashOf(table, index, entry), entry);
   if (hole == NONE) {
-    check(!expected, Invariant.DirectoryIndex);
+    check(!expected);
     return;
   }
   for (let at = (hole + 1) & mask; ; at = (at + 1) & mask) {

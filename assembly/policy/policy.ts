@@ -58,39 +58,24 @@ export function limitAt(policy: usize, index: u32): Limit {
   return changetype<Limit>(recordOf(policy, LIMITS, index));
 }
 
-/** The address of the operation with this id, or 0. */
-export function operationById(policy: usize, id: u64): usize {
-  return recordById(policy, OPERATIONS, id);
-}
-
-/** The address of the product with this id, or 0. */
-export function productById(policy: usize, id: u64): usize {
-  return recordById(policy, PRODUCTS, id);
-}
-
-/** The address of the plan with this id, or 0. */
+/** The address of the plan with this id, or 0. Plans are sorted by id. */
 export function planById(policy: usize, id: u64): usize {
-  return recordById(policy, PLANS, id);
-}
-
-/** The plan at an address that `planById` answered. */
-export function planAt(at: usize): Plan {
-  return changetype<Plan>(at);
-}
-
-/** Finds a record of a table that is sorted by an id in its first eight bytes; 0 if absent. */
-function recordById(policy: usize, kind: u32, id: u64): usize {
   let low: u32 = 0;
-  let high = countOf(policy, kind);
+  let high = countOf(policy, PLANS);
   while (low < high) {
     const middle = (low + high) >> 1;
-    const record = recordOf(policy, kind, middle);
+    const record = recordOf(policy, PLANS, middle);
     const found = load<u64>(record);
     if (found == id) return record;
     if (found < id) low = middle + 1;
     else high = middle;
   }
   return 0;
+}
+
+/** The plan at an address that `planById` answered. */
+export function planAt(at: usize): Plan {
+  return changetype<Plan>(at);
 }
 
 /** The bit of a length in a filter of the head. */

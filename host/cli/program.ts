@@ -3,6 +3,7 @@
  */
 import { Command, CommanderError } from 'commander';
 import { type Context, paint, tell } from './context.ts';
+import { addExplain } from './explain.ts';
 import { addKeyCreate } from './key-create.ts';
 import { addKeyList } from './key-list.ts';
 import { addKeyRevoke } from './key-revoke.ts';
@@ -40,6 +41,7 @@ function makeProgram(context: Context, setExit: SetExit): Command {
     .showHelpAfterError('Add --help to see what may stand here.')
     .exitOverride();
   addValidate(program, context, setExit);
+  addExplain(program, context);
   const key = program.command('key').description('make, list and revoke keys');
   addKeyCreate(key, context);
   addKeyList(key, context);

@@ -3,7 +3,8 @@
  * with, and prints every problem.
  */
 import { type Command, Option } from 'commander';
-import { type InputFile, loadResources } from '../resources/load.ts';
+import { InlineCompiler } from '../compile/compiler.ts';
+import type { InputFile } from '../resources/load.ts';
 import { formatProblems } from '../resources/problem.ts';
 import { readFolder } from '../service/folder.ts';
 import { type Context, say, tell } from './context.ts';
@@ -28,14 +29,15 @@ export function addValidate(program: Command, context: Context, setExit: SetExit
     .action((paths: string[], { output }: Options) => validate(paths, output, context, setExit));
 }
 
-function validate(
+async function validate(
   paths: readonly string[],
   output: Options['output'],
   context: Context,
   setExit: SetExit,
-): void {
+): Promise<void> {
   const files = readAll(paths);
-  const loaded = loadResources(files);
+  // Compiled as well: some bounds only show in what proxies would hold.
+  const loaded = await new InlineCompiler().load(files, []);
   const problems = loaded.ok ? [] : loaded.problems;
   if (output === 'json') say(context, JSON.stringify(problems, null, 2));
   else if (problems.length > 0) context.stdout.write(formatProblems(problems));

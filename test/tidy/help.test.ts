@@ -11,6 +11,7 @@ import { read } from './sources.ts';
 const COMMANDS = [
   [],
   ['validate'],
+  ['explain'],
   ['key'],
   ['key', 'create'],
   ['key', 'list'],

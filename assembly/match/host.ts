@@ -3,9 +3,9 @@
  * hosts that no product names. It looks at the authority alone and decides nothing about it.
  */
 import { HOST_BYTES_MAX } from '../limits';
-import { HOSTS, NamedNode, WILDCARDS } from '../policy/layout';
-import { anyHostNode, countOf, recordOf, textAt } from '../policy/policy';
-import { compareBytes, copyLower, findByte, NONE } from '../util/bytes';
+import { HOSTS, WILDCARDS } from '../policy/layout';
+import { anyHostNode, countOf, findNode } from '../policy/policy';
+import { copyLower, findByte, NONE } from '../util/bytes';
 
 /** The end of the host in lower case: all of it, or one byte more than any name may have. */
 const LOWER: usize = memory.data(256, 8);
@@ -25,21 +25,6 @@ function withoutPort(host: usize, length: u32): u32 {
   return from + findByte(host + from, length - from, COLON);
 }
 
-/** The node of a name in a sorted table of names, or NONE. */
-function findName(policy: usize, kind: u32, name: usize, length: u32): u32 {
-  let low: u32 = 0;
-  let high = countOf(policy, kind);
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const entry = changetype<NamedNode>(recordOf(policy, kind, middle));
-    const order = compareBytes(name, length, textAt(policy, entry.text), entry.textLength);
-    if (order == 0) return entry.node;
-    if (order > 0) low = middle + 1;
-    else high = middle;
-  }
-  return NONE;
-}
-
 /**
  * The node of the tree for an authority as the caller sent it, or NONE: not governed. Case, port
  * and one trailing dot do not count. A wildcard needs at least one label before it; a host longer
@@ -51,13 +36,14 @@ export function matchHost(policy: usize, host: usize, length: u32): u32 {
   const kept = min(bytes, HOST_BYTES_MAX + 1);
   copyLower(LOWER, host + bytes - kept, kept);
   if (bytes <= HOST_BYTES_MAX) {
-    const exact = findName(policy, HOSTS, LOWER, bytes);
+    const exact = findNode(policy, HOSTS, 0, countOf(policy, HOSTS), LOWER, bytes);
     if (exact != NONE) return exact;
   }
-  if (countOf(policy, WILDCARDS) != 0) {
+  const wildcards = countOf(policy, WILDCARDS);
+  if (wildcards != 0) {
     for (let at: u32 = 1; at < kept; at++) {
       if (<u32>load<u8>(LOWER + at) != DOT) continue;
-      const node = findName(policy, WILDCARDS, LOWER + at, kept - at);
+      const node = findNode(policy, WILDCARDS, 0, wildcards, LOWER + at, kept - at);
       if (node != NONE) return node;
     }
   }

@@ -3,17 +3,9 @@
  * that has the method wins, segment by segment from the left: a literal before a parameter before
  * `**`. It never guesses: a path that may be read in two ways is an answer of its own.
  */
-import {
-  EDGES,
-  METHODS,
-  Method,
-  NamedNode,
-  NODES,
-  Node,
-  PRODUCT_UNMATCHED_PASS,
-} from '../policy/layout';
-import { operationAt, productAt, recordOf, textAt } from '../policy/policy';
-import { compareBytes, NONE } from '../util/bytes';
+import { EDGES, METHODS, Method, NODES, Node, PRODUCT_UNMATCHED_PASS } from '../policy/layout';
+import { findNode, operationAt, productAt, recordOf } from '../policy/policy';
+import { NONE } from '../util/bytes';
 import { ANY_METHOD } from './method';
 import {
   PATH_READ,
@@ -104,18 +96,7 @@ function findMethod(policy: usize, first: u32, count: u32, mask: u32): u32 {
 /** The child of a node for the literal text of a segment, or NONE. */
 function findEdge(policy: usize, node: Node, segment: u32): u32 {
   const at = segmentAt(segment);
-  const length = segmentLength(segment);
-  let low: u32 = 0;
-  let high = node.edgeCount;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const edge = changetype<NamedNode>(recordOf(policy, EDGES, node.edgeFirst + middle));
-    const order = compareBytes(at, length, textAt(policy, edge.text), edge.textLength);
-    if (order == 0) return edge.node;
-    if (order > 0) low = middle + 1;
-    else high = middle;
-  }
-  return NONE;
+  return findNode(policy, EDGES, node.edgeFirst, node.edgeCount, at, segmentLength(segment));
 }
 
 /** The product whose base path reaches farthest along the literal way, or NONE. */

@@ -3,7 +3,7 @@
  * comes from the policy itself, which `check` has proved to stay inside it, so nothing here checks
  * again. It decides nothing.
  */
-import { lowerByte } from '../util/bytes';
+import { compareBytes, lowerByte, NONE } from '../util/bytes';
 import {
   HEAD_ANY_HOST,
   HEAD_LENGTHS,
@@ -12,6 +12,7 @@ import {
   IDENTITY,
   LIMITS,
   Limit,
+  NamedNode,
   OPERATIONS,
   Operation,
   PLANS,
@@ -76,6 +77,31 @@ export function planById(policy: usize, id: u64): usize {
 /** The plan at an address that `planById` answered. */
 export function planAt(at: usize): Plan {
   return changetype<Plan>(at);
+}
+
+/**
+ * The node that a text leads to among `count` records from `first` on of HOSTS, WILDCARDS or EDGES,
+ * which are sorted, or NONE.
+ */
+export function findNode(
+  policy: usize,
+  kind: u32,
+  first: u32,
+  count: u32,
+  text: usize,
+  length: u32,
+): u32 {
+  let low: u32 = first;
+  let high = first + count;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const entry = changetype<NamedNode>(recordOf(policy, kind, middle));
+    const order = compareBytes(text, length, textAt(policy, entry.text), entry.textLength);
+    if (order == 0) return entry.node;
+    if (order > 0) low = middle + 1;
+    else high = middle;
+  }
+  return NONE;
 }
 
 /** The bit of a length in a filter of the head. */

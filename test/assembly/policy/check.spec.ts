@@ -259,6 +259,20 @@ describe('order, bounds and values', () => {
     expect(checked(remove)).toBe(-(14 * 8 + 6));
   });
 
+  // Guarantees that exactly the bytes of a field name may stand in one.
+  test('names of headers have the bytes of RFC 9110 in lower case', () => {
+    const good = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz";
+    for (let byte = 1; byte < 128; byte++) {
+      const name = String.fromCharCode(byte);
+      const policy = samplePolicy();
+      policy.step(3, name, [], []);
+      expect(checked(policy)).toBe(good.includes(name) ? 1 : -(14 * 8 + 5), name);
+    }
+    const other = samplePolicy();
+    other.step(3, 'é', [], []);
+    expect(checked(other)).toBe(-(14 * 8 + 5));
+  });
+
   // Guarantees that a policy cannot smuggle a line break or a pseudo header into a request.
   test('texts that would break a header or a body are refused', () => {
     const names = ['', 'X-A', 'a b', ':path', 'a\n', 'a'.repeat(257)];

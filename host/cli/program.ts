@@ -9,6 +9,7 @@ import { addKeyList } from './key-list.ts';
 import { addKeyRevoke } from './key-revoke.ts';
 import { addOciBuild } from './oci-build.ts';
 import { CommandError, Exit, type ExitCode } from './outcome.ts';
+import { addSamplesIstio } from './samples.ts';
 import { addValidate } from './validate.ts';
 import { addVersion, packageVersion } from './version.ts';
 
@@ -48,6 +49,8 @@ function makeProgram(context: Context, setExit: SetExit): Command {
   addKeyRevoke(key, context);
   const oci = program.command('oci').description('make images that Istio distributes');
   addOciBuild(oci, context);
+  const samples = program.command('samples').description('print files to begin with');
+  addSamplesIstio(samples, context);
   // The launcher runs the host itself, so that it gets the signals; this is for the help text.
   program.command('serve').description('run the host; "sidegate serve --help" lists its options');
   addVersion(program, context);

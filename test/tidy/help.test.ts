@@ -18,6 +18,8 @@ const COMMANDS = [
   ['key', 'revoke'],
   ['oci'],
   ['oci', 'build'],
+  ['samples'],
+  ['samples', 'istio'],
 ];
 
 /** What a command line prints, both streams in one. Its environment is empty. */

@@ -247,7 +247,10 @@ export interface Store {
   /** The next page of changes of a directory. Stateless: any host of the same store can go on. */
   directoryAfter(query: DirectoryQuery): Promise<DirectoryPage>;
 
-  /** Calls `listener` after every commit until the returned function is called. */
+  /**
+   * Calls `listener` after every commit, before the change's promise resolves, until the returned
+   * function is called. A listener must not throw: the change is durable already.
+   */
   onCommit(listener: (event: CommitEvent) => void): () => void;
 
   /** Lets the lock go. Waits for changes under way. */

@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { type Static, Type } from 'typebox';
-import { LIST_MAX } from '../../service/keys.ts';
+import { type Keys, LIST_MAX } from '../../service/keys.ts';
 import type { StoredCredential } from '../../store/store.ts';
 import type { AdminServices } from '../admin-port.ts';
 import { Problem } from '../problem.ts';
@@ -59,9 +59,12 @@ export interface CredentialView {
 }
 
 /** Adds the routes under `/v1/credentials`. */
-export function credentialRoutes(server: FastifyInstance, services: AdminServices): void {
-  const { keys } = services;
+export function credentialRoutes(server: FastifyInstance, { keys }: AdminServices): void {
+  changeRoutes(server, keys);
+  readRoutes(server, keys);
+}
 
+function changeRoutes(server: FastifyInstance, keys: Keys): void {
   server.post<{ Body: Static<typeof CreateBody> }>(
     '/v1/credentials',
     { schema: { body: CreateBody } },
@@ -86,6 +89,20 @@ export function credentialRoutes(server: FastifyInstance, services: AdminService
     },
   );
 
+  server.post<{ Params: Static<typeof IdParams> }>(
+    '/v1/credentials/:id/revoke',
+    { schema: { params: IdParams } },
+    async (request) => {
+      const outcome = await keys.revoke(Number(request.params.id));
+      if (!outcome.ok) throw new Problem(outcome.code, outcome.message);
+      const { changed, revision, value } = outcome;
+      if (changed) request.log.info({ credential: value.id }, 'a key was revoked');
+      return { ...viewOf(value), revision, changed };
+    },
+  );
+}
+
+function readRoutes(server: FastifyInstance, keys: Keys): void {
   server.get<{ Querystring: Static<typeof ListQuery> }>(
     '/v1/credentials',
     { schema: { querystring: ListQuery } },
@@ -105,18 +122,6 @@ export function credentialRoutes(server: FastifyInstance, services: AdminService
       const credential = await keys.credential(Number(request.params.id));
       if (credential !== undefined) return viewOf(credential);
       throw new Problem('not_found', `no credential ${request.params.id}`);
-    },
-  );
-
-  server.post<{ Params: Static<typeof IdParams> }>(
-    '/v1/credentials/:id/revoke',
-    { schema: { params: IdParams } },
-    async (request) => {
-      const outcome = await keys.revoke(Number(request.params.id));
-      if (!outcome.ok) throw new Problem(outcome.code, outcome.message);
-      const { changed, revision, value } = outcome;
-      if (changed) request.log.info({ credential: value.id }, 'a key was revoked');
-      return { ...viewOf(value), revision, changed };
     },
   );
 }

@@ -30,7 +30,7 @@ import { writeWatch } from './watch';
 import { messageBytes } from './write';
 
 const WATCH_TIMEOUT_MS: u32 = 35_000;
-const FETCH_TIMEOUT_MS: u32 = 10_000;
+const FETCH_TIMEOUT_MS: u32 = 5_000;
 const SYNC_TIMEOUT_MS: u32 = 2_000;
 /** A larger secret than this is not sent, and the host refuses the call. */
 const SECRET_MAX: u32 = 1_024;

@@ -43,7 +43,6 @@ const DIGEST: usize = memory.data(32, 8);
 
 /** What the fetch call should ask for now: a `FETCH_…`, or 0 for nothing. */
 export function nextFetch(engine: Engine, nowMs: u64): u32 {
-  if (engine.hasStore == 0) return 0;
   if (policyPending(engine) && nowMs >= engine.policyNotBeforeMs) {
     if (isStale(engine)) dropBack(engine);
     if (engine.backState == BACK_NONE) return FETCH_MANIFEST;

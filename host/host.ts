@@ -134,7 +134,7 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
     log,
     tokenDigest: token.digest,
   });
-  stack.defer(() => closePorts([admin, sync], hub));
+  stack.defer(() => closePorts([admin, sync]));
   const addresses = {
     admin: await listen(admin, settings.listen, settings.adminPort, '--admin-port'),
     sync: await listen(sync, settings.syncListen, settings.syncPort, '--sync-port'),
@@ -251,9 +251,8 @@ function announce(
   say(line);
 }
 
-async function closePorts(ports: readonly Port[], hub: WatchHub): Promise<void> {
+async function closePorts(ports: readonly Port[]): Promise<void> {
   const closing = ports.map((port) => port.close());
-  hub.close();
   const late = setTimeout(() => {
     for (const port of ports) port.server.closeAllConnections();
   }, STOP_MS);

@@ -62,8 +62,14 @@ export function makeServer({ log, bodyBytesMax, keepAliveMs }: ServerOptions): F
   server.setNotFoundHandler((_request, reply) => {
     sendProblem(reply, new Problem('not_found', 'there is nothing at this path and method'));
   });
+  let closing = false;
+  server.addHook('preClose', async () => {
+    closing = true;
+  });
   server.addHook('onSend', async (request, reply) => {
     reply.header('x-request-id', request.id);
+    // Else a connection that is kept would hold the end of the host up.
+    if (closing) reply.header('connection', 'close');
   });
   return server;
 }

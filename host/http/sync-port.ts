@@ -74,6 +74,8 @@ export function makeSyncPort({ services, log, secret }: SyncPortOptions): Fastif
     const { url = 'none' } = request.routeOptions;
     services.metrics.call(url, reply.statusCode, reply.elapsedTime / 1_000);
   });
+  // Open watches are answered while the port closes, or it would wait for them.
+  server.addHook('preClose', async () => services.hub.close());
   policyRoutes(server, services);
   directoryRoute(server, services);
   watchRoute(server, services);

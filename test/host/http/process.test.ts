@@ -16,6 +16,8 @@ import { ProtocolClient } from '../../support/protocol-client.ts';
 import { send } from '../../support/requests.ts';
 import { until } from '../../support/wait.ts';
 
+/** Well below the time after which a host that stops closes connections by force. */
+const PROMPT_MS = 2_000;
 const LIMITS = [{ name: 'daily', quota: 100, window: '1d' }];
 
 /** Runs a host that is expected to end by itself, and answers how. */
@@ -230,7 +232,9 @@ test('SIGTERM answers the open watches and ends with 0', async () => {
       const { body } = await send({ port: Number(new URL(admin).port), path: '/metrics' });
       return body.includes('sidegate_host_watches{group="default"} 1');
     });
+    const began = performance.now();
     await program.stop('SIGTERM');
+    assert.ok(performance.now() - began < PROMPT_MS, 'no kept connection holds the end up');
     assert.equal((await watch).fetch, false);
     assert.equal(await program.ended, 0);
   } finally {

@@ -13,9 +13,14 @@ const TEXT = /\.(ts|mjs|js|json|md|ya?ml|txt|py|sh|lua|pml|html|css)$|^\.ci\/|^\
 
 // Guarantees that a reader can take in a file, a function and a line at a glance.
 test('files, functions and lines stay within their bounds', () => {
-  assert.deepEqual(style.checkFileSizes(sources), []);
-  assert.deepEqual(style.checkFunctionSizes(sources), []);
-  assert.deepEqual(style.checkLineWidths(sources), []);
+  assert.deepEqual(
+    [
+      ...style.checkFileSizes(sources),
+      ...style.checkFunctionSizes(sources),
+      ...style.checkLineWidths(sources),
+    ],
+    [],
+  );
 });
 
 // Guarantees that every file says what it is for before it says anything else.

@@ -207,6 +207,39 @@ describe('generations', () => {
     expect(credentialCount(at)).toBe(99);
   });
 
+  // Guarantees that a change in the new one does not reach the old one through what they share.
+  test('part where one of them changes', () => {
+    const at = directory();
+    const alike = new Records().credential(1, 5, 1, 2).subscription(3, 5, 2, 11, 31);
+    alike.apply(at);
+    endGeneration(at);
+    beginGeneration(at);
+    alike.apply(at);
+    expect(credentialCount(at)).toBe(1);
+    new Records().credential(1, 6, 1, 9).subscription(3, 6, 2, 11, 32).apply(at);
+    expect(changetype<Credential>(findCredential(at, digestAt(DIGEST, 1))).application).toBe(2);
+    expect(planOf(at, 2, 11)).toBe(31);
+    endGeneration(at);
+    expect(changetype<Credential>(findCredential(at, digestAt(DIGEST, 1))).application).toBe(9);
+    expect(planOf(at, 2, 11)).toBe(32);
+    settle(at);
+    expect(credentialCount(at) + subscriptionCount(at)).toBe(2);
+  });
+
+  // Guarantees that what waits for a policy in the old one does not wait in the new one.
+  test('do not hand on marks', () => {
+    const at = directory();
+    const first = new Records().subscription(3, 5, 2, 11, 31);
+    first.apply(at);
+    endGeneration(at);
+    new Records().subscription(3, 6, 2, 11, 32).apply(at, true);
+    beginGeneration(at);
+    first.apply(at);
+    expect(changetype<Subscription>(findSubscription(at, 2, 11)).pending).toBe(1);
+    endGeneration(at);
+    expect(changetype<Subscription>(findSubscription(at, 2, 11)).pending).toBe(0);
+  });
+
   // Guarantees that revisions of another store are not taken for those of the first.
   test('of another store keep their own revisions', () => {
     const at = directory();

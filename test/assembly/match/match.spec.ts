@@ -112,6 +112,15 @@ describe('hosts', () => {
       expect(node('a'.repeat(length) + '.example.com')).toBe(3);
     }
     expect(node('a.'.repeat(30000) + 'example.com')).toBe(3);
+    const writer = new PolicyWriter();
+    writer.tree(new TreeNode());
+    const longest = '.' + 'l'.repeat(254);
+    policy = writer.wildcard(longest, 0).place();
+    expect(checkPolicy(policy, writer.length)).toBe(1);
+    expect(node('x' + longest)).toBe(0);
+    expect(node('x'.repeat(300) + longest)).toBe(0);
+    expect(node(longest)).toBe(NONE);
+    serveHosts(false);
     expect(node('a'.repeat(70000))).toBe(NONE);
   });
 });

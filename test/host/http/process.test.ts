@@ -100,6 +100,9 @@ test('a host that is killed comes back with all it had acknowledged', async () =
     };
     const states = new Map(listed.items.map(({ id, state }) => [id, state]));
     assert.deepEqual([states.get(kept.id), states.get(gone.id)], ['enabled', 'revoked']);
+    for (const secret of [kept.key, gone.key, host.adminToken]) {
+      assert.ok(!host.log.includes(secret), 'no key and no token is logged');
+    }
   } finally {
     client.stop();
   }
@@ -165,6 +168,16 @@ test('a bad reload keeps what was in force and says so', async () => {
     return (await metric('sidegate_host_revision')) === revision + 1;
   });
   assert.equal(await metric('sidegate_host_resource_problems'), 0);
+});
+
+// Guarantees that an operator can have the folder read again without touching it.
+test('SIGHUP reads the folder again', async () => {
+  await using host = await Host.start({ resources: resourcesOf() });
+  const readings = () => host.log.match(/the resource folder was read/g)?.length ?? 0;
+  assert.equal(readings(), 1);
+  process.kill(host.pid, 'SIGHUP');
+  await until('the folder was read again', () => readings() === 2);
+  assert.match(host.log, /"outcome":"unchanged"/);
 });
 
 // Guarantees that a bad file does not turn a restart in the night into an outage.

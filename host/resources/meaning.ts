@@ -27,7 +27,11 @@ function at(origin: Origin | undefined, code: ErrorCode, facts: Facts, path: Pat
 function checkProduct(product: Product): Problem[] {
   const { origin, operations, sources, name } = product;
   const problems = namedTwice(origin, 'operation', operations, (i) => ['operations', i, 'name']);
-  const places = sources.map(({ header, prefix }) => ({ name: `${prefix}${header}` }));
+  // A prefix is compared without case and without the spaces around what follows it.
+  const places = sources.map(({ header, prefix }) => {
+    const scheme = prefix.trim().toLowerCase();
+    return { name: scheme === '' ? header : `${header}: ${scheme}` };
+  });
   problems.push(...namedTwice(origin, 'key source', places, (i) => ['identify', i]));
   problems.push(...sameRequests(product), ...tooDeep(product));
   const needy = operations.findIndex((operation) => !operation.anonymous);

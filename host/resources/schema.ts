@@ -105,7 +105,7 @@ const ApiKey = object(
   {
     header: text('header-name', 'Name of the header.'),
     prefix: Type.Optional(
-      text('key-prefix', 'Text before the key, such as "Bearer ". Compared byte by byte.', {
+      text('key-prefix', 'Text before the key, such as "Bearer ". Compared without case.', {
         default: '',
       }),
     ),

@@ -3,6 +3,7 @@
  */
 import { Command, CommanderError } from 'commander';
 import { type Context, paint, tell } from './context.ts';
+import { addDoctor } from './doctor.ts';
 import { addExplain } from './explain.ts';
 import { addKeyCreate } from './key-create.ts';
 import { addKeyList } from './key-list.ts';
@@ -51,6 +52,7 @@ function makeProgram(context: Context, setExit: SetExit): Command {
   addOciBuild(oci, context);
   const samples = program.command('samples').description('print files to begin with');
   addSamplesIstio(samples, context);
+  addDoctor(program, context, setExit);
   // The launcher runs the host itself, so that it gets the signals; this is for the help text.
   program.command('serve').description('run the host; "sidegate serve --help" lists its options');
   addVersion(program, context);

@@ -36,6 +36,9 @@ export interface Problem {
   readonly more: string;
 }
 
+/** A problem as far as printing goes: one of this table of codes or of another. */
+export type Printable = Omit<Problem, 'code'> & { readonly code: string };
+
 /** What makes a problem. */
 export interface ProblemParts {
   readonly code: ErrorCode;
@@ -74,7 +77,7 @@ export function problem(parts: ProblemParts): Problem {
 }
 
 /** Problems in the order a reader meets them, each once. */
-export function inOrder(problems: readonly Problem[]): Problem[] {
+export function inOrder<T extends Printable>(problems: readonly T[]): T[] {
   const sorted = [...problems].sort(
     (a, b) =>
       compare(a.file, b.file) || a.line - b.line || a.column - b.column || compare(a.code, b.code),
@@ -84,7 +87,7 @@ export function inOrder(problems: readonly Problem[]): Problem[] {
 }
 
 /** A problem as people read it, on several lines, without a line end after the last. */
-export function formatProblem(problem: Problem): string {
+export function formatProblem(problem: Printable): string {
   const { file, line, column, severity, code, message } = problem;
   const lines = [`${file}:${line}:${column}  ${severity} ${code}  ${message}`];
   if (problem.excerpt !== '') lines.push(...marked(problem));
@@ -95,12 +98,12 @@ export function formatProblem(problem: Problem): string {
 }
 
 /** All problems as people read them, with a blank line between two. */
-export function formatProblems(problems: readonly Problem[]): string {
+export function formatProblems(problems: readonly Printable[]): string {
   return problems.map((each) => `${formatProblem(each)}\n`).join('\n');
 }
 
 /** The line and the carets under it. Of a long line only the part around the mark is shown. */
-function marked(problem: Problem): string[] {
+function marked(problem: Printable): string[] {
   const { excerpt, column, length, line } = problem;
   const gutter = String(line).length;
   const from = excerpt.length <= EXCERPT_MAX ? 0 : Math.max(0, column - 1 - EXCERPT_MAX / 2);
@@ -111,8 +114,8 @@ function marked(problem: Problem): string[] {
   return [`  ${line} | ${cut}`.trimEnd(), `${' '.repeat(gutter + 2)} | ${' '.repeat(at)}${carets}`];
 }
 
-/** `['spec', 'limits', 0, 'window']` as `spec.limits[0].window`. */
-function pathText(path: readonly (string | number)[]): string {
+/** Writes `['spec', 'limits', 0, 'window']` as `spec.limits[0].window`. */
+export function pathText(path: readonly (string | number)[]): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`;
     return text === '' ? step : `${text}.${step}`;

@@ -20,6 +20,7 @@ const COMMANDS = [
   ['oci', 'build'],
   ['samples'],
   ['samples', 'istio'],
+  ['doctor'],
 ];
 
 /** What a command line prints, both streams in one. Its environment is empty. */

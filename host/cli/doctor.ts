@@ -1,0 +1,143 @@
+/**
+ * `sidegate doctor`: reads manifests for Istio and names what is known to leave an API open or
+ * broken, which Istio's own validators do not see. It looks at files and must never reach a cluster.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Command, Option } from 'commander';
+import { loadModule } from '../emulator/index.ts';
+import { type InputFile, loadResources } from '../resources/load.ts';
+import { formatProblems, inOrder, type Printable } from '../resources/problem.ts';
+import { readFolder } from '../service/folder.ts';
+import { type Context, say, tell } from './context.ts';
+import { readManifests } from './doctor-manifests.ts';
+import {
+  type BearerProduct,
+  checkBearer,
+  checkHost,
+  checkPorts,
+  checkTwice,
+} from './doctor-mesh.ts';
+import { checkPlugin, checkVersions, type Known, pluginsOf } from './doctor-plugins.ts';
+import { readModule } from './oci-build.ts';
+import { CommandError, Exit } from './outcome.ts';
+import type { SetExit } from './program.ts';
+
+interface Options {
+  readonly filename: readonly string[];
+  readonly module?: string;
+  readonly digest?: string;
+  readonly resources?: string;
+  readonly output: 'text' | 'json';
+}
+
+/** The module that judges pluginConfig unless another is named. */
+const BUILT_MODULE = fileURLToPath(new URL('../../build/filter.wasm', import.meta.url));
+
+/** Adds the verb. */
+export function addDoctor(program: Command, context: Context, setExit: SetExit): void {
+  program
+    .command('doctor')
+    .description(
+      'look for what opens or breaks an API in manifests for Istio; exit code 3 if found',
+    )
+    .requiredOption('-f, --filename <path...>', 'files, or folders with .yaml and .yml files')
+    .option('--module <file>', 'the filter that will run; else build/filter.wasm, when it is there')
+    .option('--digest <digest>', 'what `sidegate oci build` printed for it')
+    .option('--resources <path>', 'resources of Sidegate, to look at keys and phases together')
+    .addOption(
+      new Option('-o, --output <format>', 'how to print findings')
+        .choices(['text', 'json'])
+        .default('text'),
+    )
+    .action((options: Options) => doctor(options, context, setExit));
+}
+
+function doctor(options: Options, context: Context, setExit: SetExit): void {
+  const files = options.filename.flatMap((name) => readFiles(name, context));
+  const manifests = readManifests(files);
+  const known = readKnown(options, context);
+  const plugins = pluginsOf(manifests);
+  const findings: Printable[] = inOrder([
+    ...manifests.problems,
+    ...checkVersions(manifests),
+    ...plugins.flatMap((plugin) => [
+      ...checkPlugin(plugin, known),
+      ...checkPorts(plugin, manifests),
+      ...checkHost(plugin, manifests),
+    ]),
+    ...checkTwice(plugins),
+    ...checkBearer(plugins, bearerProducts(options.resources, context)),
+  ]);
+  if (options.output === 'json') say(context, JSON.stringify(findings, null, 2));
+  else if (findings.length > 0) context.stdout.write(formatProblems(findings));
+  if (known.module === undefined) tell(context, 'No module: pluginConfig was not looked at.');
+  if (plugins.length === 0) tell(context, 'No plugin of Sidegate in these files.');
+  tell(context, `${manifests.all.length} objects, ${plugins.length} plugins: ${said(findings)}`);
+  if (findings.length > 0) setExit(Exit.problems);
+}
+
+function said(findings: readonly Printable[]): string {
+  if (findings.length === 0) return 'nothing found.';
+  return `${findings.length} ${findings.length === 1 ? 'finding' : 'findings'}.`;
+}
+
+/** The files of a path, named as it was given. */
+function readFiles(name: string, context: Context): InputFile[] {
+  try {
+    const base = path.resolve(context.folder, name);
+    return readFolder(base).map((file) => {
+      return { name: path.join(name, path.relative(base, file.name)), bytes: file.bytes };
+    });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? 'there is nothing at this path' : message;
+    throw new CommandError(Exit.usage, `${name}: ${why}`);
+  }
+}
+
+function readKnown({ module, digest }: Options, context: Context): Known {
+  if (digest !== undefined && !/^(sha256:)?[0-9a-f]{64}$/.test(digest)) {
+    throw new CommandError(Exit.usage, `--digest is ${JSON.stringify(digest)}, not a SHA-256`);
+  }
+  const manifestDigest = digest?.slice(-64);
+  const bytes = moduleBytes(module, context);
+  if (bytes === undefined) return { moduleDigest: undefined, manifestDigest, module: undefined };
+  const loaded = loadModule(bytes);
+  const moduleDigest = createHash('sha256').update(bytes).digest('hex');
+  return { moduleDigest, manifestDigest, module: loaded.ok ? loaded.module : undefined };
+}
+
+function moduleBytes(module: string | undefined, context: Context) {
+  if (module !== undefined) return readModule(module, context);
+  return existsSync(BUILT_MODULE) ? new Uint8Array(readFileSync(BUILT_MODULE)) : undefined;
+}
+
+/** Products whose keys stand in the authorization header behind a scheme. */
+function bearerProducts(name: string | undefined, context: Context): BearerProduct[] {
+  if (name === undefined) return [];
+  const loaded = loadResources(readFiles(name, context));
+  if (!loaded.ok) {
+    throw new CommandError(Exit.problems, `${name} has problems`, [
+      `Run: sidegate validate ${name}`,
+    ]);
+  }
+  return loaded.resources
+    .filter(({ kind }) => kind === 'Product')
+    .map(({ name: product, text }) => ({ product, spec: JSON.parse(text).spec as ProductSpec }))
+    .filter(({ spec }) =>
+      (spec.identify ?? []).some(
+        ({ apiKey }) =>
+          apiKey?.header?.toLowerCase() === 'authorization' &&
+          apiKey.prefix?.trim().toLowerCase() === 'bearer',
+      ),
+    )
+    .map(({ product, spec }) => ({ name: product, proxyGroup: spec.proxyGroup ?? 'default' }));
+}
+
+interface ProductSpec {
+  readonly proxyGroup?: string;
+  readonly identify?: readonly { apiKey?: { header?: string; prefix?: string } }[];
+}

@@ -1,0 +1,148 @@
+/**
+ * Tests of `sidegate doctor`: every trap has manifests here and what doctor says of them is pinned
+ * beside each, as `<code>-<trap>.txt`. The release module judges the configurations.
+ */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { FINDINGS } from '../../host/cli/doctor-findings.ts';
+import { Exit } from '../../host/cli/outcome.ts';
+import { layoutNames } from '../../host/cli/samples.ts';
+import { sidegate } from '../host/cli/command.ts';
+import { assertUpToDate } from '../tidy/golden.ts';
+
+const TRAPS = path.join(import.meta.dirname, 'traps');
+const MODULE = path.join(import.meta.dirname, '../../build/filter.wasm');
+const MANIFEST_DIGEST = '1'.repeat(64);
+const GIVEN = ['--module', MODULE, '--digest', `sha256:${MANIFEST_DIGEST}`];
+const traps = readdirSync(TRAPS).filter((name) => name.endsWith('.yaml'));
+
+const DOCTOR_PAGE = `# What doctor finds in manifests
+
+<!-- Made from the source by: UPDATE_GOLDEN=1 npm test -- istio -->
+
+\`sidegate doctor -f PATH…\` reads manifests for Istio, as [istio/](../istio/README.md) has them, and names what is known to leave an API open
+or broken. Most of it passes \`istioctl validate\` and the API server. It looks at files alone; what only a running mesh shows, it cannot see.
+
+| code | what is wrong | fix |
+|---|---|---|`;
+
+interface Shown {
+  code: string;
+  file: string;
+  line: number;
+  column: number;
+}
+
+/** A folder for one test, with what the traps need filled in. */
+function makeFolder(t: { after(end: () => void): void }): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'sidegate-doctor-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+function fillIn(folder: string, name: string): void {
+  const digest = createHash('sha256').update(readFileSync(MODULE)).digest('hex');
+  const text = readFileSync(path.join(TRAPS, name), 'utf8');
+  writeFileSync(path.join(folder, name), text.replace('MODULE_DIGEST', digest));
+  const resources = readFileSync(path.join(TRAPS, 'bearer-product.resources'));
+  writeFileSync(path.join(folder, 'resources.yaml'), resources);
+}
+
+// Guarantees that each trap is named at its place, in these words, and that nothing else is.
+test('every trap is found, and what is said of it is pinned', async (t) => {
+  const folder = makeFolder(t);
+  for (const name of traps) {
+    fillIn(folder, name);
+    const args = ['doctor', '-f', name, ...GIVEN, '--resources', 'resources.yaml'];
+    const ended = await sidegate(args, { folder });
+    const json = await sidegate([...args, '-o', 'json'], { folder });
+    const codes = new Set((JSON.parse(json.stdout) as Shown[]).map(({ code }) => code));
+    const expected = name === 'fine.yaml' ? [] : [name.slice(0, 6)];
+    assert.deepEqual([...codes], expected, `${name}\n${ended.stdout}${ended.stderr}`);
+    assert.equal(ended.exit, expected.length === 0 ? Exit.done : Exit.problems);
+    const digest = createHash('sha256').update(readFileSync(MODULE)).digest('hex');
+    const text = ended.stdout.replaceAll(digest, 'MODULE_DIGEST');
+    assertUpToDate(`test/istio/traps/${name.replace('.yaml', '.txt')}`, text);
+  }
+});
+
+// Guarantees that no finding is without a trap that shows it.
+test('every code has a trap', () => {
+  const shown = new Set(traps.map((name) => name.slice(0, 6)));
+  assert.deepEqual(
+    Object.keys(FINDINGS).filter((code) => !shown.has(code)),
+    [],
+  );
+});
+
+// Guarantees that whoever meets a code can look it up.
+test('every code is documented', () => {
+  const rows = Object.entries(FINDINGS).map(([code, { message, fix }]) => {
+    return `| \`${code}\` | ${[message, fix].join(' | ').replaceAll('|<', '\\|<').replaceAll('||', '\\|\\|')} |`;
+  });
+  assertUpToDate('docs/istio.md', `${DOCTOR_PAGE}\n${rows.join('\n')}\n`);
+});
+
+// Guarantees that one run names all that is wrong, in the order of files and lines.
+test('all findings of all files come at once', async (t) => {
+  const folder = makeFolder(t);
+  for (const name of traps) fillIn(folder, name);
+  const names = traps.filter((name) => name !== 'fine.yaml');
+  const args = ['doctor', '-f', ...names, ...GIVEN, '-o', 'json'];
+  const { exit, stdout } = await sidegate(args, { folder });
+  assert.equal(exit, Exit.problems);
+  const found = JSON.parse(stdout) as Shown[];
+  const places = found.map(({ file, line }) => `${file}:${String(line).padStart(5)}`);
+  assert.deepEqual(places, [...places].sort());
+  const silent = names.filter((name) => !found.some(({ file }) => file === name));
+  assert.deepEqual(silent, []);
+});
+
+// Guarantees that a secret in a manifest does not reach the terminal or a log of CI.
+test('no secret is shown', async (t) => {
+  const folder = makeFolder(t);
+  fillIn(folder, 'SG2204-another-secret.yaml');
+  const args = ['doctor', '-f', 'SG2204-another-secret.yaml', ...GIVEN];
+  for (const format of ['text', 'json']) {
+    const { stdout, stderr } = await sidegate([...args, '-o', format], { folder });
+    assert.doesNotMatch(stdout + stderr, /one-that-/);
+  }
+});
+
+// Guarantees that what we ship, filled in, falls into no trap that we know.
+test('every layout passes', async (t) => {
+  const folder = makeFolder(t);
+  const env = { SIDEGATE_SYNC_SECRET: 'a-secret-of-the-mesh' };
+  for (const layout of layoutNames()) {
+    for (const kind of ['WasmPlugin', 'TrafficExtension']) {
+      const filled = await sidegate(
+        [
+          ['samples', 'istio', '--layout', layout, '--kind', kind, '--digest', MANIFEST_DIGEST],
+          ['--image', 'images.example.net/filter:1', '--host-image', 'images.example.net/host:1'],
+        ].flat(),
+        { env },
+      );
+      writeFileSync(path.join(folder, 'layout.yaml'), filled.stdout);
+      const ended = await sidegate(['doctor', '-f', 'layout.yaml', ...GIVEN], { folder });
+      assert.equal(ended.exit, Exit.done, `${layout} ${kind}\n${ended.stdout}`);
+      assert.match(ended.stderr, /1 plugins: nothing found/);
+    }
+  }
+});
+
+// Guarantees that a wrong command line and files that cannot be read are told from findings.
+test('usage and unreadable files have their own ends', async (t) => {
+  const folder = makeFolder(t);
+  assert.equal((await sidegate(['doctor', '-f', 'absent.yaml'], { folder })).exit, Exit.usage);
+  fillIn(folder, 'fine.yaml');
+  const digest = await sidegate(['doctor', '-f', 'fine.yaml', '--digest', 'abc'], { folder });
+  assert.equal(digest.exit, Exit.usage);
+  writeFileSync(path.join(folder, 'broken.yaml'), 'kind: [WasmPlugin\n');
+  const broken = await sidegate(['doctor', '-f', 'broken.yaml', ...GIVEN], { folder });
+  assert.equal(broken.exit, Exit.problems);
+  assert.match(broken.stdout, /^broken\.yaml:\d+:\d+ {2}error SG1001/);
+});

@@ -19,15 +19,15 @@ import type { LedgerStats } from './stats.ts';
 import { type Window, windowAt, windowById, windowLengthMs } from './window.ts';
 
 /** How long a folded holding's counters wait for their holder. */
-export const TRUE_UP_FOR_MS = 3_600_000;
+const TRUE_UP_FOR_MS = 3_600_000;
 /** An ended window is kept for true-up's time, but no longer than this many windows. */
 const KEEP_WINDOWS_MAX = 60;
 /** Steps of the clock backwards up to this are held still; larger ones are followed. */
 const CLOCK_BACK_MAX_MS = 5_000;
-/** Most holdings one call of fold looks at. */
-export const FOLD_HOLDINGS_MAX = 1_000;
+/** Most holdings one call of fold looks at; a grant may have to wait for it. */
+export const FOLD_HOLDINGS_MAX = 200;
 /** Most windows one call of fold removes. */
-export const FOLD_WINDOWS_MAX = 100;
+export const FOLD_WINDOWS_MAX = 50;
 /** Most holders counted as known; more make no difference to the size of a grant. */
 const KNOWN_HOLDERS_MAX = 100_000;
 

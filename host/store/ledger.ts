@@ -22,7 +22,7 @@ export type LedgerErrorCode =
   | 'ledger_unavailable'
   | 'ledger_closed';
 
-/** The fault with which a ledger's promises reject; nothing of the call took effect that was told. */
+/** The fault with which a ledger's promises reject; nothing that was told has taken effect. */
 export class LedgerError extends Error {
   readonly code: LedgerErrorCode;
 
@@ -51,7 +51,7 @@ export interface Ledger {
     time: MergeTime,
   ): Promise<readonly ReplyItem[]>;
 
-  /** Folds holdings of silent holders and removes windows long over; bounded, about once a second. */
+  /** Folds holdings of silent holders and removes windows long over, a bounded piece per call. */
   fold(nowMs: number): Promise<FoldResult>;
 
   /** The account in the window of `nowMs`, or undefined when nothing was ever granted in it. */

@@ -46,6 +46,23 @@ export const windowsContract: readonly ContractTest[] = [
     },
   },
 
+  // Guarantees that a fleet which falls silent at once does not hold up the grants of others.
+  {
+    name: 'folding is done in pieces, and all of it is done',
+    async run(kit) {
+      kit.quota = 10_000;
+      const holders = Array.from({ length: 450 }, (_, index) => kit.holder(BigInt(index + 1)));
+      await Promise.all(holders.map((holder) => holder.ask(1, 1)));
+      const state = await kit.ledger.account(kit.account(), kit.nowMs);
+      kit.nowMs += LEASE;
+      const first = await kit.ledger.fold(kit.nowMs);
+      assert.ok(first.more && first.folded < 450);
+      assert.equal(first.folded + (await pass(kit, 0)), 450);
+      const after = await kit.ledger.account(kit.account(), kit.nowMs);
+      assert.deepEqual([after?.folded, after?.out, after?.open], [state?.out, 0, 0]);
+    },
+  },
+
   // Guarantees that a holder which reports as told is never folded.
   {
     name: 'each report extends the lease, by three of the heartbeats told',

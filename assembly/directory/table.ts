@@ -97,7 +97,9 @@ function hashOf(table: Table, index: u32, entry: usize): u64 {
   return hashPair(subscription.application, subscription.product);
 }
 
-/** The four low bits of a slot: entries lie at multiples of 16, so a tag fits beside the address. */
+/**
+ * The four low bits of a slot: entries lie at multiples of 16, so a tag fits beside the address.
+ */
 function tagOf(hash: u64): u32 {
   return <u32>(hash >> 60);
 }

@@ -5,7 +5,9 @@
 
 const SMALLEST_SHIFT: u32 = 12;
 const CLASSES: u32 = 15;
-/** Head of the list of free blocks of each class; a free block begins with the next one's address. */
+/**
+ * Head of the list of free blocks of each class; a free block begins with the next one's address.
+ */
 const FREE: usize = memory.data(15 * 4, 4);
 
 /** Where the memory that was never handed out begins and ends; both 0 before the first block. */

@@ -142,7 +142,9 @@ export class Engine {
   urgentCount: u32;
   lastError: u32;
   failures: u64;
-  /** How far the last root is with leaving (a `LEAVING_…`), which it is, and until when it waits. */
+  /**
+   * How far the last root is with leaving (a `LEAVING_…`), which it is, and until when it waits.
+   */
   leaving: u32;
   leavingRoot: u32;
   leaveByMs: u64;
@@ -161,7 +163,9 @@ const HELD: usize = PAGE_DIGESTS + PAGE_DIGEST_BYTES;
 
 /** Bytes of a held request (see pipeline/hold.ts). */
 export const HELD_BYTES: u32 = 40;
-/** An ended holding: account (28 bytes), generation u32, window u64, used, released, granted u64. */
+/**
+ * An ended holding: account (28 bytes), generation u32, window u64, used, released, granted u64.
+ */
 export const CLOSING_BYTES: u32 = 72;
 
 /** Bytes of the block of an engine. */

@@ -47,7 +47,9 @@ export function readRequest(policy: usize): void {
   }
 }
 
-/** Pseudo headers are told apart by length and first letter: there are few, all set by the proxy. */
+/**
+ * Pseudo headers are told apart by length and first letter: there are few, all set by the proxy.
+ */
 function readPseudo(header: usize, name: usize, length: u32): void {
   const second = load<u8>(name, 1);
   if (length == 5 && second == 0x70) path = header;

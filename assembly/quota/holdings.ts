@@ -200,7 +200,9 @@ function link(table: Table, holding: Holding, index: u32): void {
   store<u32>(bucket, index);
 }
 
-/** Frees slot `index`; only for an account whose last report was confirmed or that never had one. */
+/**
+ * Frees slot `index`; only for an account whose last report was confirmed or that never had one.
+ */
 export function closeAccount(at: usize, index: u32): void {
   const table = changetype<Table>(at);
   const holding = holdingAt(at, index);

@@ -157,7 +157,9 @@ export function callByToken(engine: Engine, token: u32): u32 {
   return NO_CALL;
 }
 
-/** Takes the answer to an open call; `status` 0 = none came, `length` bytes at `at` are its body. */
+/**
+ * Takes the answer to an open call; `status` 0 = none came, `length` bytes at `at` are its body.
+ */
 export function takeAnswer(
   engine: Engine,
   kind: u32,

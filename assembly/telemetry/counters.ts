@@ -1,7 +1,7 @@
 /**
- * Counts requests by product, reason and mode in memory; the shell carries what was counted over to
- * the proxy's metrics on the tick. Rows are bounded: metrics of a proxy are never freed. No consumer
- * is ever named here.
+ * Counts requests by product, reason and mode in memory; the shell carries what was counted over
+ * to the proxy's metrics on the tick. Rows are bounded: metrics of a proxy are never freed. No
+ * consumer is ever named here.
  */
 
 import { putReason } from '../decision/reason';

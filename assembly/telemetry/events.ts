@@ -18,7 +18,9 @@ export const INVARIANTS_BROKEN: u32 = 9;
 /** How many kinds of events there are. */
 export const EVENTS: u32 = 10;
 
-/** One kind: count since the flush and since the log line, newest value, metric, time of the line. */
+/**
+ * One kind: count since the flush and since the log line, newest value, metric, time of the line.
+ */
 @unmanaged
 export class EventCount {
   fresh: u64;

@@ -1,6 +1,7 @@
 /**
  * Reads the frame that every message of docs/wire.md has: header, checksum, sections, tables. It
- * knows no message and no meaning; what it says holds for any bytes, and it never reads beyond them.
+ * knows no message and no meaning; what it says holds for any bytes, and it never reads beyond
+ * them.
  */
 import { crc32 } from './crc32';
 

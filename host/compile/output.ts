@@ -38,7 +38,9 @@ export interface CompiledRecord {
   readonly body: Uint8Array;
 }
 
-/** What compiling made for one proxy group: its whole policy and all its records but credentials. */
+/**
+ * What compiling made for one proxy group: its whole policy and all its records but credentials.
+ */
 export interface CompiledGroup {
   readonly group: string;
   readonly policy: Uint8Array;

@@ -164,7 +164,9 @@ export class HostMetrics {
     }
   }
 
-  /** Engines by whether they hold the newest policy, and the fill of the fullest of their tables. */
+  /**
+   * Engines by whether they hold the newest policy, and the fill of the fullest of their tables.
+   */
   #engineGauges({ heads, nowMs }: MetricSources): void {
     const engines = this.#engines;
     new Gauge({

@@ -79,7 +79,10 @@ export class WatchHub {
     return this.#groups.get(group)?.size ?? 0;
   }
 
-  /** Opens a watch. Throws a Problem for a proxy group that is not known and when there are too many. */
+  /**
+   * Opens a watch. Throws a Problem for a proxy group that is not known and when there are too
+   * many.
+   */
   watch(group: string, request: WatchRequest): OpenWatch {
     const head = this.#options.heads.get(group);
     if (head === undefined) throw new Problem('unknown_proxy_group', `no proxy group ${group}`);

@@ -1,6 +1,6 @@
 /**
- * The contract of the store, part 2: what a proxy group's directory holds and how it is read. It runs on every
- * implementation and must never look at how one keeps anything.
+ * The contract of the store, part 2: what a proxy group's directory holds and how it is read. It
+ * runs on every implementation and must never look at how one keeps anything.
  */
 import assert from 'node:assert/strict';
 import { RecordKind } from '../../host/compile/output.ts';

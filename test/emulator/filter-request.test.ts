@@ -77,7 +77,8 @@ test('a malformed and an unknown key get the same answer', async () => {
   assert.deepEqual(unknown.answer, malformed.answer);
 });
 
-// Guarantees that a Host nobody governs does not reach the workload, and that a gateway may allow it.
+// Guarantees that a Host nobody governs does not reach the workload, and that a gateway may allow
+// it.
 test('another host is refused, or passed without identity headers where that is allowed', async () => {
   const { rig, key } = await ready();
   await using _ = rig;

@@ -132,7 +132,9 @@ export function wasmConfig({ module, plugin, name = 'sidegate', env }: WasmOptio
   };
 }
 
-/** A filter whose configuration is read from a file of `ecdsFile` and again whenever it is moved. */
+/**
+ * A filter whose configuration is read from a file of `ecdsFile` and again whenever it is moved.
+ */
 export function discoveredFilter(name: string, file: string): Config {
   const folder = file.slice(0, file.lastIndexOf('/'));
   return {

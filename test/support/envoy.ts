@@ -42,7 +42,9 @@ export class Envoy implements AsyncDisposable {
     this.program = this.launch();
   }
 
-  /** Starts an Envoy and waits until all its listeners take requests. Throws with its log if not. */
+  /**
+   * Starts an Envoy and waits until all its listeners take requests. Throws with its log if not.
+   */
   static async start(options: EnvoyOptions): Promise<Envoy> {
     const say = (message: string) => console.error(message);
     const wanted = options.version ?? process.env.SIDEGATE_TEST_ENVOY_VERSION;

@@ -45,7 +45,9 @@ export function send(options: RequestOptions): Promise<Answer> {
   });
 }
 
-/** A load: so many connections, each sending the next request when it has the answer to the last. */
+/**
+ * A load: so many connections, each sending the next request when it has the answer to the last.
+ */
 export interface LoadOptions {
   connections: number;
   /** The next request; asked anew each time, so that a port may change under the load. */

@@ -68,6 +68,8 @@ test('planted mistakes are reported', () => {
   assert.match(style.checkFunctionSizes([long]).join(), /f has 402 lines/);
   assert.match(style.checkHeaders([long]).join(), /begins with no paragraph/);
   assert.match(style.checkLineWidths([sourceOf('a.ts', 'x'.repeat(101))]).join(), /wider/);
+  const literal = sourceOf('a.ts', `a();\nf('${'x'.repeat(100)}');`);
+  assert.deepEqual(style.checkLineWidths([literal]), []);
   const unfinished = sourceOf('a.ts', `// ${'TO'}DO: later\n// ${'TO'}DO(#12) known\n`);
   assert.equal(style.checkUnfinished([unfinished]).length, 1);
   assert.equal(

@@ -59,7 +59,8 @@ test('validate finds every problem in files and folders', async () => {
   assert.equal((await sidegate(['validate', folder.join('empty')])).exit, 2);
 });
 
-// Guarantees that the command runs with the Node on the PATH, even one that cannot read the sources.
+// Guarantees that the command runs with the Node on the PATH, even one that cannot read the
+// sources.
 test('the launcher finds a Node that runs the sources', () => {
   const outside = outsideNode();
   for (const node of [process.execPath, outside]) {

@@ -7,7 +7,7 @@ import { writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import type { Account } from '../../../host/quota/report.ts';
-import { openSqliteLedger } from '../../../host/store/ledger-sqlite.ts';
+import { LEDGER_CALLS_MAX, openSqliteLedger } from '../../../host/store/ledger-sqlite.ts';
 import { openLedgerFile } from '../../../host/store/ledger-sqlite-rows.ts';
 import { LedgerKit, NOON, type OpenLedger, SECOND } from '../../contract/ledger-kit.ts';
 import { Folder } from '../../support/folders.ts';
@@ -136,6 +136,21 @@ test('calls of one moment share a commit', async () => {
   await Promise.all(holders.map((holder) => holder.ask(1, 1)));
   const { items, commits } = kit.ledger.stats();
   assert.ok(items === 50 && commits <= 3, `${items} items in ${commits} commits`);
+});
+
+// Guarantees that a disk which cannot keep up costs answers, not the memory of the host.
+test('calls beyond the bound are refused at once, the others are answered', async () => {
+  await using folder = await Folder.make();
+  await using kit = await LedgerKit.start(opener(folder.join('ledger.db'), 50));
+  const calls = Array.from({ length: LEDGER_CALLS_MAX + 2 }, () => {
+    return kit.ledger.account(kit.account(), NOON);
+  });
+  const ends = await Promise.allSettled(calls);
+  const refused = ends.filter(({ status }) => status === 'rejected');
+  assert.deepEqual(
+    refused.map((end) => end.status === 'rejected' && end.reason.code),
+    ['ledger_unavailable', 'ledger_unavailable'],
+  );
 });
 
 // Guarantees that a full disk takes nothing into the sums that was not told.

@@ -77,7 +77,7 @@ export interface Refusal {
   readonly subject: string;
 }
 
-/** A change that is durable. `revision` is the one it made, or the current one if it was a no-op. */
+/** A change that is durable; `revision` is the one it made, or the current one for a no-op. */
 export interface Done<T> {
   readonly ok: true;
   readonly revision: number;
@@ -132,7 +132,7 @@ export interface DirectoryQuery {
   readonly after: number;
   /** Last record of the page before, when the same walk goes on. */
   readonly cursor?: DirectoryCursor;
-  /** Bound of the sum of body lengths plus `overheadBytes` for each record. One record always fits. */
+  /** Bound of the body lengths plus `overheadBytes` for each record. One record always fits. */
   readonly maxBytes: number;
   /** What one record costs on the wire besides its body. */
   readonly overheadBytes: number;
@@ -228,7 +228,10 @@ export interface Store {
   /** The applied resource set, ordered by kind, namespace, name; of one kind when given. */
   resources(kind?: string): Promise<readonly StoredResource[]>;
 
-  /** Adds a credential. Refused: not_found (application), name_taken, digest_taken, directory_full. */
+  /**
+   * Adds a credential. Refused: not_found (the application), name_taken, digest_taken,
+   * directory_full.
+   */
   createCredential(credential: NewCredential): Promise<Outcome<StoredCredential>>;
 
   /** Ends a credential for good; again is a no-op. Refused: not_found, managed_by_resources. */

@@ -190,8 +190,8 @@ test('100 changes of configuration leave the memory as it was', async () => {
   assert.equal(sizes[19], sizes[99]);
 });
 
-// Guarantees the row "VM trap": the worker answers 503 for about a second and then as a fresh start,
-// and what it held is not spent twice.
+// Guarantees the row "VM trap": the worker answers 503 for about a second and then as a fresh
+// start, and what it held is not spent twice.
 test('after a trap a new VM decides, and the quota holds', async () => {
   const { rig, key } = await ready();
   await using _ = rig;

@@ -46,7 +46,9 @@ export function pluginsOf({ all }: Manifests): Plugin[] {
     });
 }
 
-/** A gateway by a Gateway of the files, by its template, or by the label that Istio's chart sets. */
+/**
+ * A gateway by a Gateway of the files, by its template, or by the label that Istio's chart sets.
+ */
 function isGateway(labels: Labels, all: readonly Manifest[]): boolean {
   if (/gateway|ingress|egress/.test(labels.istio ?? '')) return true;
   return all.some((manifest) => {

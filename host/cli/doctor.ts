@@ -1,6 +1,7 @@
 /**
  * `sidegate doctor`: reads manifests for Istio and names what is known to leave an API open or
- * broken, which Istio's own validators do not see. It looks at files and must never reach a cluster.
+ * broken, which Istio's own validators do not see. It looks at files and must never reach a
+ * cluster.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';

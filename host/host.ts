@@ -3,7 +3,7 @@
  * opposite one. Clock, randomness and streams come in as parameters; it must never read the
  * environment.
  */
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Exit, type ExitCode } from './cli/outcome.ts';
 import type { Compiler } from './compile/compiler.ts';
@@ -100,7 +100,7 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
   );
   const terms = await Terms.open(store, nowMs, (err) => log.error({ err }, 'terms were not read'));
   stack.defer(() => terms.close());
-  const ledger = await openLedger(options, terms);
+  const ledger = await openLedger(options, terms, await store.revision());
   stack.defer(() => ledger.close());
   stack.defer(fold(ledger, options));
   const heads = await Heads.open(store);
@@ -154,9 +154,24 @@ function openStore({ settings, randomBytes, machine, pid, nowMs }: HostOptions):
   });
 }
 
-function openLedger({ settings, seed }: HostOptions, terms: Terms): Promise<Ledger> {
+/**
+ * A store that proxies may have been served from is not opened without its ledger: with an empty
+ * one in its place every quota would begin anew while holders still spend what they were granted.
+ */
+async function openLedger(
+  { settings, seed }: HostOptions,
+  terms: Terms,
+  revision: number,
+): Promise<Ledger> {
+  const path = join(settings.store, 'ledger.db');
+  if (revision > 0 && !existsSync(path)) {
+    const message =
+      `${path} is gone, but its store is not. Put it back; or make an empty file in its place ` +
+      'to let every quota of the windows now begin anew';
+    throw new LedgerError('ledger_missing', message);
+  }
   return openSqliteLedger({
-    path: join(settings.store, 'ledger.db'),
+    path,
     resolve: (account) => terms.resolve(account),
     seed,
   });

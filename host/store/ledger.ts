@@ -18,6 +18,7 @@ export type { AccountState, FoldResult, MergeTime };
 /** Why a ledger cannot be opened or does not answer. Names are stable. */
 export type LedgerErrorCode =
   | 'ledger_locked'
+  | 'ledger_missing'
   | 'ledger_format'
   | 'ledger_unavailable'
   | 'ledger_closed';

@@ -3,7 +3,7 @@
  * says and how it ends is part of what operators rely on.
  */
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -122,6 +122,22 @@ test('a second host on the same store refuses to start and says who has it', asy
   assert.match(second.output, /store_locked/);
   assert.match(second.output, new RegExp(`process ${host.pid}`));
   assert.equal((await send({ port: host.adminPort, path: '/readyz' })).status, 200);
+});
+
+// Guarantees that a ledger that was lost cannot refill every quota in silence.
+test('a store without its ledger refuses to start until somebody says so', async () => {
+  await using place = await setting();
+  await using first = serve(place.args);
+  await readyLine(first);
+  await first.stop();
+  const ledger = place.folder.join('store', 'ledger.db');
+  await rm(ledger);
+  const refused = await runHost(place.args);
+  assert.equal(refused.exit, 5);
+  assert.match(refused.output, /ledger_missing: .*ledger\.db is gone/);
+  await writeFile(ledger, '');
+  await using program = serve(place.args);
+  await readyLine(program);
 });
 
 // Guarantees that a first start with a bad folder ends with every problem and serves nothing.

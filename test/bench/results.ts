@@ -88,15 +88,46 @@ function targets(figures: readonly Figures[], moduleBytes: number): string[] {
   const resident = (name: string) => of(name)?.residentBytes ?? Number.NaN;
   const grown = (resident('Sidegate, 100,000 keys') - resident('no-op wasm')) / 2 ** 20;
   const denied = added('Sidegate, unknown key') - added('Sidegate, 1,000 keys');
+  const rows: [string, string, string, boolean][] = [
+    [
+      'CPU added over the no-op filter, 100,000 keys',
+      '<= 4.0 µs',
+      `${micro(overNoop)} µs`,
+      overNoop <= 4000,
+    ],
+    [
+      'CPU added, against the native chain with the same keys',
+      '<= 2 × (aim 1.5 ×)',
+      `${native.toFixed(2)} ×`,
+      native <= 2,
+    ],
+    ['CPU added, against ext_authz', '<= 1/12', `1/${remote.toFixed(1)}`, remote >= 12],
+    [
+      'a refused request (unknown key) against an allowed one',
+      'cheaper',
+      `${micro(denied)} µs`,
+      denied < 0,
+    ],
+    [
+      'memory over the no-op filter, 100,000 keys, one worker (two VMs)',
+      '<= 40 MB',
+      `${grown.toFixed(1)} MB`,
+      grown <= 40,
+    ],
+    [
+      'module',
+      '<= 49,152 bytes',
+      `${moduleBytes.toLocaleString('en')} bytes`,
+      moduleBytes <= 49_152,
+    ],
+  ];
   return [
     '| figure | to reach | shown |',
     '|---|---|---|',
-    `| CPU added over the no-op filter, 100,000 keys | <= 4.0 µs | ${micro(overNoop)} µs |`,
-    `| CPU added, against the native chain with the same keys | <= 2 × (aim 1.5 ×) | ${native.toFixed(2)} × |`,
-    `| CPU added, against ext_authz | <= 1/12 | 1/${remote.toFixed(1)} |`,
-    `| a refused request (unknown key) against an allowed one | cheaper | ${micro(denied)} µs |`,
-    `| memory over the no-op filter, 100,000 keys, one worker (two VMs) | <= 40 MB | ${grown.toFixed(1)} MB |`,
-    `| module | <= 49,152 bytes | ${moduleBytes.toLocaleString('en')} bytes |`,
+    // A number that is missed stays in the table, marked, until it is met or explained.
+    ...rows.map(
+      ([what, aim, shown, isMet]) => `| ${what} | ${aim} | ${shown}${isMet ? '' : ' (open)'} |`,
+    ),
     '',
   ];
 }

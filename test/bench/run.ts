@@ -17,10 +17,11 @@ import * as config from '../support/envoy-config.ts';
 import { Folder } from '../support/folders.ts';
 import { writeNoopModule } from '../support/noop.ts';
 import { Program } from '../support/programs.ts';
+import { send } from '../support/requests.ts';
 import { until } from '../support/wait.ts';
 import type { Chain } from './chains.ts';
 import * as chains from './chains.ts';
-import { cpuNanoseconds, quantile, ROUND_REQUESTS, sendRound } from './measure.ts';
+import { cpuNanoseconds, PATH, quantile, ROUND_REQUESTS, sendRound } from './measure.ts';
 import { describeMachine, type Figures, renderResults } from './results.ts';
 import { refusingChain, sidegateChain, startKeyedHost } from './sidegate.ts';
 
@@ -53,6 +54,10 @@ async function openLane(chain: Chain): Promise<Lane> {
     logLevel: 'warning',
     ...(proxyCore === undefined ? {} : { core: proxyCore }),
   });
+  const asked = { port: envoy.port('in'), path: PATH };
+  const isUp = async () =>
+    (await send({ ...asked, headers: chain.headers() })).status === chain.expect;
+  await until(`${chain.name} answers`, isUp, { deadlineMs: 60_000, everyMs: 200 });
   return { chain, envoy, proxyNs: [], helperNs: [], residentBytes: 0 };
 }
 

@@ -1,23 +1,23 @@
 /**
- * The Sidegate chains: the release module, with a host of its own whose store holds as many keys as
- * the chain is named after. Keys are put into the store before the host opens it, because making
- * 100,000 over the admin API would take longer than the bench.
+ * The Sidegate chains: the release module, with a host of its own that knows as many keys as the
+ * chain is named after. Keys are declared by their digests in a file, because making 100,000 over
+ * the admin API would take longer than the bench.
  */
 import { randomBytes } from 'node:crypto';
-import { hostname } from 'node:os';
 import { makeKey } from '../../host/credential/key.ts';
-import { openInThread } from '../../host/store/open.ts';
-import { DIRECTORY_CREDENTIALS_MAX, REMOVALS_KEPT_MAX } from '../../host/store/store.ts';
 import * as config from '../support/envoy-config.ts';
 import { Host } from '../support/host.ts';
 import { resourcesOf } from '../support/policies.ts';
-import { RELEASE_MODULE } from '../support/rig.ts';
+import { HOLD_MS, RELEASE_MODULE } from '../support/rig.ts';
 import { CALLER_HEADERS, type Chain, KEY_HEADER, pick, thousands } from './chains.ts';
 
 /** Keys of one application; the memory figure is stated for this share. */
 const KEYS_PER_APPLICATION = 5;
-/** Keys a round chooses from. */
-const KEYS_USED = 100;
+/** Keys a round chooses from: few, so that their accounts stay warm over the rounds. */
+const KEYS_USED = 8;
+
+/** A cold account may wait longer than by default: all of this runs on two cores. */
+const PLUGIN = { clusters: ['sidegate'], holdMs: HOLD_MS };
 
 /** A host with its keys, from which chains are made. */
 export interface KeyedHost extends AsyncDisposable {
@@ -44,46 +44,26 @@ export async function startKeyedHost(
     { name: 'hourly', quota: 1e12, window: '1h' },
     { name: 'daily', quota: 1e12, window: '1d' },
   ];
+  const made = Array.from({ length: count }, () => makeKey('sg', randomBytes));
+  const declared = made.map(({ digest }, index) =>
+    [
+      'apiVersion: sidegate.dev/v1alpha1',
+      'kind: Credential',
+      `metadata: { name: key-${index} }`,
+      'spec:',
+      `  application: ${applications[index % applications.length]}`,
+      `  digest: "${Buffer.from(digest).toString('hex')}"`,
+      '',
+    ].join('\n'),
+  );
   const host = await Host.start({
-    resources: resourcesOf({ applications, limits }),
+    resources: { ...resourcesOf({ applications, limits }), 'keys.yaml': declared.join('---\n') },
     args: ['--log-level', 'warn'],
     ...(core === undefined ? {} : { core }),
   });
-  await host.stop();
-  const keys = await fillStore(host.storeFolder, applications, count);
-  await host.restart();
+  const used = made.filter((_, index) => index % Math.ceil(count / KEYS_USED) === 0);
+  const keys = used.map(({ key }) => key.reveal());
   return { host, count, keys, [Symbol.asyncDispose]: () => host[Symbol.asyncDispose]() };
-}
-
-async function fillStore(
-  folder: string,
-  applications: readonly string[],
-  count: number,
-): Promise<string[]> {
-  const store = openInThread({
-    folder,
-    freshStoreId: randomBytes(16),
-    holder: { pid: process.pid, machine: hostname(), sinceMs: Date.now() },
-    limits: { credentialsMax: DIRECTORY_CREDENTIALS_MAX, removalsKeptMax: REMOVALS_KEPT_MAX },
-  });
-  const keys: string[] = [];
-  for (let index = 0; index < count; index++) {
-    const { key, digest, displayPrefix } = makeKey('sg', randomBytes);
-    const outcome = await store.createCredential({
-      namespace: 'default',
-      application: applications[index % applications.length] ?? '',
-      brand: 'sg',
-      displayPrefix,
-      digest,
-      notBeforeMs: null,
-      notAfterMs: null,
-      createdAtMs: Date.now(),
-    });
-    if (!outcome.ok) throw new Error(outcome.message);
-    if (index % Math.ceil(count / KEYS_USED) === 0) keys.push(key.reveal());
-  }
-  await store.close();
-  return keys;
 }
 
 /** The chain with good keys. */
@@ -91,7 +71,7 @@ export function sidegateChain({ host, count, keys }: KeyedHost): Chain {
   return {
     name: `Sidegate, ${thousands(count)} keys`,
     does: 'key + 2 exact limits, fleet-wide and per subscription + 3 header edits',
-    filters: [config.wasmFilter({ module: RELEASE_MODULE, plugin: { clusters: ['sidegate'] } })],
+    filters: [config.wasmFilter({ module: RELEASE_MODULE, plugin: PLUGIN })],
     clusters: [config.cluster('sidegate', host.syncPort)],
     headers: () => ({ ...CALLER_HEADERS, [KEY_HEADER]: pick(keys) }),
     expect: 200,

@@ -138,7 +138,9 @@ export class Envoy implements AsyncDisposable {
     try {
       await until('Envoy is ready', () => this.readPorts(), { deadlineMs: READY_MS });
     } catch (cause) {
-      throw new Error(`Envoy did not become ready; it said:\n${this.program.output}`, { cause });
+      throw new Error(`Envoy did not become ready; it said:\n${this.program.lastOutput}`, {
+        cause,
+      });
     }
   }
 

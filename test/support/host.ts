@@ -157,7 +157,9 @@ export class Host implements AsyncDisposable {
     try {
       await until('the host is ready', () => this.isReady(), { deadlineMs: READY_MS });
     } catch (cause) {
-      throw new Error(`the host did not become ready; it said:\n${this.program.output}`, { cause });
+      throw new Error(`the host did not become ready; it said:\n${this.program.lastOutput}`, {
+        cause,
+      });
     }
   }
 

@@ -11,6 +11,9 @@ const STOP_MS = 5000;
 /** Most characters kept of what a program prints; the oldest go first. */
 const OUTPUT_MAX = 16 * 1024 * 1024;
 
+/** Characters of output in a message. */
+const LAST_OUTPUT = 4000;
+
 /** What a program needs besides its arguments. */
 export interface ProgramOptions {
   cwd?: string;
@@ -70,6 +73,11 @@ export class Program implements AsyncDisposable {
   /** All it printed so far, both streams in the order of arrival. */
   get output(): string {
     return this.chunks.join('');
+  }
+
+  /** The end of that, short enough for a message. */
+  get lastOutput(): string {
+    return this.output.slice(-LAST_OUTPUT);
   }
 
   /** Asks the program to end and waits; kills it after `STOP_MS`. Does nothing if it has ended. */

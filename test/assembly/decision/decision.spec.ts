@@ -5,16 +5,16 @@
 import * as reason from '../../../assembly/decision/reason';
 import {
   clearDecision,
-  Decision,
   DECISION_BYTES,
   DECISION_HELD,
+  Decision,
   freeDecision,
   spareDecision,
   takeDecision,
 } from '../../../assembly/decision/record';
 import { STREAMS_MAX } from '../../../assembly/limits';
-import { textBegin, textLength } from '../../../assembly/pipeline/text';
 import { bodyOf, putTitle } from '../../../assembly/pipeline/problem';
+import { textBegin, textLength } from '../../../assembly/pipeline/text';
 import { room, textOf } from '../support/bytes';
 
 const TEXT: usize = room(512);

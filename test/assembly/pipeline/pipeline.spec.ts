@@ -42,8 +42,8 @@ import {
   textFits,
   textLength,
 } from '../../../assembly/pipeline/text';
-import { newTestEngine } from '../support/engine';
 import { below, hex, lastRoom, next, room, seed, Text, textOf } from '../support/bytes';
+import { newTestEngine } from '../support/engine';
 
 const ROOM: usize = room(4096);
 const END: usize = lastRoom(65536) + 65536;

@@ -5,9 +5,9 @@
 import { CLOSING_BYTES, Engine } from '../../../assembly/engine/state';
 import { CLOSING_MAX, HOLDINGS_MAX } from '../../../assembly/limits';
 import {
+  COLD_MAX,
   clearCold,
   closeAccount,
-  COLD_MAX,
   coldAt,
   coldCount,
   findHolding,
@@ -15,8 +15,8 @@ import {
   Holding,
   holdingAt,
   holdingCount,
-  holdingsCrowded,
   holdingSpan,
+  holdingsCrowded,
   markCold,
   openAccount,
 } from '../../../assembly/quota/holdings';
@@ -37,8 +37,8 @@ import {
   takeRate,
   wanted,
 } from '../../../assembly/quota/lease';
-import { newTestEngine } from '../support/engine';
 import { below, seed } from '../support/bytes';
+import { newTestEngine } from '../support/engine';
 
 const ENGINE = newTestEngine();
 

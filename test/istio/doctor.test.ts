@@ -82,7 +82,8 @@ test('every code has a trap', () => {
 // Guarantees that whoever meets a code can look it up.
 test('every code is documented', () => {
   const rows = Object.entries(FINDINGS).map(([code, { message, fix }]) => {
-    return `| \`${code}\` | ${[message, fix].join(' | ').replaceAll('|<', '\\|<').replaceAll('||', '\\|\\|')} |`;
+    const cells = [message, fix].map((cell) => cell.replaceAll('|', '\\|'));
+    return `| \`${code}\` | ${cells.join(' | ')} |`;
   });
   assertUpToDate('docs/istio.md', `${DOCTOR_PAGE}\n${rows.join('\n')}\n`);
 });

@@ -1,0 +1,142 @@
+/**
+ * Pods of the rig: an object for istiod, a network with capture, and the agent with a real Envoy in
+ * it, as the injector would have set them up.
+ */
+import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { BUILT } from './cache.ts';
+import { REGISTRY } from './control.ts';
+import { apply, type KubeObject, podToken } from './kube.ts';
+import { inPod, type Processes, run, until } from './processes.ts';
+
+/** A pod to start. */
+export interface Pod {
+  readonly name: string;
+  readonly namespace: string;
+  readonly account: string;
+  readonly address: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly proxy: 'sidecar' | 'router';
+}
+
+/** What all pods share. */
+export interface Mesh {
+  readonly processes: Processes;
+  readonly certificate: string;
+  readonly envoy: string;
+}
+
+const PROXY_USER = '1337';
+
+/** Starts the proxy of a pod; it is ready when `podReady` says so. */
+export async function startPod(mesh: Mesh, pod: Pod): Promise<void> {
+  const { processes } = mesh;
+  processes.makePod(pod.name, pod.address);
+  await apply(objectOf(pod));
+  const token = await podToken(pod.namespace, pod.account, pod.name);
+  const folder = path.join(processes.folder, `proxy-${pod.name}`);
+  const secrets = path.join(folder, 'var/run/secrets');
+  mkdirSync(path.join(secrets, 'tokens'), { recursive: true });
+  mkdirSync(path.join(secrets, 'istio'), { recursive: true });
+  writeFileSync(path.join(secrets, 'tokens/istio-token'), token);
+  writeFileSync(path.join(secrets, 'istio/root-cert.pem'), mesh.certificate);
+  const files = { agent: BUILT.agent, envoy: mesh.envoy, 'bootstrap.json': BUILT.bootstrap };
+  for (const [name, from] of Object.entries(files)) {
+    copyFileSync(from, path.join(folder, name));
+    chmodSync(path.join(folder, name), 0o755);
+  }
+  run('chown', ['-R', `${PROXY_USER}:${PROXY_USER}`, folder]);
+  if (pod.proxy === 'sidecar') capture(pod.name, folder);
+  processes.start(
+    `proxy-${pod.name}`,
+    inPod(pod.name, agent(pod, folder)),
+    environment(pod, folder),
+  );
+}
+
+/** Waits until a proxy has its configuration. */
+export async function podReady({ processes }: Mesh, { name }: Pod): Promise<void> {
+  const ready = inPod(name, ['curl', '-sf', '127.0.0.1:15021/healthz/ready']);
+  const [command = '', ...args] = ready;
+  try {
+    await until(`the proxy of ${name} is ready`, () => run(command, args) !== undefined, 40);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}\n${processes.tail(`proxy-${name}`)}`);
+  }
+}
+
+function objectOf({ name, namespace, account, address, labels }: Pod): KubeObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    // The injector sets the last label; without it istiod would send plain text to the pod.
+    metadata: { name, namespace, labels: { ...labels, 'security.istio.io/tlsMode': 'istio' } },
+    spec: {
+      nodeName: 'node',
+      serviceAccountName: account,
+      containers: [{ name: 'app', image: 'none' }],
+    },
+    status: {
+      phase: 'Running',
+      podIP: address,
+      podIPs: [{ ip: address }],
+      conditions: [{ type: 'Ready', status: 'True' }],
+    },
+  };
+}
+
+function capture(name: string, folder: string): void {
+  const options = [
+    ['-p', '15001', '-z', '15006', '-u', PROXY_USER, '-g', PROXY_USER, '-m', 'REDIRECT'],
+    ['-i', '*', '-b', '*', '-d', '15090,15021,15020,15000'],
+  ];
+  const command = [path.join(folder, 'agent'), 'istio-iptables', ...options.flat()];
+  const [program = '', ...args] = inPod(name, command);
+  run(program, args);
+}
+
+/** The agent wants its folder of data at a fixed place; each gets one that only it sees. */
+function agent(pod: Pod, folder: string): string[] {
+  const set = [
+    'cd "$0" && mount -t tmpfs none /var/lib && mkdir -p /var/lib/istio/data',
+    `chown -R ${PROXY_USER} /var/lib/istio`,
+    `exec setpriv --reuid ${PROXY_USER} --regid ${PROXY_USER} --clear-groups "$@"`,
+  ];
+  const options = [
+    ['proxy', pod.proxy, '--domain', `${pod.namespace}.svc.cluster.local`],
+    ['--templateFile', path.join(folder, 'bootstrap.json'), '--proxyLogLevel', 'warning'],
+    ['--proxyComponentLogLevel', 'wasm:info', '--log_output_level', 'default:info,wasm:debug'],
+  ];
+  const command = [path.join(folder, 'agent'), ...options.flat()];
+  return ['unshare', '-m', 'sh', '-c', set.join(' && '), folder, ...command];
+}
+
+function environment(pod: Pod, folder: string): Record<string, string> {
+  const proxy = {
+    discoveryAddress: 'istiod.istio-system.svc:15012',
+    binaryPath: path.join(folder, 'envoy'),
+    configPath: folder,
+    statusPort: 15_020,
+    concurrency: 2,
+    drainDuration: '1s',
+    terminationDrainDuration: '1s',
+  };
+  return {
+    PROXY_CONFIG: JSON.stringify(proxy),
+    POD_NAME: pod.name,
+    POD_NAMESPACE: pod.namespace,
+    INSTANCE_IP: pod.address,
+    SERVICE_ACCOUNT: pod.account,
+    ISTIO_METAJSON_LABELS: JSON.stringify(pod.labels),
+    ISTIO_META_CLUSTER_ID: 'Kubernetes',
+    ISTIO_META_INTERCEPTION_MODE: 'REDIRECT',
+    ISTIO_META_ISTIO_VERSION: '1.31.0',
+    CLOUD_PLATFORM: 'none',
+    PEER_METADATA_DISCOVERY: 'false',
+    JWT_POLICY: 'third-party-jwt',
+    PILOT_CERT_PROVIDER: 'istiod',
+    WASM_INSECURE_REGISTRIES: REGISTRY,
+    HOME: folder,
+    TMPDIR: folder,
+  };
+}

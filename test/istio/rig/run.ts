@@ -1,0 +1,90 @@
+/**
+ * `npm run test:istio`: a real mesh on one machine. Builds what is missing, starts registry, API
+ * server, istiod, agents and Envoys in network namespaces, and holds the shipped manifests and the
+ * release module to what they promise. It must leave no process and no namespace behind.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { locateEnvoy } from '../../../envoy/locate.ts';
+import { ROOT } from '../../runner/layers.ts';
+import { fillCache } from './cache.ts';
+import { Checks } from './checks.ts';
+import { startApiServer, startIstiod } from './control.ts';
+import { checkManifests } from './manifests.ts';
+import { checkNeeds } from './needs.ts';
+import { NODE_NAMESPACE, Processes, run } from './processes.ts';
+import { pushModule } from './registry.ts';
+import { checkSidecarLayout } from './s2.ts';
+
+const BUILD = path.join(ROOT, 'assembly/build.mjs');
+const INSIDE = 'SIDEGATE_RIG_ENVOY';
+const say = (line: string) => console.log(line);
+
+if (process.env[INSIDE] === undefined) await outside();
+else await inside(process.env[INSIDE]);
+
+/** Prepares, then runs this file again in a network of its own. */
+async function outside(): Promise<void> {
+  const lacks = checkNeeds(say);
+  if (lacks.length > 0) {
+    for (const line of lacks) say(line);
+    say('\n0 passed, 1 failed');
+    process.exitCode = 1;
+    return;
+  }
+  fillCache(say);
+  const envoy = await locateEnvoy(say);
+  execFileSync(process.execPath, [BUILD, '--if-changed', 'release'], { stdio: 'inherit' });
+  makeNamespace();
+  try {
+    const script = fileURLToPath(import.meta.url);
+    const args = ['netns', 'exec', NODE_NAMESPACE, process.execPath, script];
+    const env = { ...process.env, [INSIDE]: envoy.path };
+    const { status } = spawnSync('ip', args, { stdio: 'inherit', env });
+    process.exitCode = status ?? 1;
+  } finally {
+    run('ip', ['netns', 'del', NODE_NAMESPACE]);
+  }
+}
+
+/** Makes the rig's own network; what a run that was killed left behind is taken away. */
+function makeNamespace(): void {
+  if (existsSync(path.join('/run/netns', NODE_NAMESPACE))) {
+    const pids = run('ip', ['netns', 'pids', NODE_NAMESPACE]).trim();
+    if (pids !== '') throw new Error('another run is under way: one at a time');
+    run('ip', ['netns', 'del', NODE_NAMESPACE]);
+  }
+  run('ip', ['netns', 'add', NODE_NAMESPACE]);
+}
+
+async function inside(envoy: string): Promise<void> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'sidegate-istio-'));
+  // Proxies run as a user of their own and read what lies here.
+  chmodSync(folder, 0o755);
+  const processes = new Processes(folder);
+  const checks = new Checks(say);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void processes.stop().finally(() => process.exit(1)));
+  }
+  try {
+    processes.makeBridge();
+    await startApiServer(processes);
+    const digest = await pushModule(processes, checks);
+    await checkManifests(checks, processes.folder);
+    const layout = await checkSidecarLayout.prepare(digest);
+    const certificate = await startIstiod(processes);
+    await checkSidecarLayout.run({ processes, certificate, envoy }, layout, checks);
+  } catch (error) {
+    checks.fail('the rig', error);
+  } finally {
+    await processes.stop();
+    const keep = checks.failed > 0 && existsSync(folder);
+    if (keep) say(`logs: ${folder}`);
+    else rmSync(folder, { recursive: true, force: true });
+  }
+  say(`\n${checks.passed} passed, ${checks.failed} failed`);
+  process.exitCode = checks.failed > 0 || checks.passed === 0 ? 1 : 0;
+}

@@ -87,7 +87,7 @@ function itemAt(index: u32): usize {
   return messageBytes() + 16 + 8 + 72 + 8 + 8 + index * 80;
 }
 
-/** An engine that knows the store, with one account whose first units were asked for at 1,000 ms. */
+/** An engine with one account whose first units were asked for at 1,000 ms. */
 function asking(owner: u64 = 1): Engine {
   const engine = newTestEngine();
   const slot = openAccount(engine.holdings, owner, 1, 0, KIND);

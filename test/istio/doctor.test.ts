@@ -24,8 +24,9 @@ const DOCTOR_PAGE = `# What doctor finds in manifests
 
 <!-- Made from the source by: UPDATE_GOLDEN=1 npm test -- istio -->
 
-\`sidegate doctor -f PATH…\` reads manifests for Istio, as [istio/](../istio/README.md) has them, and names what is known to leave an API open
-or broken. Most of it passes \`istioctl validate\` and the API server. It looks at files alone; what only a running mesh shows, it cannot see.
+\`sidegate doctor -f PATH…\` reads manifests for Istio, as [istio/](../istio/README.md) has them,
+and names what is known to leave an API open or broken. Most of it passes \`istioctl validate\` and
+the API server. It looks at files alone; what only a running mesh shows, it cannot see.
 
 | code | what is wrong | fix |
 |---|---|---|`;

@@ -15,6 +15,7 @@ import { Checks } from './checks.ts';
 import { startApiServer, startIstiod } from './control.ts';
 import { checkManifests } from './manifests.ts';
 import { checkNeeds } from './needs.ts';
+import { checkOtherLayouts } from './others.ts';
 import { NODE_NAMESPACE, Processes, run } from './processes.ts';
 import { pushModule } from './registry.ts';
 import { checkSidecarLayout } from './s2.ts';
@@ -77,6 +78,7 @@ async function inside(envoy: string): Promise<void> {
     const layout = await checkSidecarLayout.prepare(digest);
     const certificate = await startIstiod(processes);
     await checkSidecarLayout.run({ processes, certificate, envoy }, layout, checks);
+    await checkOtherLayouts(checks, layout, digest);
   } catch (error) {
     checks.fail('the rig', error);
   } finally {

@@ -10,7 +10,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ROOT } from '../../runner/layers.ts';
 import type { Checks } from './checks.ts';
-import { apply, type KubeObject, objectsOf } from './kube.ts';
+import { apply, type KubeObject, kube, objectsOf, pathOf } from './kube.ts';
 import { type Mesh, type Pod, podReady, startPod } from './pods.ts';
 import { inPod, run, until } from './processes.ts';
 import { IMAGE, sidegate } from './registry.ts';
@@ -21,7 +21,8 @@ const HOST_NAME = 'orders.example.com';
 
 const HOST_LABELS = { 'app.kubernetes.io/name': 'sidegate' };
 const SYSTEM = 'sidegate-system';
-const PODS = {
+/** The pods of every layout. */
+export const PODS = {
   host: pod('sidegate', SYSTEM, 'sidegate', '10.1.0.20', HOST_LABELS),
   orders: pod('orders', 'shop', 'orders', '10.1.0.10', { app: 'orders' }),
   caller: pod('caller', 'shop', 'caller', '10.1.0.12', { app: 'caller' }),
@@ -43,14 +44,19 @@ function pod(
 /** The test of the layout, in the two parts between which istiod is started. */
 export const checkSidecarLayout = { prepare, run: runLayout };
 
-/** Applies the manifests, and by hand what controllers would make of them. */
-async function prepare(digest: string): Promise<readonly KubeObject[]> {
+/** The manifests of a layout as they ship, filled in. */
+export function layoutObjects(layout: string, kind: string, digest: string): KubeObject[] {
   process.env.SIDEGATE_SYNC_SECRET = SECRET;
   const text = sidegate(
-    ...['samples', 'istio', '--layout', 'S2', '--image', IMAGE, '--digest', digest],
-    ...['--host-image', 'images.example.net/host:1'],
+    ...['samples', 'istio', '--layout', layout, '--kind', kind, '--image', IMAGE],
+    ...['--digest', digest, '--host-image', 'images.example.net/host:1'],
   );
-  const objects = objectsOf(text);
+  return objectsOf(text);
+}
+
+/** Applies the manifests, and by hand what controllers would make of them. */
+async function prepare(digest: string): Promise<readonly KubeObject[]> {
+  const objects = layoutObjects('s2', 'WasmPlugin', digest);
   const { gateway } = PODS;
   const metadata = { name: gateway.account, namespace: gateway.namespace };
   await apply({ apiVersion: 'v1', kind: 'ServiceAccount', metadata });
@@ -79,7 +85,7 @@ async function runLayout(mesh: Mesh, objects: readonly KubeObject[], checks: Che
   for (const one of Object.values(PODS)) await podReady(mesh, one);
   await startHost(mesh, objects);
   startOrders(mesh, objects);
-  const key = makeKey();
+  const key = makeKey('demo');
   await checkRequests(checks, key.key);
   await checkDoors(checks, objects);
   // Guarantees that whoever is woken at night finds the reason where the manifests put it.
@@ -97,6 +103,24 @@ async function runLayout(mesh: Mesh, objects: readonly KubeObject[], checks: Che
   });
 }
 
+/** An application of the rig's own, whose quota is not what a test is about. */
+const ROOMY = `
+apiVersion: sidegate.dev/v1alpha1
+kind: Plan
+metadata: { name: roomy }
+spec: { limits: [{ name: per-day, class: exact, quota: 100000, window: 1d }] }
+---
+apiVersion: sidegate.dev/v1alpha1
+kind: Application
+metadata: { name: roomy }
+spec: { consumer: acme }
+---
+apiVersion: sidegate.dev/v1alpha1
+kind: Subscription
+metadata: { name: roomy-orders }
+spec: { application: roomy, product: orders, plan: roomy }
+`;
+
 /** Runs the host with the arguments and resources of its manifests, in the network of its pod. */
 async function startHost({ processes }: Mesh, objects: readonly KubeObject[]): Promise<void> {
   const resources = path.join(processes.folder, 'resources');
@@ -104,6 +128,7 @@ async function startHost({ processes }: Mesh, objects: readonly KubeObject[]): P
   const texts = objects.find(({ kind }) => kind === 'ConfigMap')?.data as Record<string, string>;
   for (const [name, text] of Object.entries(texts)) writeFileSync(path.join(resources, name), text);
   const stateful = objects.find(({ kind }) => kind === 'StatefulSet');
+  writeFileSync(path.join(resources, 'rig.yaml'), ROOMY);
   const args = stateful?.spec.template.spec.containers[0].args as string[];
   const placed = args.map((argument) =>
     argument
@@ -147,8 +172,9 @@ function inHost(...args: string[]): string {
   return run(program, rest);
 }
 
-function makeKey(): { id: number; key: string } {
-  return JSON.parse(inHost('key', 'create', 'demo', '-o', 'json'));
+/** Makes a key as an operator does. */
+export function makeKey(application: string): { id: number; key: string } {
+  return JSON.parse(inHost('key', 'create', application, '-o', 'json'));
 }
 
 interface Asked {
@@ -165,7 +191,7 @@ interface Question {
 }
 
 /** Sends a request with curl from a pod; by default from outside through the gateway. */
-function ask(question: Question): Asked {
+export function ask(question: Question): Asked {
   const { key, from = OUTSIDE, url = `http://${PODS.gateway.address}/orders` } = question;
   const { host = HOST_NAME } = question;
   const headers = [
@@ -202,16 +228,21 @@ async function checkRequests(checks: Checks, key: string): Promise<void> {
   });
 }
 
+/** The address that the API server gave a Service. */
+export async function serviceAddress(objects: readonly KubeObject[], name: string) {
+  const service = objects.find(
+    ({ kind, metadata }) => kind === 'Service' && metadata.name === name,
+  );
+  assert.ok(service !== undefined);
+  return String((await kube('GET', pathOf(service))).spec.clusterIP);
+}
+
 async function checkDoors(checks: Checks, objects: readonly KubeObject[]): Promise<void> {
   const { caller, orders, host } = PODS;
-  const services = await Promise.all(
-    objects.filter(({ kind }) => kind === 'Service').map((object) => apply(object)),
-  );
-  const addressOf = (name: string): string =>
-    services.find(({ metadata }) => metadata.name === name)?.spec.clusterIP;
+  const addressOf = (name: string) => serviceAddress(objects, name);
   // Guarantees that callers inside the mesh meet the same filter.
-  await checks.check('a workload of the mesh without a key gets 401', () => {
-    const url = `http://${addressOf('orders')}/orders`;
+  await checks.check('a workload of the mesh without a key gets 401', async () => {
+    const url = `http://${await addressOf('orders')}/orders`;
     const asked = ask({ from: caller.name, url, host: 'orders.shop.svc.cluster.local' });
     assert.equal(asked.status, 401, asked.body);
   });
@@ -220,8 +251,8 @@ async function checkDoors(checks: Checks, objects: readonly KubeObject[]): Promi
     assert.equal(ask({ url: `http://${orders.address}:8080/orders` }).status, 0);
   });
   // Guarantees that policy, keys' digests and quota are given to the named principals alone.
-  await checks.check('another workload does not reach the sync port', () => {
-    const url = `http://${addressOf('sidegate')}:8081/v1/policy/default`;
+  await checks.check('another workload does not reach the sync port', async () => {
+    const url = `http://${await addressOf('sidegate')}:8081/v1/policy/default`;
     const asked = ask({ from: caller.name, url, host: 'sidegate.sidegate-system:8081' });
     assert.equal(asked.status, 403, asked.body);
     assert.match(asked.body, /RBAC/);

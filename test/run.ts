@@ -42,13 +42,17 @@ async function runChecks(): Promise<Outcome> {
 
 async function runLayer(layer: Layer): Promise<Outcome> {
   const files = filesOf(layer);
-  const missing = layer.needs.filter((tool) => files.length > 0 && !ensureTool(tool));
+  if (files.length === 0) {
+    console.log(`  not ok there is no test file in ${layer.folders.join(', ')}`);
+    return outcomeOf(false);
+  }
+  const missing = layer.needs.filter((tool) => !ensureTool(tool));
   if (missing.length > 0) {
     const packages = missing.map(({ debianPackage }) => debianPackage).join(' ');
     console.log(`  SKIPPED ${files.length} files: apt-get install ${packages}`);
     return { passed: 0, failed: 0, skipped: files.length };
   }
-  return files.length > 0 ? runFiles(layer, files) : { passed: 0, failed: 0, skipped: 0 };
+  return runFiles(layer, files);
 }
 
 /** The stages that the arguments ask for, in the order of the run. */

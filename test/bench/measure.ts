@@ -32,7 +32,7 @@ export interface Round {
   core: number | undefined;
 }
 
-/** Sends a round of requests over kept-alive connections. Throws if any answer is not as expected. */
+/** Sends a round over kept-alive connections. Throws if any answer is not as expected. */
 export async function sendRound({ name, port, headers, expect, core }: Round): Promise<void> {
   const lines = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
   const load = [

@@ -16,7 +16,10 @@ export interface Tool {
   debianPackage: string;
 }
 
-/** One layer. `files` is how many test files run at once; end to end tests share two cores. */
+/**
+ * One layer. A file among its `folders` belongs to it alone, wherever it lies. `files` is how many
+ * test files run at once; end to end tests share two cores.
+ */
 export interface Layer {
   name: string;
   folders: readonly string[];
@@ -30,10 +33,18 @@ const MINUTE_MS = 60_000;
 const SPIN = { command: 'spin', debianPackage: 'spin' };
 const GCC = { command: 'gcc', debianPackage: 'gcc' };
 
+/** Tests of the host that start many processes or fill large tables: too slow for every save. */
+const HOST_AT_SCALE = [
+  'test/host/http/process.test.ts',
+  'test/host/http/watch-load.test.ts',
+  'test/host/store/scale.test.ts',
+];
+
 /** Every layer of node:test files, in the order they run: the quickest to fail come first. */
 export const LAYERS: readonly Layer[] = [
   layer('tidy', ['test/tidy'], 2, MINUTE_MS),
   layer('units', ['test/host', 'test/setup', 'host'], 2, MINUTE_MS),
+  layer('host', HOST_AT_SCALE, 1, 3 * MINUTE_MS),
   layer('contract', ['test/contract'], 2, 2 * MINUTE_MS),
   layer('property', ['test/property'], 2, 5 * MINUTE_MS),
   layer('simulation', ['test/simulation'], 2, 5 * MINUTE_MS),
@@ -55,9 +66,17 @@ function layer(
 }
 
 /** The test files of a layer, absolute and sorted. */
-export function filesOf({ folders }: Layer): string[] {
-  return folders.flatMap((folder) => testFilesUnder(folder)).sort();
+export function filesOf(layer: Layer): string[] {
+  const named = new Set(
+    LAYERS.filter((other) => other !== layer).flatMap(({ folders }) => folders.filter(isTestFile)),
+  );
+  return layer.folders
+    .flatMap((folder) => testFilesUnder(folder))
+    .filter((file) => !named.has(path.relative(ROOT, file)))
+    .sort();
 }
+
+const isTestFile = (name: string) => name.endsWith('.test.ts');
 
 /** Test files that no layer claims, relative to the root. */
 export function unclaimedFiles(): string[] {
@@ -71,7 +90,8 @@ export function unclaimedFiles(): string[] {
 function testFilesUnder(folder: string): string[] {
   const absolute = path.join(ROOT, folder);
   if (!existsSync(absolute)) return [];
+  if (isTestFile(folder)) return [absolute];
   return readdirSync(absolute, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.test.ts'))
+    .filter(isTestFile)
     .map((name) => path.join(absolute, name));
 }

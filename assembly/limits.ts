@@ -51,8 +51,8 @@ export const CLOSING_MAX: u32 = TEST_BUILD ? 8 : 1_024;
 export const LIMITS_PER_PLAN_MAX: u32 = 8;
 /** Items of one sync call. */
 export const SYNC_ITEMS_MAX: u32 = 256;
-/** Urgent calls of one engine in a second. */
-export const URGENT_PER_S_MAX: u32 = TEST_BUILD ? 5 : 50;
+/** Least milliseconds between two urgent calls of one engine; one carries all accounts now cold. */
+export const URGENT_GAP_MS: u32 = TEST_BUILD ? 200 : 20;
 
 // Calls to the host.
 

@@ -191,11 +191,12 @@ export function endGeneration(at: usize): void {
 /**
  * Applies records that `checkRecords` let pass, in their order; equal or older ones than those held
  * are ignored. `restrictive`: only what takes rights away is done, the rest is marked pending or
- * skipped. `NO_ROOM`: the rest was not applied; applying the same records again is harmless.
+ * skipped. `NO_ROOM`: what found no room is not held, the others were applied.
  */
 export function applyRecords(at: usize, records: usize, length: u32, restrictive: bool): i32 {
   const directory = Place.of(at);
   const target = directory.filling != 0 ? directory.filling : directory.serving;
+  let result = APPLIED;
   for (let from: u32 = 0; from < length; ) {
     const record = records + from;
     from += recordLength(record);
@@ -210,10 +211,12 @@ export function applyRecords(at: usize, records: usize, length: u32, restrictive
     if (restrictive) {
       if (held != 0 && !sameBody(held, READ, table.kind)) changetype<Entry>(held).pending = 1;
     } else if (!putEntry(directory, table, held, target)) {
-      return NO_ROOM;
+      // The older version must not stand for one that may take rights away.
+      if (held != 0) drop(directory, table, held, target);
+      result = NO_ROOM;
     }
   }
-  return APPLIED;
+  return result;
 }
 
 /** Takes an entry out of a generation, and out of the table when no living one has it. */

@@ -138,8 +138,6 @@ export class Engine {
   lastSyncMs: u64;
   askSoon: u32;
   urgentDue: u32;
-  urgentSecond: u64;
-  urgentCount: u32;
   lastError: u32;
   failures: u64;
   /**

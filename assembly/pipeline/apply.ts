@@ -58,12 +58,14 @@ let named: bool = false;
 
 /**
  * Composes what follows from an outcome that is not a hold; answers the outcome that stands: in
- * shadow a denial becomes a pass that is counted and marked.
+ * shadow a denial becomes a pass that is counted and marked. A request that could not be read
+ * passes in no mode: identity headers that its caller made up would pass with it.
  */
 export function apply(decision: Decision, outcome: u32): u32 {
   const why = decision.reason as u32;
   let stands = outcome;
-  if (outcome == OUTCOME_DENY && decision.mode != MODE_ENFORCE) {
+  const mayPass = decision.mode != MODE_ENFORCE && why != reason.REQUEST_UNREADABLE;
+  if (outcome == OUTCOME_DENY && mayPass) {
     decision.flags |= DECISION_WOULD_DENY;
     stands = OUTCOME_PASS;
   }

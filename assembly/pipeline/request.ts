@@ -54,7 +54,6 @@ import {
   askAll,
   askRetryAfterS,
 } from '../quota/ask';
-import { urgentAllowed } from '../sync/schedule';
 import { NONE } from '../util/bytes';
 import { sha256 } from '../util/sha256';
 import { editCount, editsOverflowed, scratch } from './edits';
@@ -354,7 +353,7 @@ function metered(root: Root, decision: Decision, on: Plan): u32 {
 function mayWaitForQuota(root: Root, owner: u64): bool {
   if (root.mode != MODE_ENFORCE || root.holdMs == 0) return false;
   const known = engineAt(engine);
-  if (held == 0) return mayHold(known, owner) && urgentAllowed(known, nowMs);
+  if (held == 0) return mayHold(known, owner);
   const until = changetype<Held>(held).quotaUntilMs;
   return until == 0 || nowMs < until;
 }

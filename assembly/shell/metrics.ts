@@ -15,12 +15,21 @@ import {
   EVENTS,
   eventCount,
   INVARIANTS_BROKEN,
+  isNews,
   isOrdinary,
   noteEvent,
   putEvent,
 } from '../telemetry/events';
 import { brokenTotal } from '../util/check';
-import { LOG_WARN, OK, outAt, proxy_define_metric, proxy_increment_metric, proxy_log } from './abi';
+import {
+  LOG_INFO,
+  LOG_WARN,
+  OK,
+  outAt,
+  proxy_define_metric,
+  proxy_increment_metric,
+  proxy_log,
+} from './abi';
 
 const FLUSH_MS: u64 = 1_000;
 const LOG_MS: u64 = 10_000;
@@ -78,5 +87,5 @@ function flushEvent(event: u32, nowMs: u64): void {
   putLiteral(' times, newest ');
   putDecimal(count.value);
   count.unlogged = 0;
-  proxy_log(LOG_WARN, LINE, textLength());
+  proxy_log(isNews(event) ? LOG_INFO : LOG_WARN, LINE, textLength());
 }

@@ -120,9 +120,9 @@ function takePage(engine: Engine, page: usize, records: usize): bool {
   const length = sectionLength(records);
   if (!checkRecords(records, length, load<u32>(page, 64))) return false;
   const restrictive = engine.walk == WALK_RESTRICT;
+  // What found no room is unknown here; to stop at it would leave later revocations unheard.
   if (applyRecords(engine.directory, records, length, restrictive) != 0) {
     noteEvent(DIRECTORY_NO_ROOM, engine.directoryRevision);
-    return false;
   }
   if ((flags & FLAG_COMPLETE) != 0) endWalk(engine, upTo);
   else moveCursor(engine, page);

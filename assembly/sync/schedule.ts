@@ -20,7 +20,7 @@ import {
   LEAVING_TOLD,
   WALK_NONE,
 } from '../engine/state';
-import { URGENT_PER_S_MAX } from '../limits';
+import { URGENT_GAP_MS } from '../limits';
 import { clearCold, coldCount } from '../quota/holdings';
 import { clearFlights } from '../quota/lease';
 import { CALLS_FAILED, noteEvent } from '../telemetry/events';
@@ -71,16 +71,8 @@ function urgentDue(engine: Engine, nowMs: u64): bool {
     engine.urgentDue = 0;
     return false;
   }
-  return urgentAllowed(engine, nowMs);
-}
-
-/** Whether one more urgent call may be made in this second. */
-export function urgentAllowed(engine: Engine, nowMs: u64): bool {
-  if (nowMs - engine.urgentSecond >= 1_000) {
-    engine.urgentSecond = nowMs;
-    engine.urgentCount = 0;
-  }
-  return engine.urgentCount < URGENT_PER_S_MAX;
+  const last = callOf(engine, CALL_URGENT).sentMs;
+  return last == 0 || nowMs - last >= (URGENT_GAP_MS as u64);
 }
 
 function syncDue(engine: Engine, nowMs: u64): bool {
@@ -130,10 +122,7 @@ export function callMade(engine: Engine, kind: u32, token: u32, root: u32, nowMs
     engine.lastSyncMs = nowMs;
     if (engine.leaving == LEAVING_BEGUN) engine.leaving = LEAVING_TOLD;
   }
-  if (kind == CALL_URGENT) {
-    engine.urgentDue = 0;
-    engine.urgentCount++;
-  }
+  if (kind == CALL_URGENT) engine.urgentDue = 0;
 }
 
 /** The proxy would not make the call: no such cluster, or no endpoint. */

@@ -57,6 +57,11 @@ export function putEvent(event: u32): void {
   else putEntry(NAMES_2, event - STREAMS_UNMAPPED);
 }
 
+/** True for events that are good news: what is logged of them is no warning. */
+export function isNews(event: u32): bool {
+  return event == POLICIES_APPLIED || event == DIRECTORIES_FILLED;
+}
+
 /** True for events that are ordinary: they are counted and never logged. */
 export function isOrdinary(event: u32): bool {
   return event == REQUESTS_HELD;

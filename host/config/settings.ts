@@ -103,7 +103,8 @@ export const OPTIONS: readonly Option[] = [
     text: 'most credentials in the directory of one proxy group',
     fallback: '100000',
     least: 1,
-    most: 1_000_000,
+    // Half of what a filter holds: while one store takes another's place it holds both directories.
+    most: 131_072,
   },
   {
     name: 'admin-token-file',

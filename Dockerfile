@@ -5,8 +5,10 @@
 FROM node:24.21.0-bookworm-slim AS packages
 WORKDIR /sidegate
 COPY package.json package-lock.json ./
-# No scripts: the one that fetches Node is for machines without it.
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/node node_modules/.bin/node
+# Not `npm ci`, which refuses the lock on other platforms than the one it was made on; no scripts,
+# because the one that there is fetches Node for machines without it.
+RUN npm install --omit=dev --ignore-scripts --no-save --no-audit --no-fund \
+ && rm -rf node_modules/node node_modules/.bin/node
 
 FROM node:24.21.0-bookworm-slim
 ENV NODE_ENV=production

@@ -74,6 +74,19 @@ export function checkVersions({ all }: Manifests): Finding[] {
     });
 }
 
+/** Containers whose image nobody has filled in. */
+export function checkImages({ all }: Manifests): Finding[] {
+  return all.flatMap((manifest) => {
+    const path = ['spec', 'template', 'spec', 'containers'];
+    const containers = manifest.list(path) as readonly { readonly image?: string }[];
+    return containers.flatMap(({ image }, i) =>
+      image === PLACEHOLDERS.hostImage
+        ? [finding('SG2106', manifest, [...path, i, 'image'], { what: 'the image' })]
+        : [],
+    );
+  });
+}
+
 /** Everything that can be seen in one plugin. */
 export function checkPlugin(plugin: Plugin, known: Known): Finding[] {
   return [

@@ -21,7 +21,13 @@ import {
   checkPorts,
   checkTwice,
 } from './doctor-mesh.ts';
-import { checkPlugin, checkVersions, type Known, pluginsOf } from './doctor-plugins.ts';
+import {
+  checkImages,
+  checkPlugin,
+  checkVersions,
+  type Known,
+  pluginsOf,
+} from './doctor-plugins.ts';
 import { readModule } from './oci-build.ts';
 import { CommandError, Exit } from './outcome.ts';
 import type { SetExit } from './program.ts';
@@ -64,6 +70,7 @@ function doctor(options: Options, context: Context, setExit: SetExit): void {
   const findings: Printable[] = inOrder([
     ...manifests.problems,
     ...checkVersions(manifests),
+    ...checkImages(manifests),
     ...plugins.flatMap((plugin) => [
       ...checkPlugin(plugin, known),
       ...checkPorts(plugin, manifests),

@@ -58,7 +58,7 @@ export class Children {
       createInterface({ input: stream }).on('line', (line) => {
         lastLines.push(line);
         if (lastLines.length > LINES_KEPT) lastLines.shift();
-        if (shows(line)) console.log(`${name.padEnd(8)}| ${line}`);
+        if (!this.isStopping && shows(line)) console.log(`${name.padEnd(8)}| ${line}`);
       });
     }
     this.running.push(child);

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, test } from 'node:test';
-import { ENVOY_VERSION, EnvoyUnavailable, locateEnvoy } from '../../envoy/locate.ts';
+import { ENVOY_VERSION, EnvoyUnavailable, fetchEnvoy, locateEnvoy } from '../../envoy/locate.ts';
 import { Folder } from '../support/folders.ts';
 
 const environment = { ...process.env };
@@ -66,3 +66,31 @@ test('an untested envoy on PATH is passed over for func-e', async () => {
   assert.deepEqual(await locateEnvoy(say), { path: file, version: ENVOY_VERSION });
   assert.match(said.join('\n'), /1\.20\.0/);
 });
+
+/** The ways in which Python can be of no use, and what has to be said about each. */
+const PYTHONS: [string, string | undefined, RegExp][] = [
+  ['is not there', undefined, /Python 3 was not found[\s\S]*SIDEGATE_ENVOY/],
+  [
+    'has neither pip nor venv',
+    '[ "$1" = --version ]',
+    /neither pip nor venv[\s\S]*apt-get install/,
+  ],
+  [
+    'cannot reach its index',
+    'case "$*" in *download*) echo no route to host >&2; exit 1;; *) exit 0;; esac',
+    /could not be downloaded[\s\S]*no route to host[\s\S]*SIDEGATE_ENVOY/,
+  ],
+];
+
+for (const [what, script, said] of PYTHONS) {
+  // Guarantees that whoever has no Envoy learns what is missing and what to install or set.
+  test(`a Python that ${what} is explained`, async () => {
+    if (script !== undefined) await writeProgram('python3', script);
+    process.env.PATH = folder.join('bin');
+    await assert.rejects(fetchEnvoy('0.0.1', say), (error: Error) => {
+      assert.ok(error instanceof EnvoyUnavailable, String(error));
+      assert.match(error.message, said);
+      return true;
+    });
+  });
+}

@@ -24,7 +24,8 @@ export function checkNeeds(say: (line: string) => void): string[] {
   say('Needs Linux, root, network namespaces, 2 GB of memory; takes a minute once built.');
   if (names.length > 0) {
     say(`To be built into ${CACHE}: ${names.join(', ')}.`);
-    say(`That takes Go, the network, ${GIGABYTES} GB of disk and about ${minutes} minutes of two idle cores, once.`);
+    say(`That takes Go, the network, ${GIGABYTES} GB of disk, and once, on two idle cores,`);
+    say(`about ${minutes} minutes.`);
   }
   const lacks: string[] = [];
   if (process.platform !== 'linux') lacks.push('This is not Linux.');

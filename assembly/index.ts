@@ -5,14 +5,7 @@
 import { findRoot } from './engine/roots';
 import { addStream, recordOfStream } from './pipeline/streams';
 import { allocate } from './shell/arena';
-import {
-  onCallResponse,
-  onConfigure,
-  onRootCreate,
-  onRootDelete,
-  onRootDone,
-  onTick,
-} from './shell/root';
+import { onCallResponse, onConfigure, onRootCreate, onRootDone, onTick } from './shell/root';
 import { endStream, onRequestHeaders } from './shell/stream';
 
 /** Marks the version of the ABI. */
@@ -55,22 +48,15 @@ export function proxy_on_http_call_response(
   onCallResponse(id, call, headers, bytes);
 }
 
-/** 1 = nothing is left to do. */
+/**
+ * A context is over; 1 = nothing is left to do. This one callback serves streams and roots:
+ * `on_log` and `on_delete`, which follow it around, would cost every request a crossing each.
+ */
 export function proxy_on_done(id: u32): u32 {
   const root = findRoot(id);
-  return root == 0 || onRootDone(root) ? 1 : 0;
-}
-
-/** The stream is over. */
-export function proxy_on_log(id: u32): void {
+  if (root != 0) return onRootDone(root) ? 1 : 0;
   endStream(id);
-}
-
-/** The context is gone. */
-export function proxy_on_delete(id: u32): void {
-  const root = findRoot(id);
-  if (root != 0) onRootDelete(root);
-  else endStream(id);
+  return 1;
 }
 
 /** Address of the decision record of a stream (see decision/record.ts), 0 when it has none. */

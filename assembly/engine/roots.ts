@@ -47,9 +47,12 @@ const ROOTS: usize = memory.data(64 * 64, 8);
 const ENGINES: usize = memory.data(8 * 4, 8);
 let order: u32 = 0;
 
+/** Slots ever used: a VM has one or two roots, and every request looks for its own. */
+let slots: u32 = 0;
+
 /** The root with this context id, or 0. */
 export function findRoot(id: u32): usize {
-  for (let i: u32 = 0; i < ROOTS_MAX; i++) {
+  for (let i: u32 = 0; i < slots; i++) {
     const at = ROOTS + i * ROOT_BYTES;
     if (load<u32>(at) == id) return at;
   }
@@ -65,8 +68,12 @@ export function rootAt(at: usize): Root {
 export function addRoot(id: u32, nowMs: u64): usize {
   const known = findRoot(id);
   if (known != 0) return known;
-  const at = findRoot(0);
-  if (at == 0) return 0;
+  let at = findRoot(0);
+  if (at == 0) {
+    if (slots >= ROOTS_MAX) return 0;
+    at = ROOTS + slots * ROOT_BYTES;
+    slots++;
+  }
   memory.fill(at, 0, ROOT_BYTES);
   const root = rootAt(at);
   root.id = id;
@@ -154,7 +161,7 @@ function releaseBlocks(engine: Engine): void {
 /** The engine's settings follow its newest living root, which makes its calls. */
 export function chooseNewest(engine: Engine): void {
   let newest: usize = 0;
-  for (let i: u32 = 0; i < ROOTS_MAX; i++) {
+  for (let i: u32 = 0; i < slots; i++) {
     const at = ROOTS + i * ROOT_BYTES;
     const root = rootAt(at);
     if (root.id == 0 || root.living == 0 || root.engine != changetype<usize>(engine)) continue;
@@ -169,7 +176,7 @@ export function chooseNewest(engine: Engine): void {
 
 /** True when no root but this one lives on its engine. */
 export function isLastRoot(root: Root): bool {
-  for (let i: u32 = 0; i < ROOTS_MAX; i++) {
+  for (let i: u32 = 0; i < slots; i++) {
     const other = rootAt(ROOTS + i * ROOT_BYTES);
     if (other.id != 0 && other.id != root.id && other.living != 0 && other.engine == root.engine) {
       return false;

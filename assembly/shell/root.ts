@@ -125,7 +125,7 @@ export function onTick(id: u32): void {
   const root = engineRoot(id);
   if (root == 0) return;
   const engine = engineAt(rootAt(root).engine);
-  if (engine.leavingRoot == id) leaveIfDone(engine, nowMs);
+  if (engine.leavingRoot != 0 && leaveIfDone(engine, nowMs) && findRoot(id) == 0) return;
   if (engine.newestRoot != id) return;
   checkSlice(engine, nowMs);
   directoryTick(engine.directory);
@@ -181,41 +181,51 @@ function readStatus(): u32 {
   return status;
 }
 
-/** `proxy_on_done` of a root: false while its last report is on the way. */
+/**
+ * `proxy_on_done` of a root: false while its last report is on the way. A root that is done is
+ * forgotten at once, because the proxy deletes it and its open calls with it.
+ */
 export function onRootDone(at: usize): bool {
   resetArena();
   const root = rootAt(at);
-  const id = root.id;
   const last = isLastRoot(root);
   retireRoot(root);
-  if (root.engine == 0 || !last) return true;
-  const engine = engineAt(root.engine);
   const nowMs = monotonicMs();
-  if (holdingCount(engine.holdings) == 0) return true;
+  if (root.engine == 0 || !last || holdingCount(engineAt(root.engine).holdings) == 0) {
+    forgetRoot(root, nowMs);
+    return true;
+  }
+  const engine = engineAt(root.engine);
+  // A root that was leaving when this one adopted its engine has nothing to wait for any more.
+  if (engine.leavingRoot != 0) leaveIfDone(engine, nowMs);
   engine.leaving = LEAVING_BEGUN;
-  engine.leavingRoot = id;
+  engine.leavingRoot = root.id;
   engine.leaveByMs = nowMs + LEAVE_MS;
   makeCalls(engine, nowMs);
   if (engine.leaving != LEAVING_DONE) return false;
-  engine.leavingRoot = 0;
+  forgetRoot(root, nowMs);
   return true;
 }
 
-/** Lets the root go: its last report was answered, took too long, or a new root has adopted. */
-function leaveIfDone(engine: Engine, nowMs: u64): void {
-  const waits = engine.leaving == LEAVING_BEGUN || engine.leaving == LEAVING_TOLD;
-  if (waits && nowMs < engine.leaveByMs) return;
-  const id = engine.leavingRoot;
-  engine.leavingRoot = 0;
-  proxy_set_effective_context(id);
-  proxy_done();
+/** Forgets a root; if others share its engine, the newest of them makes its calls anew. */
+function forgetRoot(root: Root, nowMs: u64): void {
+  const engine = root.engine;
+  const shared = engine != 0 && engineAt(engine).roots > 1;
+  deleteRoot(root);
+  if (shared && engineAt(engine).newestRoot != 0) goOn(engineAt(engine), true, nowMs);
 }
 
-/** `proxy_on_delete` of a root. */
-export function onRootDelete(at: usize): void {
-  const nowMs = monotonicMs();
-  const engine = rootAt(at).engine;
-  const shared = engine != 0 && engineAt(engine).roots > 1;
-  deleteRoot(rootAt(at));
-  if (shared && engineAt(engine).newestRoot != 0) goOn(engineAt(engine), true, nowMs);
+/**
+ * Lets the root go if its last report was answered, took too long, or a new root has adopted; true
+ * when it went, and perhaps its engine with it.
+ */
+function leaveIfDone(engine: Engine, nowMs: u64): bool {
+  const waits = engine.leaving == LEAVING_BEGUN || engine.leaving == LEAVING_TOLD;
+  if (waits && nowMs < engine.leaveByMs) return false;
+  const at = findRoot(engine.leavingRoot);
+  proxy_set_effective_context(engine.leavingRoot);
+  engine.leavingRoot = 0;
+  proxy_done();
+  if (at != 0) forgetRoot(rootAt(at), nowMs);
+  return true;
 }

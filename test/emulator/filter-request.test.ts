@@ -299,9 +299,7 @@ test('an allowed request makes five calls into the proxy', async () => {
     proxy_on_context_create: 1,
     proxy_on_request_headers: 1,
     malloc: 1,
-    proxy_on_log: 1,
     proxy_on_done: 1,
-    proxy_on_delete: 1,
   });
 });
 

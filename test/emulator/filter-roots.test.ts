@@ -233,3 +233,22 @@ test('after a trap a new VM decides, and the quota holds', async () => {
   assert.ok(passed >= 70 && passed <= 100, `${passed} passed`);
   fleet.close();
 });
+
+// Guarantees that a root whose leaving is overtaken by a new one goes all the same.
+test('a root that leaves while a new one adopts its engine is let go', async () => {
+  const { rig, key } = await ready();
+  await using _ = rig;
+  await rig.send(key);
+  rig.clusters.set(CLUSTER, () => 'lost');
+  const [first] = rig.vm.liveRoots;
+  const other = rig.configure(JSON.stringify({ clusters: [CLUSTER], authority: 'x' }), 'other');
+  first?.close();
+  assert.equal(first?.state, 'pending');
+  const second = rig.configure(changed(62), 'second');
+  second.close();
+  assert.equal(second.state, 'pending');
+  rig.clock.advance(1_500);
+  assert.equal(first?.state, 'deleted');
+  assert.equal(second.state, 'deleted');
+  assert.equal(other.state, 'live');
+});

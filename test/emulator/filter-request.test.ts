@@ -348,3 +348,67 @@ spec:
   assert.equal(stream.details, 'sidegate_not_subscribed');
   assert.equal(stream.status, 403);
 });
+
+// Guarantees that a product which must not be served from an old policy is not, and that others are.
+test('without a word from the host for maxPolicyAgeMs a product may refuse', async () => {
+  const strict = RESOURCES.replace('  operations:', '  onStalePolicy: deny\n  operations:');
+  for (const [resources, details] of [
+    [strict, 'sidegate_policy_stale'],
+    [RESOURCES, undefined],
+  ] as const) {
+    const config = JSON.stringify({ clusters: [CLUSTER], maxPolicyAgeMs: 60_000 });
+    await using rig = await FilterRig.start({ config, resources });
+    await rig.advance(300);
+    rig.clusters.set(CLUSTER, 'refused');
+    await rig.advance(58_000, 500);
+    assert.equal(rig.request([], '/health').outcome, 'continued');
+    await rig.advance(4_000, 500);
+    assert.equal(rig.request([], '/health').details, details);
+    rig.clusters.set(CLUSTER, rig.host.serve);
+    await rig.advance(45_000, 500);
+    await rig.host.createKey('shop');
+    await rig.advance(100);
+    assert.equal(rig.request([], '/health').outcome, 'continued');
+  }
+});
+
+// Guarantees that the secret of the environment reaches the host with every call and goes nowhere
+// else: not into the log, not to an upstream.
+test('calls to the host carry the secret of the environment', async () => {
+  const secret = 's3cret-of-the-mesh';
+  await using rig = await FilterRig.start({
+    environment: { OTHER: 'x', SIDEGATE_SYNC_SECRET: secret },
+  });
+  const seen = new Set<string | undefined>();
+  rig.clusters.set(CLUSTER, (call) => {
+    seen.add(call.header('authorization'));
+    assert.equal(call.header('x-sidegate-format'), '1');
+    assert.equal(call.header(':authority'), 'sidegate');
+    return rig.host.serve(call);
+  });
+  const { key } = await rig.host.createKey('shop');
+  await rig.advance(300);
+  const stream = await rig.send(key);
+  assert.deepEqual([...seen], [`Bearer ${secret}`]);
+  assert.ok(!JSON.stringify(stream.upstreamHeaders).includes(secret));
+  assert.ok(!rig.logText().includes(secret));
+});
+
+// Guarantees the layout of the decision record that the emulator's trace reads.
+test('the decision record says what was decided', async () => {
+  const { rig, key } = await ready();
+  await using _ = rig;
+  const stream = rig.request([['x-api-key', key]], '/orders', 'POST');
+  await rig.decided(stream);
+  const at = Number(rig.vm.guest.read('sidegate_decision'));
+  const view = new DataView(rig.vm.guest.memory.bytes.buffer, at, 168);
+  assert.equal(view.getUint32(0, true), stream.id);
+  assert.equal(view.getUint32(4, true), stream.root.id);
+  assert.equal(view.getUint8(8), 0, 'allowed');
+  assert.equal(view.getUint8(9), 9, 'mediated');
+  assert.equal(view.getUint8(11) & 0b10010, 0b10010, 'held, and decided');
+  assert.equal(view.getUint8(14), 1, 'one limit');
+  for (const id of [16, 24, 32, 40, 48, 56])
+    assert.ok(view.getBigUint64(id, true) > 0n, `at ${id}`);
+  assert.equal(view.getUint32(96, true) - view.getUint32(100, true), 5, 'the cost');
+});

@@ -325,3 +325,54 @@ test('no mix of two revisions admits what neither admits', async () => {
     );
   }
 });
+
+// Guarantees that a policy of many pages is fetched, checked in slices and taken, without a watch
+// that spins meanwhile, and that the next change of it is taken too.
+test('a policy of many pages takes over whole', async () => {
+  const product = (i: number, path: string) => `---
+apiVersion: sidegate.dev/v1alpha1
+kind: Product
+metadata: { name: p${i} }
+spec:
+  hosts: [p${i}.example.com]
+  identify: [ { apiKey: { header: x-api-key } } ]
+  operations: [ { name: call, method: GET, path: ${path} }, { name: b, method: POST, path: "/a/{b}/c" } ]
+`;
+  const products = (path: string) =>
+    Array.from({ length: 900 }, (_, i) => product(i, path)).join('');
+  await using rig = await FilterRig.start({ resources: RESOURCES + products('/one') });
+  const { key } = await rig.host.createKey('shop');
+  await rig.advance(1_000);
+  assert.ok((rig.host.calls['v1/policy'] ?? 0) > 10, `${rig.host.calls['v1/policy']} calls`);
+  assert.equal((await rig.send(key)).outcome, 'continued');
+  const ask = (path: string) => {
+    const headers = { ':method': 'GET', ':path': path, ':authority': 'p899.example.com' };
+    const stream = rig.vm.request({ headers });
+    stream.end();
+    return stream.details;
+  };
+  assert.equal(ask('/one'), 'sidegate_key_missing');
+  await rig.host.apply(RESOURCES + products('/two'));
+  await rig.advance(1_500);
+  assert.equal(ask('/one'), 'sidegate_operation_not_found');
+  assert.equal(ask('/two'), 'sidegate_key_missing');
+  assert.ok((rig.host.calls['v1/watch'] ?? 0) <= 6, `${rig.host.calls['v1/watch']} watches`);
+});
+
+// Guarantees that a fill which a host interrupts for a while ends with a watch that hears of keys,
+// not with one that was opened for policy alone.
+test('after a stalled fill the watch hears of keys again', async () => {
+  await using rig = await FilterRig.start();
+  for (let i = 0; i < 700; i++) await rig.host.createKey('shop');
+  let pages = 0;
+  rig.clusters.set(CLUSTER, (call) => {
+    const stalls =
+      call.path.startsWith('/v1/directory') && ++pages > 1 && rig.clock.elapsedMs < 4_000;
+    return stalls ? 'refused' : rig.host.serve(call);
+  });
+  await rig.advance(12_000, 20);
+  const { key } = await rig.host.createKey('shop');
+  await rig.advance(20, 5);
+  assert.equal((await rig.send(key)).outcome, 'continued');
+  assert.equal(rig.vm.openCalls.length, 1);
+});

@@ -203,6 +203,8 @@ function fail(engine: Engine, kind: u32, nowMs: u64): void {
   noteEvent(CALLS_FAILED, kind);
   if (kind == CALL_SYNC || kind == CALL_URGENT) clearFlights(engine, kind);
   if (kind == CALL_URGENT) clearCold(engine.holdings);
+  // A call that was open for long had found a host: this is a first failure, not one more.
+  if (nowMs - call.sentMs > (BACK_OFF_MAX_MS as u64)) call.backOffMs = 0;
   call.sentMs = 0;
   if (engine.cluster == call.cluster) engine.cluster = (engine.cluster + 1) % engine.clusters;
   if (kind == CALL_FETCH && call.what != FETCH_DIRECTORY) {

@@ -59,7 +59,7 @@ export function proxy_on_done(id: u32): u32 {
   return 1;
 }
 
-/** Address of the record of the request decided last (see decision/record.ts), 0 before the first. */
+/** Address of the record of the request decided last (decision/record.ts), 0 before the first. */
 export function sidegate_decision(): usize {
   return lastDecision();
 }

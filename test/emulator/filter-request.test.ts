@@ -310,7 +310,7 @@ spec:
   assert.equal(stream.status, 403);
 });
 
-// Guarantees that a product which must not be served from an old policy is not, and that others are.
+// Guarantees that a product which must not be served from an old policy is not, and others are.
 test('without a word from the host for maxPolicyAgeMs a product may refuse', async () => {
   const strict = RESOURCES.replace('  operations:', '  onStalePolicy: deny\n  operations:');
   for (const [resources, details] of [

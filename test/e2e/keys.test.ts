@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import { test } from 'node:test';
 import { APPLICATION } from '../support/policies.ts';
+import { quantile } from '../support/quantile.ts';
 import { Relay } from '../support/relay.ts';
 import { send } from '../support/requests.ts';
 import { Rig } from '../support/rig.ts';
@@ -55,11 +56,6 @@ async function fullLoad(rig: Rig, key: string): Promise<number> {
   const [started, before] = [performance.now(), load.total];
   await until('enough is seen', () => performance.now() - started > FULL_LOAD_MS);
   return ((load.total - before) * 1000) / (performance.now() - started);
-}
-
-function quantile(samples: readonly number[], share: number): number {
-  const sorted = samples.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
 }
 
 // Guarantees that a new key works and a revoked key stops working everywhere in well under a

@@ -3,10 +3,10 @@
  * costs every request. No logic stands here.
  */
 import { findRoot } from './engine/roots';
-import { addStream } from './pipeline/streams';
+import { addStream, recordOfStream } from './pipeline/streams';
 import { allocate } from './shell/arena';
 import { onCallResponse, onConfigure, onRootCreate, onRootDone, onTick } from './shell/root';
-import { endStream, lastDecision, onRequestHeaders } from './shell/stream';
+import { endStream, onRequestHeaders } from './shell/stream';
 
 /** Marks the version of the ABI. */
 export function proxy_abi_version_0_2_1(): void {}
@@ -59,7 +59,7 @@ export function proxy_on_done(id: u32): u32 {
   return 1;
 }
 
-/** Address of the record of the request decided last (decision/record.ts), 0 before the first. */
-export function sidegate_decision(): usize {
-  return lastDecision();
+/** Address of the decision record of a stream (see decision/record.ts), 0 when it has none. */
+export function sidegate_decision(id: u32): usize {
+  return recordOfStream(id);
 }

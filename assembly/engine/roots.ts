@@ -213,7 +213,6 @@ function detach(root: Root): void {
     const call = callOf(engine, kind);
     if (call.open != 0 && call.root == root.id) {
       call.open = 0;
-      call.sentMs = 0;
       call.notBeforeMs = 0;
       if (kind == CALL_SYNC || kind == CALL_URGENT) clearFlights(engine, kind);
     }

@@ -127,9 +127,6 @@ export class Engine {
   cursorKind: u32;
   /** The open watch was opened during a walk: the host answers it for policy only. */
   watchBlind: u32;
-  /** The revisions that the watch made last said were held. */
-  watchedPolicy: u64;
-  watchedDirectory: u64;
 
   holdings: usize;
   closing: usize;

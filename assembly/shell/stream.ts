@@ -88,18 +88,9 @@ function recordFor(stream: u32, root: Root): Decision {
   return changetype<Decision>(record);
 }
 
-/** The record of the request decided last: for whoever looks from outside, right afterwards. */
-let last: usize = 0;
-
-/** Its address, 0 before the first request. */
-export function lastDecision(): usize {
-  return last;
-}
-
 function decideNow(root: Root, decision: Decision, held: usize, nowMs: u64): u32 {
   resetEdits();
   decision.decidedMs = nowMs;
-  last = changetype<usize>(decision);
   const got = proxy_get_header_map_pairs(MAP_REQUEST, outAt(), outAt() + 4);
   if (got != OK || !indexHeaders(outAddress(), outLength())) {
     return decideUnreadable(root, decision);

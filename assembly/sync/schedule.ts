@@ -4,7 +4,6 @@
  * go to the next host. It never makes a call itself.
  */
 import {
-  BACK_NONE,
   CALL_FETCH,
   CALL_KINDS,
   CALL_SYNC,
@@ -19,7 +18,6 @@ import {
   LEAVING_DONE,
   LEAVING_NOT,
   LEAVING_TOLD,
-  policyPending,
   WALK_NONE,
 } from '../engine/state';
 import { URGENT_GAP_MS } from '../limits';
@@ -36,7 +34,6 @@ import { takeWatch } from './watch';
 export const NO_CALL: u32 = 0xffffffff;
 
 const BACK_OFF_MIN_MS: u32 = 200;
-const WATCH_AGAIN_MS: u64 = 1_000;
 const BACK_OFF_MAX_MS: u32 = 10_000;
 /** Least time between two regular calls when the holder has something to ask. */
 const ASK_SOON_MS: u64 = 50;
@@ -104,17 +101,10 @@ function dropBlindWatch(engine: Engine): void {
 }
 
 /**
- * The watch is open whenever nothing is on its way: while a policy is fetched or checked the host
- * would answer at once and again, and the pages themselves say what is new. Whatever the host
- * does, the same is not asked twice within `WATCH_AGAIN_MS`.
+ * The watch is open whenever nothing is being fetched: while a fetch goes on the host would answer
+ * at once and again, and the pages themselves say what is new.
  */
 function watchDue(engine: Engine, nowMs: u64): bool {
-  const sentMs = callOf(engine, CALL_WATCH).sentMs;
-  const same =
-    engine.watchedPolicy == engine.policyRevision &&
-    engine.watchedDirectory == engine.directoryRevision;
-  if (same && sentMs != 0 && nowMs - sentMs < WATCH_AGAIN_MS) return false;
-  if (policyPending(engine) && engine.backState != BACK_NONE) return false;
   if (callOf(engine, CALL_FETCH).backOffMs > 0) return true;
   return callOf(engine, CALL_FETCH).open == 0 && nextFetch(engine, nowMs) == 0;
 }
@@ -203,9 +193,6 @@ function fail(engine: Engine, kind: u32, nowMs: u64): void {
   noteEvent(CALLS_FAILED, kind);
   if (kind == CALL_SYNC || kind == CALL_URGENT) clearFlights(engine, kind);
   if (kind == CALL_URGENT) clearCold(engine.holdings);
-  // A call that was open for long had found a host: this is a first failure, not one more.
-  if (nowMs - call.sentMs > (BACK_OFF_MAX_MS as u64)) call.backOffMs = 0;
-  call.sentMs = 0;
   if (engine.cluster == call.cluster) engine.cluster = (engine.cluster + 1) % engine.clusters;
   if (kind == CALL_FETCH && call.what != FETCH_DIRECTORY) {
     policyFailed(engine, nowMs);

@@ -5,7 +5,7 @@
 
 import { applicationCount, credentialCount, subscriptionCount } from '../directory/directory';
 import { memoryBytes } from '../engine/blocks';
-import { CALL_WATCH, callOf, Engine, WALK_NONE } from '../engine/state';
+import { CALL_WATCH, callOf, Engine, policyPending, WALK_NONE } from '../engine/state';
 import { holdingCount } from '../quota/holdings';
 import { takeInlinePage } from './directory';
 import { hearHost, hearPolicyRevision } from './host';
@@ -20,6 +20,8 @@ const CHANGE: u32 = 2;
 const CHANGE_BYTES: u32 = 16;
 const CHANGE_PAGE: u32 = 1;
 const CHANGE_FETCH: u32 = 2;
+/** A watch answered sooner than this without news backs off, or it would spin. */
+const QUICK_MS: u64 = 1_000;
 
 const FLAG_COMPLETE: u32 = 1;
 const FLAG_FILLING: u32 = 2;
@@ -61,8 +63,6 @@ export function writeWatch(engine: Engine, nowMs: u64): u32 {
   store<u64>(held, engine.store1, 16);
   store<u64>(held, engine.policyRevision, 24);
   store<u64>(held, engine.directoryRevision, 32);
-  engine.watchedPolicy = engine.policyRevision;
-  engine.watchedDirectory = engine.directoryRevision;
   let flags: u32 = engine.complete != 0 ? FLAG_COMPLETE : 0;
   engine.watchBlind = engine.fillDue != 0 || engine.walk != WALK_NONE ? 1 : 0;
   if (engine.watchBlind != 0) flags |= FLAG_FILLING;
@@ -93,6 +93,8 @@ export function takeWatch(engine: Engine, at: usize, length: u32, nowMs: u64): b
   if (!openMessage(at, length, REPLY_MAGIC, REPLY_SECTIONS)) return false;
   const change = bodyOf(CHANGE, CHANGE_BYTES);
   if (change == 0) return false;
+  const hadStore = engine.hasStore;
+  const wasStore = engine.store0;
   if (!hearHost(engine, call.sentMs, true, nowMs)) return false;
   const flags = load<u32>(change, 8);
   hearPolicyRevision(engine, load<u64>(change));
@@ -102,5 +104,8 @@ export function takeWatch(engine: Engine, at: usize, length: u32, nowMs: u64): b
     engine.directoryDue = 1;
     engine.restrictedTo = 0;
   }
+  const news = flags != 0 || policyPending(engine) || hadStore == 0 || wasStore != engine.store0;
+  if (!news && nowMs - call.sentMs < QUICK_MS) call.notBeforeMs = nowMs + QUICK_MS;
+  if (policyPending(engine) && engine.policyBackOffMs > 0) call.notBeforeMs = nowMs + QUICK_MS;
   return true;
 }

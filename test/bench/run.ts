@@ -17,12 +17,11 @@ import * as config from '../support/envoy-config.ts';
 import { Folder } from '../support/folders.ts';
 import { writeNoopModule } from '../support/noop.ts';
 import { Program } from '../support/programs.ts';
-import { quantile } from '../support/quantile.ts';
 import { send } from '../support/requests.ts';
 import { until } from '../support/wait.ts';
 import type { Chain } from './chains.ts';
 import * as chains from './chains.ts';
-import { cpuNanoseconds, PATH, ROUND_REQUESTS, sendRound } from './measure.ts';
+import { cpuNanoseconds, PATH, quantile, ROUND_REQUESTS, sendRound } from './measure.ts';
 import { describeMachine, type Figures, renderResults } from './results.ts';
 import { refusingChain, sidegateChain, startKeyedHost } from './sidegate.ts';
 

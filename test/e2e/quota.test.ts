@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readLedger } from '../support/ledger.ts';
 import { APPLICATION } from '../support/policies.ts';
+import { Load } from '../support/requests.ts';
 import { Rig } from '../support/rig.ts';
 import { until } from '../support/wait.ts';
 
@@ -14,6 +15,19 @@ const QUOTA = 1000;
 const SETTING = { limits: [{ name: 'daily', quota: QUOTA, window: '1d' }] };
 /** Longest a unit may stay with an idle holder: its use-by, the fold, and some heartbeats. */
 const SETTLE_MS = 90_000;
+
+/** A load on all proxies that follows their ports. */
+function loadOn(rig: Rig, key: string, perSecond: number): Load {
+  let turn = 0;
+  return new Load({
+    connections: 8,
+    perSecond,
+    next: () => {
+      turn = (turn + 1) % rig.proxies.length;
+      return { port: rig.port(turn), path: '/orders', headers: { 'x-api-key': key } };
+    },
+  });
+}
 
 /** A run must not cross midnight UTC, where a new window would begin. */
 async function awayFromMidnight(neededMs: number): Promise<void> {
@@ -32,7 +46,7 @@ test('without a fault exactly the quota gets through', async (t) => {
   await awayFromMidnight(120_000);
   await using rig = await Rig.start({ setting: SETTING, proxies: 2, workers: 2 });
   const { key } = await rig.host.createKey(APPLICATION);
-  await using load = rig.load(key, 400);
+  await using load = loadOn(rig, key, 400);
   const started = performance.now();
   await until('the quota is used up', () => rig.origin.count >= QUOTA, { deadlineMs: 100_000 });
   t.diagnostic(`used up after ${Math.round(performance.now() - started)} ms`);
@@ -49,7 +63,7 @@ test('killed hosts and proxies: never more, and no less than what they held', as
   await awayFromMidnight(SETTLE_MS + 90_000);
   await using rig = await Rig.start({ setting: SETTING, proxies: 2, workers: 2 });
   const { key } = await rig.host.createKey(APPLICATION);
-  await using load = rig.load(key, 30);
+  await using load = loadOn(rig, key, 30);
   await until('the load runs', () => rig.origin.count > 50);
   for (const proxy of [0, 1, 0]) {
     await rig.host.crash();

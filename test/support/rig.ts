@@ -12,7 +12,7 @@ import { Host } from './host.ts';
 import { Origin } from './origin.ts';
 import type { PluginConfig } from './plugin.ts';
 import { resourcesOf, type Setting } from './policies.ts';
-import { type Answer, Load, type RequestOptions, send } from './requests.ts';
+import { type Answer, type RequestOptions, send } from './requests.ts';
 
 /** The module that ships. */
 export const RELEASE_MODULE = path.join(ROOT, 'build/filter.wasm');
@@ -135,16 +135,6 @@ export class Rig implements AsyncDisposable {
       headers: { ...keyed, ...headers },
       ...rest,
     });
-  }
-
-  /** A load of GET /orders with this key, taking turns over the proxies and following their ports. */
-  load(key: string, perSecond?: number): Load {
-    let turn = 0;
-    const next = () => {
-      turn = (turn + 1) % this.proxies.length;
-      return { port: this.port(turn), path: '/orders', headers: { 'x-api-key': key } };
-    };
-    return new Load({ connections: 8, next, ...(perSecond === undefined ? {} : { perSecond }) });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

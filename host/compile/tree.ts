@@ -3,7 +3,7 @@
  * host; where two would match the same request, the one with the more specific host has it.
  */
 import type { Operation, Product } from '../resources/model.ts';
-import { ANY_METHOD, METHODS } from '../resources/schema.ts';
+import { ANY_METHOD, METHODS } from '../resources/schema/schema.ts';
 
 /** An operation at a node, with the methods it has there. */
 export interface Place {

@@ -9,7 +9,7 @@ import type { ErrorCode, Facts, Fault } from './errors.ts';
 import { faultOf } from './formats.ts';
 import type { Origin, Path } from './origin.ts';
 import type { Problem } from './problem.ts';
-import { extrasOf } from './schema.ts';
+import { extrasOf } from './schema/schema.ts';
 import { suggest } from './suggest.ts';
 
 type Mapping = Record<string, TSchema>;

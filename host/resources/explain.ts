@@ -3,7 +3,7 @@
  * say anything that the schema does not.
  */
 import type { TSchema } from 'typebox';
-import { extrasOf, KINDS, resourceSchema } from './schema.ts';
+import { extrasOf, KINDS, resourceSchema } from './schema/schema.ts';
 import { suggest } from './suggest.ts';
 
 /** Parts of a schema that are explained. */

@@ -16,7 +16,7 @@ import {
   readWindow,
 } from './names.ts';
 import { readBasePath, readPathTemplate } from './path.ts';
-import type { TextFormat } from './schema.ts';
+import type { TextFormat } from './schema/schema.ts';
 import { readTemplate } from './template.ts';
 
 const READERS: Record<TextFormat, (text: string) => Read<unknown>> = {

@@ -3,7 +3,7 @@
  * resources. It says no more than `schema.ts` and must never be edited by hand.
  */
 import type { TSchema } from 'typebox';
-import { extrasOf, KINDS, type Kind, resourceSchema, type TextFormat } from './schema.ts';
+import { extrasOf, KINDS, type Kind, resourceSchema, type TextFormat } from './schema/schema.ts';
 
 const LABEL = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?';
 
@@ -28,7 +28,7 @@ const PATTERNS: Record<TextFormat, string> = {
 export function editorSchema(command: string): object {
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
-    $comment: `Made from host/resources/schema.ts by: ${command}`,
+    $comment: `Made from host/resources/schema/schema.ts by: ${command}`,
     title: 'Sidegate resource',
     type: 'object',
     required: ['apiVersion', 'kind', 'metadata'],

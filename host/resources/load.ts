@@ -10,7 +10,7 @@ import { buildSet, type Document, type ResourceSet } from './model.ts';
 import { Origin } from './origin.ts';
 import { inOrder, type Problem, problem } from './problem.ts';
 import { checkReferences, type Declared } from './references.ts';
-import { KINDS, type Kind, type Metadata, resourceSchema, type Specs } from './schema.ts';
+import { KINDS, type Kind, type Metadata, resourceSchema, type Specs } from './schema/schema.ts';
 import { SourceFile } from './source.ts';
 import { suggest } from './suggest.ts';
 

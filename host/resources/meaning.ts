@@ -7,7 +7,7 @@ import type { Credential, Operation, Plan, Product, ResourceSet } from './model.
 import type { Origin, Path } from './origin.ts';
 import { SEGMENTS_MAX } from './path.ts';
 import type { Problem } from './problem.ts';
-import { ANY_METHOD } from './schema.ts';
+import { ANY_METHOD } from './schema/schema.ts';
 
 /** Problems of the set. References that lead nowhere are skipped: they have problems already. */
 export function checkMeaning(set: ResourceSet): Problem[] {

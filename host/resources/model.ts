@@ -15,7 +15,7 @@ import type {
   ProductSpec,
   Specs,
   StepSpec,
-} from './schema.ts';
+} from './schema/schema.ts';
 import { type Part, readTemplate } from './template.ts';
 
 /** A checked resource as it was written, defaults filled in. */

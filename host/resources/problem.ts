@@ -3,7 +3,7 @@
  * people and as values for programs. It must never show what may be a key.
  */
 import { ERRORS, type ErrorCode, type Facts, fill } from './errors.ts';
-import { API_VERSION } from './schema.ts';
+import { API_VERSION } from './schema/schema.ts';
 import type { SourceFile } from './source.ts';
 
 /** Part of a file in UTF-16 units. */

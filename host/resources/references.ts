@@ -6,7 +6,7 @@ import type { Facts } from './errors.ts';
 import type { Document } from './model.ts';
 import type { Path } from './origin.ts';
 import type { Problem } from './problem.ts';
-import type { Kind } from './schema.ts';
+import type { Kind } from './schema/schema.ts';
 import { suggest } from './suggest.ts';
 
 /** A name that is declared, also by a resource with problems of its own. */

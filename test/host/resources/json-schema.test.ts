@@ -9,7 +9,7 @@ import { Compile } from 'typebox/compile';
 import { parseAllDocuments } from 'yaml';
 import { explainTopic } from '../../../host/resources/explain.ts';
 import { editorSchema } from '../../../host/resources/json-schema.ts';
-import { extrasOf, KINDS, resourceSchema } from '../../../host/resources/schema.ts';
+import { extrasOf, KINDS, resourceSchema } from '../../../host/resources/schema/schema.ts';
 
 const FILE = new URL('../../../host/resources/sidegate.schema.json', import.meta.url);
 const GOOD = new URL('../../fixtures/resources/good/', import.meta.url);

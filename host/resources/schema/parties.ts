@@ -1,0 +1,58 @@
+/**
+ * The schemas of who calls and who is called by: consumers, applications, subscriptions,
+ * credentials, proxy groups. It must never describe a field that the host does not honour.
+ */
+import Type from 'typebox';
+import { list, name, object, text, word } from './kit.ts';
+
+/** The spec of a consumer. */
+export const Consumer = object('The party accountable for calls.', {
+  displayName: Type.Optional(Type.String({ description: 'Name for people.', maxLength: 256 })),
+  contacts: Type.Optional(
+    list(Type.String({ maxLength: 256 }), 'Whom to ask, for people.', 16, { default: [] }),
+  ),
+});
+
+/** The spec of an application. */
+export const Application = object(
+  'A program of a consumer; owns credentials and subscriptions.',
+  {
+    consumer: name('The consumer it belongs to.'),
+    displayName: Type.Optional(Type.String({ description: 'Name for people.', maxLength: 256 })),
+  },
+  { later: ['identities', 'state'] },
+);
+
+/** The spec of a subscription. */
+export const Subscription = object(
+  'An application uses a product on a plan.',
+  {
+    application: name('The application.'),
+    product: name('The product.'),
+    plan: name('The plan.'),
+    state: Type.Optional(word('Whether it may be used.', ['active', 'suspended'], 'active')),
+  },
+  { later: ['overrides', 'approval', 'scopes', 'billingDay', 'notBefore', 'notAfter'] },
+);
+
+/** The spec of a credential. */
+export const Credential = object(
+  'The record of a key that was made elsewhere. Never the key: keys are made by key create.',
+  {
+    application: name('The application it belongs to.'),
+    digest: text('digest', 'SHA-256 of the key, 64 lower-case hex digits.'),
+    notBefore: Type.Optional(
+      text('time', 'The key is valid from here, such as 2026-01-31T00:00Z.'),
+    ),
+    notAfter: Type.Optional(text('time', 'The key is no longer valid from here.')),
+    state: Type.Optional(word('Whether it may be used.', ['enabled', 'disabled'], 'enabled')),
+  },
+  { later: ['cidrs', 'referers', 'scopes'] },
+);
+
+/** The spec of a proxy group. */
+export const ProxyGroup = object(
+  'The part of policy and directory that one set of proxies needs.',
+  {},
+  { later: ['principals', 'meshIdentity', 'partitions'] },
+);

@@ -1,0 +1,49 @@
+/**
+ * The schema of plans and their limits. It must never describe a field that the host does not
+ * honour.
+ */
+import Type from 'typebox';
+import { list, name, object, text, word } from './kit.ts';
+
+/** A limit of a plan. */
+export const Limit = object(
+  'A quota in a window.',
+  {
+    name: name('Name, shared by all plans of the namespace: an account belongs to it.'),
+    class: Type.Optional(word('How it is enforced.', ['exact'], 'exact', ['rate', 'approximate'])),
+    quota: Type.Integer({
+      description: 'Units in one window.',
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+    }),
+    window: text('window', 'Length of the window, from "1s" to "1d", aligned to UTC.'),
+    onHostUnavailable: Type.Optional(
+      word('What happens when no quota can be had.', ['deny', 'allow'], 'deny', ['localShare']),
+    ),
+    mode: Type.Optional(word('Whether it is enforced.', ['enforce'], 'enforce', ['shadow', 'off'])),
+  },
+  {
+    later: [
+      'burst',
+      'calendar',
+      'partition',
+      'partitionBy',
+      'owner',
+      'per',
+      'unit',
+      'cost',
+      'conditions',
+      'operations',
+      'renamedFrom',
+      'localShare',
+      'unlimited',
+    ],
+  },
+);
+
+/** The spec of a plan. */
+export const Plan = object(
+  'A named bundle of limits.',
+  { limits: Type.Optional(list(Limit, 'The limits; none = unlimited.', 8, { default: [] })) },
+  { later: ['mode', 'scopes', 'approval', 'description', 'displayName', 'concurrency', 'blocks'] },
+);

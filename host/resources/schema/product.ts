@@ -1,0 +1,168 @@
+/**
+ * The schema of products: hosts, operations, where keys stand, edits of headers. It must never
+ * describe a field that the host does not honour.
+ */
+import Type from 'typebox';
+import { list, name, object, text, word } from './kit.ts';
+
+/** Highest cost of an operation. */
+export const COST_MAX = 1_000_000;
+
+const ApiKey = object(
+  'Takes the key from a request header.',
+  {
+    header: text('header-name', 'Name of the header.'),
+    prefix: Type.Optional(
+      text('key-prefix', 'Text before the key, such as "Bearer ". Compared without case.', {
+        default: '',
+      }),
+    ),
+  },
+  { later: ['query', 'cookie'], instead: 'header' },
+);
+
+const Source = object(
+  'A place a key may come from.',
+  { apiKey: ApiKey },
+  { later: ['jwt', 'mtls', 'anonymous'], instead: 'apiKey' },
+);
+
+/** Methods by name; their places are the bits of the mask in docs/wire.md. */
+export const METHODS = [
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'DELETE',
+  'CONNECT',
+  'OPTIONS',
+  'TRACE',
+  'PATCH',
+] as const;
+
+/** Stands for every method. */
+export const ANY_METHOD = '*';
+
+const Method = word('A method, or "*" for every method.', [...METHODS, ANY_METHOD], undefined);
+
+/** An operation of a product. */
+export const Operation = object(
+  'Requests that belong together: methods on one path template.',
+  {
+    name: text('operation-name', 'Name, unique in the product, such as listOrders.'),
+    method: Type.Optional(Method),
+    methods: Type.Optional(
+      list(Method, 'Several methods.', 10, { minItems: 1, sidegate: { distinct: true } }),
+    ),
+    path: text(
+      'path-template',
+      'Path below basePath: literal segments, {name} or * for one segment, ** for the rest.',
+    ),
+    cost: Type.Optional(
+      Type.Integer({
+        description: 'Units that a request takes from every limit it falls under.',
+        minimum: 1,
+        maximum: COST_MAX,
+        default: 1,
+      }),
+    ),
+    security: Type.Optional(
+      word('"none": no key is asked for and no quota is counted.', ['none'], undefined),
+    ),
+  },
+  {
+    exactlyOne: ['method', 'methods'],
+    later: ['scopes', 'conditions', 'mediation', 'identify', 'mode', 'limits', 'description'],
+  },
+);
+
+const Edit = object('A header and its value.', {
+  name: text('edited-header', 'Name of the header.'),
+  value: text(
+    'header-template',
+    'Text; a variable stands as $ and its name in braces, such as consumer.name.',
+  ),
+});
+
+/** One edit of headers. */
+export const Step = object(
+  'One edit of the request headers.',
+  {
+    set: Type.Optional(Edit),
+    add: Type.Optional(Edit),
+    remove: Type.Optional(text('edited-header', 'Name of the header to remove.')),
+  },
+  {
+    exactlyOne: ['set', 'add', 'remove'],
+    later: ['append', 'ifAbsent', 'rename', 'copy', 'when', 'if', 'conditions'],
+  },
+);
+
+const Mediation = object(
+  'Header edits.',
+  { request: Type.Optional(list(Step, 'Edits of the request, in order.', 64, { default: [] })) },
+  { later: ['response', 'conditions'] },
+);
+
+/** The spec of a product. */
+export const Product = object(
+  'What is protected: hosts, operations and how callers identify themselves.',
+  {
+    lifecycle: Type.Optional(
+      word('State of the product.', ['published'], 'published', ['draft', 'deprecated', 'retired']),
+    ),
+    proxyGroup: Type.Optional(
+      name('The proxy group whose proxies protect it.', { default: 'default' }),
+    ),
+    hosts: Type.Optional(
+      list(
+        text('host', 'A host name, or "*." and a domain. Ports of requests are ignored.'),
+        'Hosts it governs; none = every host of the proxies of its group.',
+        1024,
+        { default: [], sidegate: { distinct: true } },
+      ),
+    ),
+    basePath: Type.Optional(
+      text('base-path', 'Path that all operations begin with.', { default: '/' }),
+    ),
+    identify: Type.Optional(
+      list(Source, 'Where the key may stand, in order of preference.', 16, { default: [] }),
+    ),
+    keyFormat: Type.Optional(
+      word(
+        '"sidegate": every key is made by key create and checked by its checksum before anything ' +
+          'else. "opaque": keys of any form are accepted.',
+        ['sidegate', 'opaque'],
+        'sidegate',
+      ),
+    ),
+    brands: Type.Optional(
+      list(text('brand', 'What a key begins with, before its "_".'), 'Brands of its keys.', 8, {
+        minItems: 1,
+        sidegate: { distinct: true },
+      }),
+    ),
+    unmatchedOperations: Type.Optional(
+      word('What happens to a request that is no operation.', ['deny', 'allow'], 'deny'),
+    ),
+    onStalePolicy: Type.Optional(
+      word('What a proxy does that has heard nothing for too long.', ['serve', 'deny'], 'serve'),
+    ),
+    operations: Type.Optional(list(Operation, 'The operations.', 16384, { default: [] })),
+    mediation: Type.Optional(Mediation),
+  },
+  {
+    later: [
+      'cors',
+      'scopes',
+      'mode',
+      'denials',
+      'limits',
+      'description',
+      'displayName',
+      'openapi',
+      'rateLimitFields',
+      'usage',
+    ],
+  },
+);

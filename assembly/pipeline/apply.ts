@@ -15,20 +15,12 @@ import { Application, applicationName } from '../directory/entry';
 import { Plan, Product } from '../policy/layout';
 import { limitAt, textAt } from '../policy/policy';
 import { countRequest } from '../telemetry/counters';
+import { CURRENT } from './current';
 import { editCount } from './edits';
+import { OUTCOME_DENY, OUTCOME_PASS } from './outcome';
 import { addPair, beginPairs, endPairs, pairsAt } from './pairs';
 import { bodyOf, putTitle } from './problem';
 import { requestIsGrpc } from './read';
-import {
-  decidedApplication,
-  decidedPlan,
-  decidedPolicy,
-  decidedProduct,
-  keyEditsFrom,
-  keyEditsTo,
-  OUTCOME_DENY,
-  OUTCOME_PASS,
-} from './request';
 import { putBytes, putDecimal, putLiteral, textBegin, textLength } from './text';
 
 const STATE_BYTES: u32 = 512;
@@ -80,8 +72,8 @@ export function apply(decision: Decision, outcome: u32): u32 {
   }
   decision.flags |= DECISION_ANSWERED;
   decision.status = reason.reasonStatus(why) as u16;
-  editsFrom = keyEditsFrom();
-  editsTo = keyEditsTo();
+  editsFrom = CURRENT.keyEditsFrom;
+  editsTo = CURRENT.keyEditsTo;
   decision.edits = (editsTo - editsFrom) as u16;
   writeDetails(decision, why);
   writeResponse(decision, why);
@@ -90,22 +82,22 @@ export function apply(decision: Decision, outcome: u32): u32 {
 
 /** `product=… plan=… application=… reason=…`, what is not known left out. */
 function writeState(decision: Decision, why: u32): void {
-  const policy = decidedPolicy();
+  const policy = CURRENT.policy;
   textBegin(STATE, STATE_BYTES);
-  if (decidedProduct() != 0) {
-    const product = changetype<Product>(decidedProduct());
+  if (CURRENT.product != 0) {
+    const product = changetype<Product>(CURRENT.product);
     putLiteral('product=');
     putBytes(textAt(policy, product.name), product.nameLength);
     putLiteral(' ');
   }
-  if (decidedPlan() != 0) {
-    const plan = changetype<Plan>(decidedPlan());
+  if (CURRENT.plan != 0) {
+    const plan = changetype<Plan>(CURRENT.plan);
     putLiteral('plan=');
     putBytes(textAt(policy, plan.name), plan.nameLength);
     putLiteral(' ');
   }
-  if (decidedApplication() != 0) {
-    const application = changetype<Application>(decidedApplication());
+  if (CURRENT.application != 0) {
+    const application = changetype<Application>(CURRENT.application);
     putLiteral('application=');
     putBytes(applicationName(application), application.applicationNameLength);
     putLiteral(' ');
@@ -118,9 +110,9 @@ function writeState(decision: Decision, why: u32): void {
 
 /** Writes the name of the limit that decided; false when none did. */
 function putLimit(decision: Decision): bool {
-  if (decision.limitIndex == 255 || decidedPlan() == 0) return false;
-  const policy = decidedPolicy();
-  const plan = changetype<Plan>(decidedPlan());
+  if (decision.limitIndex == 255 || CURRENT.plan == 0) return false;
+  const policy = CURRENT.policy;
+  const plan = changetype<Plan>(CURRENT.plan);
   const limit = limitAt(policy, plan.limitFirst + decision.limitIndex);
   putBytes(textAt(policy, limit.name), limit.nameLength);
   return true;
@@ -130,7 +122,7 @@ function writeDetails(decision: Decision, why: u32): void {
   textBegin(DETAILS, DETAILS_BYTES);
   putLiteral('sidegate_');
   reason.putReason(why);
-  if (decision.limitIndex != 255 && decidedPlan() != 0) {
+  if (decision.limitIndex != 255 && CURRENT.plan != 0) {
     putLiteral('{limit=');
     putLimit(decision);
     putLiteral('}');
@@ -162,8 +154,8 @@ function writeResponse(decision: Decision, why: u32): void {
   if (status == 401) {
     textBegin(FIELD, FIELD_BYTES);
     putLiteral('ApiKey realm="');
-    const product = changetype<Product>(decidedProduct());
-    putBytes(textAt(decidedPolicy(), product.name), product.nameLength);
+    const product = changetype<Product>(CURRENT.product);
+    putBytes(textAt(CURRENT.policy, product.name), product.nameLength);
     putLiteral('"');
     addPair(NAMES + CHALLENGE_NAME, 16, FIELD, textLength());
   }

@@ -31,7 +31,8 @@ import {
 import { EDIT_ADD, EDIT_SET, editAt, resetEdits } from '../pipeline/edits';
 import { HEADER_NAME_LENGTH, headerAt, headerCount, indexHeaders } from '../pipeline/headers';
 import { addHeld, dropHeld, findHeld, Held } from '../pipeline/hold';
-import { decide, decideUnreadable, OUTCOME_DENY, OUTCOME_HOLD } from '../pipeline/request';
+import { OUTCOME_DENY, OUTCOME_HOLD } from '../pipeline/outcome';
+import { decide, decideUnreadable } from '../pipeline/request';
 import { dropStream, recordOfStream, rootOfStream } from '../pipeline/streams';
 import { noteEvent, REQUESTS_HELD } from '../telemetry/events';
 import {

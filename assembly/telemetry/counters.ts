@@ -7,7 +7,7 @@
 import { putReason } from '../decision/reason';
 import { DECISION_WOULD_DENY, Decision } from '../decision/record';
 import { METRICS_MAX } from '../limits';
-import { decidedPolicy, decidedProduct } from '../pipeline/request';
+import { CURRENT } from '../pipeline/current';
 import { putBytes, putLiteral, textBegin, textLength } from '../pipeline/text';
 import { Product } from '../policy/layout';
 import { textAt } from '../policy/policy';
@@ -90,9 +90,9 @@ function addRow(product: u64, reason: u8, mode: u8): usize {
   row.mode = mode;
   textBegin(changetype<usize>(row) + 24, NAME_MAX);
   if (product == OTHER) putLiteral('other');
-  else if (decidedProduct() != 0) {
-    const product = changetype<Product>(decidedProduct());
-    putBytes(textAt(decidedPolicy(), product.name), min(product.nameLength, NAME_MAX));
+  else if (CURRENT.product != 0) {
+    const product = changetype<Product>(CURRENT.product);
+    putBytes(textAt(CURRENT.policy, product.name), min(product.nameLength, NAME_MAX));
   }
   row.nameLength = textLength() as u16;
   let slot = slotOf(product, reason, mode);

@@ -28,7 +28,9 @@ export function listFiles(folder = ''): string[] {
   const found: string[] = [];
   for (const entry of readdirSync(ROOT + folder, { withFileTypes: true })) {
     const path = folder + entry.name;
-    if (entry.isDirectory() && !SKIPPED.has(entry.name)) found.push(...listFiles(`${path}/`));
+    // A work tree beside the clone has a file called `.git`.
+    if (SKIPPED.has(entry.name)) continue;
+    if (entry.isDirectory()) found.push(...listFiles(`${path}/`));
     if (entry.isFile()) found.push(path);
   }
   return found.sort();

@@ -1,0 +1,77 @@
+/**
+ * From a key to the subscription: look up, state, subscription. What does not resolve yet waits
+ * for policy and directory to agree.
+ */
+import * as reason from '../decision/reason';
+import { Decision, PHASE_LOOK_UP, PHASE_STATE, PHASE_SUBSCRIPTION } from '../decision/record';
+import { findApplication, findCredential, findSubscription } from '../directory/directory';
+import {
+  Application,
+  CREDENTIAL_ENABLED,
+  Credential,
+  SUBSCRIPTION_ACTIVE,
+  Subscription,
+} from '../directory/entry';
+import { Root } from '../engine/roots';
+import { engineAt, mayServeFill, policyPending } from '../engine/state';
+import { Product } from '../policy/layout';
+import { planAt, planById } from '../policy/policy';
+import { sha256 } from '../util/sha256';
+import { CURRENT } from './current';
+import { metered } from './meter';
+import { awaitStart, deny } from './outcome';
+
+const DIGEST: usize = memory.data(32, 8);
+
+/** The request has a key of the right form: whose is it, and may it call `to`? */
+export function identified(root: Root, decision: Decision, to: Product): u32 {
+  const known = engineAt(CURRENT.engine);
+  decision.phase = PHASE_LOOK_UP;
+  if (known.complete == 0 && !mayServeFill(known)) {
+    return awaitStart(root, decision, reason.NO_POLICY);
+  }
+  sha256(CURRENT.key, CURRENT.keyLength, DIGEST);
+  CURRENT.credential = findCredential(known.directory, DIGEST);
+  if (CURRENT.credential == 0) {
+    if (known.complete == 0) return awaitStart(root, decision, reason.NO_POLICY);
+    if (policyPending(known)) return awaitStart(root, decision, reason.POLICY_PENDING);
+    return deny(decision, reason.KEY_UNKNOWN);
+  }
+  const key = changetype<Credential>(CURRENT.credential);
+  decision.credential = key.id;
+  decision.phase = PHASE_STATE;
+  if (key.pending != 0) return awaitStart(root, decision, reason.POLICY_PENDING);
+  if (key.state != CREDENTIAL_ENABLED) return deny(decision, reason.KEY_DISABLED);
+  const unixMs = CURRENT.nowMs + (known.clockOffsetMs as u64);
+  if (key.notAfterMs != 0 && unixMs >= key.notAfterMs) return deny(decision, reason.KEY_EXPIRED);
+  if (unixMs < key.notBeforeMs) return deny(decision, reason.KEY_NOT_YET_VALID);
+  return subscribed(root, decision, to, key);
+}
+
+function subscribed(root: Root, decision: Decision, to: Product, key: Credential): u32 {
+  const known = engineAt(CURRENT.engine);
+  decision.phase = PHASE_SUBSCRIPTION;
+  CURRENT.application = findApplication(known.directory, key.application);
+  if (CURRENT.application == 0) return unresolved(root, decision);
+  const caller = changetype<Application>(CURRENT.application);
+  decision.application = caller.id;
+  if (caller.pending != 0) return awaitStart(root, decision, reason.POLICY_PENDING);
+  CURRENT.subscription = findSubscription(known.directory, caller.id, to.id);
+  if (CURRENT.subscription == 0) return unresolved(root, decision);
+  const terms = changetype<Subscription>(CURRENT.subscription);
+  decision.subscription = terms.id;
+  if (terms.pending != 0) return awaitStart(root, decision, reason.POLICY_PENDING);
+  if (terms.state != SUBSCRIPTION_ACTIVE) return deny(decision, reason.SUBSCRIPTION_SUSPENDED);
+  CURRENT.plan = planById(CURRENT.policy, terms.plan);
+  if (CURRENT.plan == 0) return unresolved(root, decision);
+  decision.plan = terms.plan;
+  return metered(root, decision, planAt(CURRENT.plan));
+}
+
+/** An id leads nowhere: that may be a matter of moments, or it means that nobody allowed it. */
+function unresolved(root: Root, decision: Decision): u32 {
+  const known = engineAt(CURRENT.engine);
+  if (known.complete == 0) return awaitStart(root, decision, reason.NO_POLICY);
+  if (policyPending(known)) return awaitStart(root, decision, reason.POLICY_PENDING);
+  return deny(decision, reason.NOT_SUBSCRIBED);
+}

@@ -43,6 +43,7 @@ import {
   HEAD_SOURCE_LENGTHS,
   HOSTS,
   IDENTITY,
+  LAST_KIND,
   METHODS,
   NODES,
   OPERATIONS,
@@ -81,7 +82,7 @@ class Check {
 export const CHECK_STATE_BYTES: u32 = 32 + PARENTS_BYTES;
 
 const ROOT_BYTES: u32 = 16;
-/** All sixteen sections. */
+/** The sections that are read, one bit per kind. */
 const KNOWN: u32 = 0x1fffe;
 /** Bytes of the checksum that cost as much as one record. */
 const CHECKSUM_STEP: u32 = 64;
@@ -120,8 +121,9 @@ function findTables(policy: usize, length: u32): i32 {
   const message = policy + POLICY_HEAD_BYTES;
   const code = checkFrame(message, length, POLICY_MAGIC, KNOWN);
   if (code != FRAME_OK) return code;
-  for (let kind = ROOT; kind <= IDENTITY; kind++) {
+  for (let kind = ROOT; kind <= LAST_KIND; kind++) {
     const body = findSection(message, length, kind);
+    if (body == 0 && kind > IDENTITY) continue;
     if (body == 0) return refusal(kind, REFUSED_SHAPE);
     const bytes = sectionLength(body);
     if (kind == ROOT) {
@@ -196,7 +198,7 @@ function checkNext(state: usize, check: Check): i32 {
   // Edges are reached through their nodes: only that way is it known which ones must be sorted.
   const walked = kind == EDGES ? NODES : kind;
   if (check.index >= countOf(check.policy, walked)) {
-    if (kind == IDENTITY) check.result = CHECK_VALID;
+    if (kind == LAST_KIND) check.result = CHECK_VALID;
     else beginTable(check, kind + 1);
     return 1;
   }

@@ -23,22 +23,24 @@ export const LIMITS: u32 = 13;
 export const PROGRAM: u32 = 14;
 export const PARTS: u32 = 15;
 export const IDENTITY: u32 = 16;
+/** The highest kind there may be. Those above IDENTITY are left out of a policy when empty. */
+export const LAST_KIND: u32 = 25;
 
 /**
  * Bytes before a policy in memory. They hold, once the policy was checked, where each of its
  * tables begins, so that a request finds a record by one multiplication.
  *
- *   0 … 271   per kind (kind × 16): body address, records, bytes of a record, bytes of the body
- *   272       which lengths the identity names have (bit n = n bytes, bit 63 = 63 or more)
- *   280       which letters they begin with (bit = the byte's low five bits)
- *   284       the node for hosts that no product names
- *   288       which lengths the names of sources have
+ *   0 … 415   per kind (kind × 16): body address, records, bytes of a record, bytes of the body
+ *   416       which lengths the identity names have (bit n = n bytes, bit 63 = 63 or more)
+ *   424       which letters they begin with (bit = the byte's low five bits)
+ *   428       the node for hosts that no product names
+ *   432       which lengths the names of sources have
  */
-export const POLICY_HEAD_BYTES: u32 = 296;
-export const HEAD_LENGTHS: u32 = 272;
-export const HEAD_LETTERS: u32 = 280;
-export const HEAD_ANY_HOST: u32 = 284;
-export const HEAD_SOURCE_LENGTHS: u32 = 288;
+export const POLICY_HEAD_BYTES: u32 = 440;
+export const HEAD_LENGTHS: u32 = 416;
+export const HEAD_LETTERS: u32 = 424;
+export const HEAD_ANY_HOST: u32 = 428;
+export const HEAD_SOURCE_LENGTHS: u32 = 432;
 
 /** A name and the node it leads to: records of HOSTS, WILDCARDS and EDGES. */
 @unmanaged

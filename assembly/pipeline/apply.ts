@@ -104,7 +104,13 @@ function writeState(decision: Decision, why: u32): void {
   }
   putLiteral('reason=');
   reason.putReason(why);
-  if ((decision.flags & DECISION_WOULD_DENY) != 0) putLiteral(' shadow=true');
+  if ((decision.flags & DECISION_WOULD_DENY) != 0) {
+    putLiteral(' shadow=true');
+    if (decision.limitIndex != 255) {
+      putLiteral(' limit=');
+      putLimit(decision);
+    }
+  }
   stateLength = textLength();
 }
 

@@ -105,6 +105,9 @@ export class Product {
 export const PRODUCT_KEY_FORMAT: u32 = 1;
 export const PRODUCT_UNMATCHED_PASS: u32 = 2;
 export const PRODUCT_STALE_DENIES: u32 = 4;
+/** Flags of a product: its mode; without either it is enforced. */
+export const PRODUCT_SHADOW: u32 = 0x100;
+export const PRODUCT_OFF: u32 = 0x200;
 
 @unmanaged
 export class Source {

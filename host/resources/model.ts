@@ -58,6 +58,9 @@ export interface Step {
   readonly parts: readonly Part[];
 }
 
+/** Whether what a product or a limit says is enforced. */
+export type Mode = 'enforce' | 'shadow' | 'off';
+
 export interface Product extends Named {
   readonly proxyGroup: string;
   readonly hosts: readonly string[];
@@ -68,6 +71,7 @@ export interface Product extends Named {
   readonly brands: readonly string[];
   readonly passUnmatched: boolean;
   readonly denyStale: boolean;
+  readonly mode: Mode;
   readonly operations: readonly Operation[];
   readonly steps: readonly Step[];
 }
@@ -79,6 +83,7 @@ export interface Limit {
   /** 1 … 86,400. */
   readonly windowSeconds: number;
   readonly allowUnavailable: boolean;
+  readonly mode: Mode;
 }
 
 export interface Plan extends Named {
@@ -154,6 +159,7 @@ function product(document: Document<'Product'>): Product {
     brands: brandsOf(spec),
     passUnmatched: spec.unmatchedOperations === 'allow',
     denyStale: spec.onStalePolicy === 'deny',
+    mode: spec.mode ?? 'enforce',
     operations: (spec.operations ?? []).map(operation),
     steps: (spec.mediation?.request ?? []).map(step),
   };
@@ -194,6 +200,7 @@ function limit(spec: LimitSpec): Limit {
     quota: spec.quota,
     windowSeconds: passed(readWindow(spec.window)),
     allowUnavailable: spec.onHostUnavailable === 'allow',
+    mode: spec.mode ?? 'enforce',
   };
 }
 

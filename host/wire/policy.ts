@@ -55,6 +55,8 @@ export interface PolicyProduct {
   readonly ownKeyFormat: boolean;
   readonly passUnmatched: boolean;
   readonly denyStale: boolean;
+  /** 0 enforce, 1 shadow, 2 off. */
+  readonly mode: number;
   readonly sources: Range;
   readonly brands: Range;
   readonly program: Range;
@@ -243,6 +245,7 @@ function readProduct(reader: ByteReader, text: Strings): PolicyProduct {
     ownKeyFormat: (flags & 1) !== 0,
     passUnmatched: (flags & 2) !== 0,
     denyStale: (flags & 4) !== 0,
+    mode: (flags >> 8) & 3,
     sources,
     brands,
     program,

@@ -157,6 +157,7 @@ function product(): fc.Arbitrary<Product> {
     steps: fc.constant([]),
     passUnmatched: fc.boolean(),
     denyStale: fc.boolean(),
+    mode: fc.constantFrom('enforce', 'shadow', 'off'),
     operations,
   }) as never;
 }

@@ -148,6 +148,14 @@ export const Product = object(
     onStalePolicy: Type.Optional(
       word('What a proxy does that has heard nothing for too long.', ['serve', 'deny'], 'serve'),
     ),
+    mode: Type.Optional(
+      word(
+        '"shadow": every denial becomes a pass that is counted and marked. "off": requests pass ' +
+          'as they are, but for identity headers that callers made up.',
+        ['enforce', 'shadow', 'off'],
+        'enforce',
+      ),
+    ),
     operations: Type.Optional(list(Operation, 'The operations.', 16384, { default: [] })),
     mediation: Type.Optional(Mediation),
   },
@@ -155,7 +163,6 @@ export const Product = object(
     later: [
       'cors',
       'scopes',
-      'mode',
       'denials',
       'limits',
       'description',

@@ -41,7 +41,13 @@ function largeSet(): ResourceSet {
     cost: 1,
     anonymous: false,
   }));
-  const product = { passUnmatched: false, denyStale: false, steps: [], basePath: ['v1'] };
+  const product = {
+    passUnmatched: false,
+    denyStale: false,
+    mode: 'enforce' as const,
+    steps: [],
+    basePath: ['v1'],
+  };
   const source = { header: 'x-api-key', prefix: '' };
   const applications = Array.from({ length: APPLICATIONS }, (_, i) => `app-${i}`);
   return {
@@ -61,7 +67,15 @@ function largeSet(): ResourceSet {
       {
         ...named,
         name: 'gold',
-        limits: [{ name: 'minute', quota: 9, windowSeconds: 60, allowUnavailable: false }],
+        limits: [
+          {
+            name: 'minute',
+            quota: 9,
+            windowSeconds: 60,
+            allowUnavailable: false,
+            mode: 'enforce' as const,
+          },
+        ],
       },
     ],
     consumers: [{ ...named, name: 'acme' }],

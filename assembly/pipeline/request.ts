@@ -95,6 +95,7 @@ export function decide(root: Root, decision: Decision, waiting: usize, atMs: u64
 }
 
 function withoutPolicy(root: Root, decision: Decision): u32 {
+  if (root.noPolicy != CHOICE_ALLOW) cutEverywhere();
   if (CURRENT.engine != 0) return awaitStart(root, decision, reason.NO_POLICY);
   return endWait(root, decision, reason.NO_POLICY);
 }

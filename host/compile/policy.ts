@@ -18,7 +18,7 @@ const CLASS_EXACT = 1;
 /** Flags of products and numbers of limits. */
 const PRODUCT_MODES = { enforce: 0, shadow: 0x100, off: 0x200 } as const;
 const LIMIT_MODES = { enforce: 0, shadow: 1, off: 2 } as const;
-const SOURCE_HEADER = 1;
+const SOURCE_KINDS = { header: 1, query: 2, cookie: 3 } as const;
 
 /** Record lengths and most records of the tables from section 3 on, in their order. */
 const TABLES = {
@@ -172,9 +172,9 @@ class PolicyWriter {
   #writeProduct(product: Product): void {
     const { sources, brands, steps, passUnmatched, denyStale, mode } = product;
     const sourceFirst = this.#counts.sources;
-    for (const { header, prefix } of sources) {
-      const row = this.#row('sources').u32(SOURCE_HEADER);
-      this.#strings.reference(header, row);
+    for (const { place, name, prefix } of sources) {
+      const row = this.#row('sources').u32(SOURCE_KINDS[place]);
+      this.#strings.reference(name, row);
       this.#strings.reference(prefix, row);
       row.u32(0);
     }

@@ -4,10 +4,11 @@
  */
 import { DEFAULT_BRAND } from '../credential/key.ts';
 import { passed } from './formats.ts';
-import { readDigest, readHeaderName, readTime, readWindow } from './names.ts';
+import { readDigest, readHeaderName, readKeyParameter, readTime, readWindow } from './names.ts';
 import type { Origin } from './origin.ts';
 import { type PathTemplate, readBasePath, readPathTemplate } from './path.ts';
 import type {
+  ApiKeySpec,
   Kind,
   LimitSpec,
   Metadata,
@@ -34,10 +35,11 @@ export interface Named {
   readonly origin: Origin | undefined;
 }
 
-/** A header that may hold a key. */
+/** A place that may hold a key. */
 export interface KeySource {
-  /** In lower case. */
-  readonly header: string;
+  readonly place: 'header' | 'query' | 'cookie';
+  /** Of a header in lower case. */
+  readonly name: string;
   /** What stands before the key; '' for nothing. */
   readonly prefix: string;
 }
@@ -152,10 +154,7 @@ function product(document: Document<'Product'>): Product {
     proxyGroup: spec.proxyGroup ?? 'default',
     hosts: spec.hosts ?? [],
     basePath: passed(readBasePath(spec.basePath ?? '/')),
-    sources: (spec.identify ?? []).map(({ apiKey }) => ({
-      header: passed(readHeaderName(apiKey.header)),
-      prefix: apiKey.prefix ?? '',
-    })),
+    sources: (spec.identify ?? []).map(({ apiKey }) => keySource(apiKey)),
     brands: brandsOf(spec),
     passUnmatched: spec.unmatchedOperations === 'allow',
     denyStale: spec.onStalePolicy === 'deny',
@@ -163,6 +162,14 @@ function product(document: Document<'Product'>): Product {
     operations: (spec.operations ?? []).map(operation),
     steps: (spec.mediation?.request ?? []).map(step),
   };
+}
+
+function keySource({ header, query, cookie, prefix = '' }: ApiKeySpec): KeySource {
+  if (header !== undefined) {
+    return { place: 'header', name: passed(readHeaderName(header)), prefix };
+  }
+  const place = query === undefined ? 'cookie' : 'query';
+  return { place, name: passed(readKeyParameter(query ?? cookie ?? '')), prefix };
 }
 
 function brandsOf(spec: ProductSpec): readonly string[] {

@@ -48,7 +48,7 @@ function largeSet(): ResourceSet {
     steps: [],
     basePath: ['v1'],
   };
-  const source = { header: 'x-api-key', prefix: '' };
+  const source = { place: 'header', name: 'x-api-key', prefix: '' } as const;
   const applications = Array.from({ length: APPLICATIONS }, (_, i) => `app-${i}`);
   return {
     products: [

@@ -131,8 +131,8 @@ test('a refusal without a policy leaves no key in the path', async () => {
   assert.equal(left(stream)[':path'], '/orders?a=1');
 });
 
-// Guarantees that trying keys teaches nothing: whatever is wrong with a key, wherever it stands, the
-// answer is the same to the byte in status, headers and body.
+// Guarantees that trying keys teaches nothing: whatever is wrong with a key, wherever it stands,
+// the answer is the same to the byte in status, headers and body.
 test('unknown and malformed keys get the same answer from every source', async () => {
   const { rig } = await ready();
   await using _ = rig;

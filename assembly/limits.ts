@@ -15,6 +15,8 @@ export const ARENA_BYTES: u32 = 262_144;
 export const HEADERS_MAX: u32 = 1_024;
 /** Header edits of one request. */
 export const EDITS_MAX: u32 = 512;
+/** Identity headers of a caller that are removed; a request with more is refused as unreadable. */
+export const FORGED_MAX: u32 = 256;
 /** Bytes composed for one request: header values, problem body, filter state. */
 export const SCRATCH_BYTES: u32 = 65_536;
 
@@ -111,11 +113,6 @@ export const PREFIX_BYTES_MAX: u32 = 64;
 
 /** Segments of a path; one with more is not found. */
 export const SEGMENTS_MAX: u32 = 64;
-/**
- * Names of sources that the fields of a request that no product governs are compared with. Beyond
- * them a field of the query or a cookie is cut unseen: so a caller cannot buy long comparisons.
- */
-export const COMPARISONS_MAX: u32 = 65_536;
 /** Bytes of a key; a longer one is malformed, so that a caller cannot buy long hashing. */
 export const KEY_BYTES_MAX: u32 = 512;
 

@@ -7,30 +7,18 @@ import { CHOICE_ALLOW } from '../bootstrap/bootstrap';
 import { isWellFormed } from '../credential/format';
 import { cutAllKeys, findKey, KEY_NONE, KEY_ONE, KEY_TOO_LONG } from '../credential/source';
 import * as reason from '../decision/reason';
-import {
-  Decision,
-  MODE_OFF_,
-  MODE_SHADOW,
-  PHASE_FORMAT,
-  PHASE_IDENTIFY,
-  PHASE_MATCH,
-} from '../decision/record';
+import { Decision, MODE_OFF_, PHASE_FORMAT, PHASE_IDENTIFY, PHASE_MATCH } from '../decision/record';
 import { Root } from '../engine/roots';
 import { engineAt } from '../engine/state';
+import { FORGED_MAX } from '../limits';
 import { matchHost } from '../match/host';
 import { methodBit } from '../match/method';
 import { MATCH_AMBIGUOUS, MATCH_FOUND, MATCH_PASSES, Match, matchPath } from '../match/path';
-import {
-  OPERATION_ANONYMOUS,
-  PRODUCT_KEY_FORMAT,
-  PRODUCT_OFF,
-  PRODUCT_SHADOW,
-  PRODUCT_STALE_DENIES,
-} from '../policy/layout';
+import { OPERATION_ANONYMOUS, PRODUCT_KEY_FORMAT, PRODUCT_STALE_DENIES } from '../policy/layout';
 import { operationAt, productAt } from '../policy/policy';
 import { NONE } from '../util/bytes';
 import { CURRENT } from './current';
-import { editCount } from './edits';
+import { editCount, resetEdits } from './edits';
 import { identified } from './identify';
 import { mediated } from './mediated';
 import { awaitStart, deny, endWait, pass } from './outcome';
@@ -78,6 +66,7 @@ function reset(root: Root, decision: Decision, waiting: usize, atMs: u64): void 
 export function decide(root: Root, decision: Decision, waiting: usize, atMs: u64): u32 {
   reset(root, decision, waiting, atMs);
   readRequest(CURRENT.policy);
+  if (editCount() > FORGED_MAX) return refuseCrowd(decision);
   CURRENT.keyEditsFrom = editCount();
   CURRENT.keyEditsTo = CURRENT.keyEditsFrom;
   if (root.mode == MODE_OFF_) return pass(decision, reason.MODE_OFF);
@@ -94,8 +83,14 @@ export function decide(root: Root, decision: Decision, waiting: usize, atMs: u64
   return matched(root, decision, node);
 }
 
+/** More identity headers than are removed: it passes in no mode; its keys are cut for the log. */
+function refuseCrowd(decision: Decision): u32 {
+  resetEdits();
+  if (CURRENT.policy != 0) cutEverywhere();
+  return deny(decision, reason.REQUEST_UNREADABLE);
+}
+
 function withoutPolicy(root: Root, decision: Decision): u32 {
-  if (root.noPolicy != CHOICE_ALLOW) cutEverywhere();
   if (CURRENT.engine != 0) return awaitStart(root, decision, reason.NO_POLICY);
   return endWait(root, decision, reason.NO_POLICY);
 }
@@ -115,11 +110,6 @@ function matched(root: Root, decision: Decision, node: u32): u32 {
   const target = productAt(CURRENT.policy, match.product);
   CURRENT.product = changetype<usize>(target);
   decision.product = target.id;
-  if ((target.flags & PRODUCT_OFF) != 0) {
-    decision.mode = MODE_OFF_;
-    return pass(decision, reason.MODE_OFF);
-  }
-  if ((target.flags & PRODUCT_SHADOW) != 0) decision.mode = MODE_SHADOW;
   const source = findKey(CURRENT.policy, target, KEY);
   CURRENT.keyEditsTo = editCount();
   if (found == MATCH_PASSES) return pass(decision, reason.UNMATCHED_PASSED);

@@ -40,7 +40,6 @@ import {
   HEAD_ANY_HOST,
   HEAD_LENGTHS,
   HEAD_LETTERS,
-  HEAD_SOURCE_KINDS,
   HEAD_SOURCE_LENGTHS,
   HOSTS,
   IDENTITY,
@@ -54,14 +53,13 @@ import {
   PRODUCTS,
   ROOT,
   recordBytes,
-  SOURCE_HEADER,
   SOURCES,
   Source,
   STRINGS,
   TextRecord,
   WILDCARDS,
 } from './layout';
-import { countOf, lengthBit, recordOf, sourceKinds, textAt } from './policy';
+import { countOf, lengthBit, recordOf, textAt } from './policy';
 
 /** Answers of `checkStep`; below 0 is the code of a refusal. */
 export const CHECK_GOES_ON: i32 = 0;
@@ -234,11 +232,10 @@ function noteIdentity(policy: usize, index: u32): void {
   noteLength(policy + HEAD_LENGTHS, name.textLength);
 }
 
-/** Adds a source to what the head says of all of them. */
+/** Adds the name of a source to the filter of the head. */
 function noteSource(policy: usize, index: u32): void {
   const source = changetype<Source>(recordOf(policy, SOURCES, index));
-  store<u32>(policy, sourceKinds(policy) | (1 << source.kind), HEAD_SOURCE_KINDS);
-  if (source.kind == SOURCE_HEADER) noteLength(policy + HEAD_SOURCE_LENGTHS, source.nameLength);
+  noteLength(policy + HEAD_SOURCE_LENGTHS, source.nameLength);
 }
 
 function noteLength(filter: usize, length: u32): void {

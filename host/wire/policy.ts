@@ -16,7 +16,6 @@ import {
 
 const MAGIC = 'SGPO';
 const WINDOW_SECONDS_MAX = 86_400;
-const SOURCE_KIND_MAX = 3;
 
 /** A range of records in another table. */
 export interface Range {
@@ -56,14 +55,11 @@ export interface PolicyProduct {
   readonly ownKeyFormat: boolean;
   readonly passUnmatched: boolean;
   readonly denyStale: boolean;
-  /** 0 enforce, 1 shadow, 2 off. */
-  readonly mode: number;
   readonly sources: Range;
   readonly brands: Range;
   readonly program: Range;
 }
 
-/** A place of keys: kind 1 header, 2 query, 3 cookie. */
 export interface PolicySource {
   readonly kind: number;
   readonly name: string;
@@ -247,7 +243,6 @@ function readProduct(reader: ByteReader, text: Strings): PolicyProduct {
     ownKeyFormat: (flags & 1) !== 0,
     passUnmatched: (flags & 2) !== 0,
     denyStale: (flags & 4) !== 0,
-    mode: (flags >> 8) & 3,
     sources,
     brands,
     program,
@@ -259,9 +254,7 @@ function readSource(reader: ByteReader, text: Strings): PolicySource {
   const name = text(reader);
   const prefix = text(reader);
   reader.skip(4);
-  if (kind < 1 || kind > SOURCE_KIND_MAX || (kind > 1 && prefix !== '')) {
-    reader.fail('wrong_value');
-  }
+  if (kind !== 1) reader.fail('wrong_value');
   return { kind, name, prefix };
 }
 

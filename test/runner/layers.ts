@@ -50,6 +50,7 @@ export const LAYERS: readonly Layer[] = [
   layer('simulation', ['test/simulation'], 2, 5 * MINUTE_MS),
   layer('istio', ['test/istio'], 2, 2 * MINUTE_MS),
   layer('emulator', ['test/emulator'], 2, 8 * MINUTE_MS),
+  layer('fuzz', ['test/fuzz'], 2, 5 * MINUTE_MS),
   layer('model', ['test/model'], 1, 8 * MINUTE_MS, [SPIN, GCC]),
   layer('e2e', ['test/e2e'], 1, 8 * MINUTE_MS),
   layer('smoke', ['test/smoke'], 1, 4 * MINUTE_MS),

@@ -15,7 +15,6 @@ export type TextFormat =
   | 'header-name'
   | 'edited-header'
   | 'key-prefix'
-  | 'key-parameter'
   | 'header-template'
   | 'digest'
   | 'time'

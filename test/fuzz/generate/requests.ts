@@ -1,0 +1,143 @@
+/**
+ * Random requests to a set of resources: near to what its policy speaks of, so that they reach the
+ * deep phases, with spoofed headers, odd paths and any bytes mixed in.
+ */
+import type { Pair } from '../../../host/emulator/index.ts';
+import type { PolicySource } from '../../../host/wire/policy.ts';
+import { match, nodeOfHost, slice } from '../oracle/match.ts';
+import { type World, wireText } from '../oracle/world.ts';
+import { type SceneRequest, SETTINGS } from '../rig/scene.ts';
+import type { Dice } from './dice.ts';
+import { mutate } from './mutate.ts';
+
+/** What requests are drawn from. */
+export interface Palette {
+  readonly world: World;
+  readonly keys: readonly string[];
+}
+
+const OTHER_HOSTS = ['', 'other', 'example.com', '.example.com', 'a.b.c.example.com', '[::1]'];
+const TAILS = ['', '', '', ':80', '.', '.:443', ':', '..', ':80.', ' ', ':80:80'];
+const ODD_SEGMENTS = [
+  ...['', '.', '..', '%2e', '.%2E', '%2f', '%5C', '%00', 'a;b', 'a\\b', '%', '%4', '%zz'],
+  ...['a b', '\u00e9', '%41', '%7e', '%3B', '*', '{id}', '**', 'zzz', '1', 'A', 'a.b', '%c3%a9'],
+];
+const METHODS = ['GET', 'GET', 'POST', 'DELETE', 'HEAD', 'OPTIONS', 'CONNECT', 'get', 'BREW', ''];
+const FORGED = [
+  ...['x-sidegate-consumer', 'x_sidegate_plan', 'X-Sidegate-', 'x-sidegate', 'x-consumer'],
+  ...['x_consumer', 'x-plan', 'x_plan', 'x-app', 'x--app', 'x-internal', 'x-note', 'accept'],
+];
+const PLAIN: readonly Pair[] = [
+  ['accept', '*/*'],
+  ['user-agent', 'fuzz'],
+  ['content-type', 'application/grpc'],
+  ['content-type', 'application/json'],
+  ['cookie', 'a=b; sg=1'],
+  ['origin', 'https://a.example.com'],
+  ['x-forwarded-for', '10.0.0.1'],
+  ['te', 'trailers'],
+];
+
+/** Draws a request. */
+export function drawRequest(dice: Dice, palette: Palette): SceneRequest {
+  const { policy } = palette.world;
+  const aim = drawAim(dice, palette.world);
+  const found = match(policy, aim.host, aim.path, aim.method);
+  const product = 'product' in found ? policy.products[found.product] : undefined;
+  const sources = product && !dice.once(5) ? slice(policy.sources, product.sources) : [];
+  const headers: Pair[] = [
+    [':method', aim.method],
+    [':path', aim.path],
+    [':authority', aim.host],
+    [':scheme', 'http'],
+    ...drawHeaders(dice, sources.length > 0 ? sources : policy.sources, palette.keys),
+  ];
+  if (dice.once(40)) headers.splice(dice.int(4), 1);
+  const settings = dice.once(3) ? dice.int(SETTINGS.length) : 0;
+  if (dice.once(400)) headers.push(...crowd(dice));
+  const request = { settings, headers };
+  return dice.once(8) ? mutate(dice, request, palette.keys) : request;
+}
+
+/** What a request is for. Several are drawn, because few ways through a tree end somewhere. */
+function drawAim(dice: Dice, world: World) {
+  const draw = () => {
+    const host = drawHost(dice, world);
+    const node = nodeOfHost(world.policy, host);
+    const path = drawPath(dice, world, node ?? dice.int(world.policy.nodes.length));
+    return { host, path, method: dice.pick(METHODS) };
+  };
+  let aim = draw();
+  for (let tries = dice.pick([0, 5, 20]); tries > 0; tries--) {
+    const found = match(world.policy, aim.host, aim.path, aim.method);
+    if (found.kind === 'found') break;
+    aim = draw();
+  }
+  return aim;
+}
+
+function drawHost(dice: Dice, { policy }: World): string {
+  const names = [...policy.hosts.map(({ name }) => name), 'orders.example.com'];
+  const wildcards = policy.wildcards.map(({ name }) => `w${name}`);
+  const host = dice.once(8) ? dice.pick(OTHER_HOSTS) : dice.pick([...names, ...wildcards]);
+  return (dice.once(8) ? host.toUpperCase() : host) + dice.pick(TAILS);
+}
+
+/** A walk down the tree of a policy, now and then off the way. */
+function drawPath(dice: Dice, { policy }: World, root: number): string {
+  const segments: string[] = [];
+  let node = policy.nodes[root];
+  while (node !== undefined && !dice.once(12)) {
+    const edges = slice(policy.edges, node.edges);
+    const edge = edges.length > 0 && !dice.once(4) ? dice.pick(edges) : undefined;
+    if (edge === undefined && node.anyNode === undefined) break;
+    segments.push(edge ? wireText(edge.name) : dice.pick(['1', 'x', 'orders', ...ODD_SEGMENTS]));
+    node = policy.nodes[edge?.node ?? node.anyNode ?? -1];
+  }
+  if (dice.once(6)) segments.splice(dice.int(segments.length + 1), 0, dice.pick(ODD_SEGMENTS));
+  if (dice.once(6)) segments.push(...dice.times(dice.int(4), () => dice.pick(ODD_SEGMENTS)));
+  if (dice.once(100)) segments.push(...dice.times(58 + dice.int(10), () => 'a'));
+  const query = dice.pick(['', '', '', '?a=b', '?//..', '#x', '?api_key=sg_1', '?']);
+  return `${dice.once(40) ? '' : '/'}${segments.join('/')}${query}`;
+}
+
+function drawHeaders(
+  dice: Dice,
+  sources: readonly PolicySource[],
+  keys: readonly string[],
+): Pair[] {
+  const headers: Pair[] = dice.once(2) ? dice.some(PLAIN) : [];
+  const values = dice.pick([0, 1, 1, 1, 1, 1, 1, 2, 2, 3]);
+  for (let i = 0; i < values && sources.length > 0; i++) {
+    const { name, prefix } = dice.pick(sources);
+    const before = dice.once(6) ? dice.pick(['', 'bEARER ', ' ', 'Basic ']) : wireText(prefix);
+    const pad = dice.once(6) ? dice.pick([' ', '   ', '\t', '\x00', ',']) : '';
+    headers.push([
+      wireText(name),
+      before + pad + drawKeyText(dice, keys) + (dice.once(6) ? pad : ''),
+    ]);
+  }
+  if (dice.once(3)) {
+    headers.push(...dice.times(1 + dice.int(4), (): Pair => [dice.pick(FORGED), 'forged']));
+  }
+  return headers;
+}
+
+/** A key that exists, or one that nearly does. */
+function drawKeyText(dice: Dice, keys: readonly string[]): string {
+  const key = dice.pick(keys);
+  if (!dice.once(5)) return key;
+  const at = dice.int(key.length);
+  return dice.pick([
+    ...['', 'sg', 'sg_', '_', 'acme_', key.slice(0, at), `${key}${key}`, `${key},${key}`],
+    ...[key.toUpperCase(), `${key.slice(0, at)}\xff${key.slice(at + 1)}`, 'sg_'.repeat(at * 10)],
+    ...[`sg_${'0'.repeat(36)}`, 'x'.repeat(512), 'x'.repeat(513), `sg_${'y'.repeat(509)}`],
+  ]);
+}
+
+/** More headers than anybody sends: near the bounds of docs/limits.md and beyond. */
+function crowd(dice: Dice): Pair[] {
+  const name = dice.pick(['x-h-', 'x-sidegate-', 'x_sidegate_']);
+  const value = 'v'.repeat(dice.pick([0, 1, 10, 300]));
+  return dice.times(dice.pick([90, 400, 700, 1_015, 1_100]), (at): Pair => [name + at, value]);
+}

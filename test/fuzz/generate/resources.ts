@@ -1,0 +1,141 @@
+/**
+ * Random sets of resources as an operator might write them: several products that share hosts and
+ * paths, key sources of every kind, plans with and without limits, callers in every state. A set
+ * may be one that the host refuses; who asks must look.
+ */
+import { digestOf, makeKey } from '../../../host/credential/key.ts';
+import type { Dice } from './dice.ts';
+
+/** A set of resources and every key that stands in it. */
+export interface ResourceText {
+  readonly yaml: string;
+  readonly keys: readonly string[];
+}
+
+const HOSTS = [
+  ...['orders.example.com', 'a.example.com', 'b.a.example.com', '*.example.com'],
+  ...['*.a.example.com', 'x.test', '*.test'],
+];
+const HEADERS = ['x-api-key', 'x-key', 'authorization', 'cookie-key', 'x_key'];
+const PREFIXES = ['', 'Bearer ', 'ApiKey ', 'Key:'];
+const SEGMENTS = ['orders', 'v1', 'a', '{}', '*', 'a.b', '~x', '%41b', '%C3%A9', 'A'];
+/** One for each product, so that hosts may be shared. */
+const BASES = ['/', '/v1', '/orders', '/v1/a', '/v1/orders'];
+const METHODS = ['GET', 'POST', 'DELETE', 'HEAD', 'OPTIONS', 'CONNECT', '*'];
+const VARIABLES = [
+  ...['consumer.name', 'application.name', 'plan.name', 'product.name', 'credential.id'],
+];
+const EDITED = ['x-consumer', 'x_plan', 'x-app', 'x-note', 'x-key', 'accept', 'x-internal'];
+const BRANDS = ['sg', 'acme', 'sgx'];
+const STATES = ['enabled', 'enabled', 'enabled', 'disabled'];
+
+/** Around the time at which scenes are played: noon of 4 May 2026. */
+const VALIDITY = [
+  { notAfter: '2026-05-04T12:00Z' },
+  { notAfter: '2027-01-01T00:00Z' },
+  { notBefore: '2026-05-04T12:00Z' },
+  { notBefore: '2026-05-05T00:00Z' },
+  { notBefore: '2026-05-01T00:00Z', notAfter: '2026-06-01T00:00Z' },
+];
+
+/** A variable of a template; written so that no linter takes it for one of this file. */
+const variable = (name: string) => ['$', '{', name, '}'].join('');
+
+/** Draws a set. */
+export function drawResources(dice: Dice): ResourceText {
+  const first = dice.int(BASES.length);
+  const products = dice.times(1 + dice.int(4), (at) => {
+    return product(dice, `p${at}`, BASES[(first + at) % BASES.length] ?? '/');
+  });
+  const plans = dice.times(2, (at) => plan(dice, `plan${at}`));
+  const applications = ['shop', 'bot', 'idle'];
+  const consumer = resource('Consumer', 'acme', {});
+  const subscriptions = products.flatMap(({ metadata }) =>
+    dice.some(applications).map((application) =>
+      resource('Subscription', `${application}-${metadata.name}`, {
+        ...{ application, product: metadata.name, plan: `plan${dice.int(2)}` },
+        ...(dice.once(6) && { state: 'suspended' }),
+      }),
+    ),
+  );
+  const keys = dice.times(6, () => drawKey(dice));
+  const credentials = keys.map((key, at) => credential(dice, `c${at}`, key, applications));
+  const parties = applications.map((name) => resource('Application', name, { consumer: 'acme' }));
+  const all = [...products, ...plans, consumer, ...parties, ...subscriptions, ...credentials];
+  const yaml = all.map((one) => `${JSON.stringify(one)}\n`).join('---\n');
+  return { yaml, keys };
+}
+
+function resource(kind: string, name: string, spec: object) {
+  return { apiVersion: 'sidegate.dev/v1alpha1', kind, metadata: { name }, spec };
+}
+
+/** A key of one of the brands, or one of no form at all. */
+function drawKey(dice: Dice): string {
+  if (dice.once(5)) return `opaque ${dice.int(1_000_000)} ~key`;
+  return makeKey(dice.pick(BRANDS), (count) => dice.bytes(count)).key.reveal();
+}
+
+function product(dice: Dice, name: string, basePath: string) {
+  const hosts = dice.some(HOSTS);
+  const operations = dice.times(1 + dice.int(6), (at) => operation(dice, `o${at}`));
+  const opaque = dice.once(3);
+  const brands = dice.some(BRANDS);
+  return resource('Product', name, {
+    ...(hosts.length > 0 && { hosts }),
+    basePath,
+    identify: sources(dice),
+    ...(opaque ? { keyFormat: 'opaque' } : { ...(brands.length > 0 && { brands }) }),
+    unmatchedOperations: dice.pick(['deny', 'allow']),
+    operations,
+    mediation: { request: dice.times(dice.int(5), () => step(dice)) },
+  });
+}
+
+function sources(dice: Dice): object[] {
+  const header = dice.int(HEADERS.length);
+  return dice.times(1 + dice.int(3), (at) => {
+    const prefix = dice.pick(PREFIXES);
+    const name = HEADERS[(header + at) % HEADERS.length];
+    return { apiKey: { header: name, ...(prefix !== '' && { prefix }) } };
+  });
+}
+
+function operation(dice: Dice, name: string) {
+  const segments = dice.times(dice.int(4), (at) => dice.pick(SEGMENTS).replace('{}', `{p${at}}`));
+  const path = segments.length === 0 ? '/' : `/${segments.join('/')}`;
+  const tail = dice.pick(['', '', '', '/', '/**']);
+  return {
+    ...{ name, method: dice.pick(METHODS), path: path === '/' ? `/${tail.slice(1)}` : path + tail },
+    ...(dice.once(4) && { cost: 1 + dice.int(4) }),
+    ...(dice.once(4) && { security: 'none' }),
+  };
+}
+
+function step(dice: Dice): object {
+  const name = dice.pick(EDITED);
+  if (dice.once(4)) return { remove: name };
+  const parts = dice.times(1 + dice.int(3), () =>
+    dice.once(3) ? dice.pick(['lit', 'a b', '-', 'x/y']) : variable(dice.pick(VARIABLES)),
+  );
+  return { [dice.pick(['set', 'set', 'add'])]: { name, value: parts.join('') } };
+}
+
+function plan(dice: Dice, name: string) {
+  const limits = dice.some(['small', 'large']).map((limit) => {
+    return {
+      ...{ name: limit, window: dice.pick(['1d', '12h']) },
+      quota: limit === 'large' ? 1_000_000 : 5 + dice.int(50),
+    };
+  });
+  return resource('Plan', name, { limits });
+}
+
+function credential(dice: Dice, name: string, key: string, applications: readonly string[]) {
+  return resource('Credential', name, {
+    application: dice.pick(applications),
+    digest: Buffer.from(digestOf(key)).toString('hex'),
+    state: dice.pick(STATES),
+    ...(dice.once(2) && dice.pick(VALIDITY)),
+  });
+}

@@ -1,0 +1,180 @@
+/**
+ * The oracle: what Sidegate has to do with a request, phase by phase, written from docs/wire.md and
+ * ARCHITECTURE.md and from nothing else. Simple, slow and obviously right; it must never be made to
+ * agree with the filter other than by changing those pages.
+ */
+import { createHash } from 'node:crypto';
+import type { Pair } from '../../../host/emulator/index.ts';
+import type { Policy, PolicyProduct } from '../../../host/wire/policy.ts';
+import type { Accounts } from './accounts.ts';
+import { mediated, type Party, withoutIdentity, withoutKeys } from './edits.ts';
+import { countedKeys, isWellFormed, oneKey } from './identify.ts';
+import { type Match, match, slice } from './match.ts';
+import { type Denial, REASONS } from './reasons.ts';
+import type { Credential, Settings, Subscription, World } from './world.ts';
+
+/** A request as the filter sees it: headers in lower case, pseudo headers included. */
+export interface Request {
+  readonly headers: readonly Pair[];
+}
+
+/** What has to become of a request. */
+export interface Verdict {
+  readonly reason: string;
+  /** The name of the limit that denied. */
+  readonly limit?: string;
+  /** Whether shadow mode made a pass of a denial. */
+  readonly shadow: boolean;
+  /** What the caller is answered; absent when the request goes on. */
+  readonly denial?: Denial;
+  /** The name of the product, once it is known. */
+  readonly product?: string;
+  /** The headers upstream sees; of a denied request those left for the log, identity apart. */
+  readonly headers: readonly Pair[];
+  /** Set when the reason depends on what this model does not follow: anything but a bypass goes. */
+  readonly vague?: boolean;
+}
+
+/** What a decision is made from besides the request. */
+export interface Facts {
+  readonly world: World;
+  readonly settings: Settings;
+  readonly nowMs: number;
+  readonly accounts: Accounts;
+}
+
+/** Beyond these the filter does not read a request (docs/limits.md). */
+const HEADERS_MAX = 1_024;
+const ARENA_BYTES = 262_144;
+const FORGED_MAX = 256;
+
+/** What is known of a request on its way through the phases. */
+interface Found {
+  readonly product?: PolicyProduct;
+  readonly party?: Party;
+  readonly limit?: string;
+  readonly vague?: boolean;
+}
+
+/** Decides a request. Takes its cost from `accounts` if it is allowed. */
+export function decide(request: Request, facts: Facts): Verdict {
+  const { world, settings } = facts;
+  const { headers } = request;
+  const plain = withoutIdentity(world.policy, headers);
+  if (isUnreadable(headers)) return verdict('request_unreadable', plain);
+  if (headers.length - plain.length > FORGED_MAX) {
+    return verdict('request_unreadable', withoutKeys(world.policy, world.policy.products, plain));
+  }
+  if (settings.mode === 'off') return verdict('mode_off', plain);
+  const [reason, found] = phases(headers, facts);
+  const { policy } = world;
+  const { product } = found;
+  if (reason === 'other_host_passed') return verdict(reason, plain);
+  const cutting = product === undefined ? policy.products : [product];
+  const more = {
+    ...(product && { product: product.name }),
+    ...(found.limit !== undefined && { limit: found.limit }),
+    ...(found.vague && { vague: true }),
+  };
+  const denial = REASONS.get(reason);
+  const cut = withoutIdentity(policy, withoutKeys(policy, cutting, headers));
+  if (denial !== undefined) {
+    return { ...verdict(reason, cut), ...more, denial, shadow: settings.mode === 'shadow' };
+  }
+  const runs = product !== undefined && reason !== 'unmatched_passed';
+  const left = runs ? mediated(policy, product, found.party ?? {}, cut) : cut;
+  return { ...verdict(reason, left), ...more };
+}
+
+function verdict(reason: string, headers: readonly Pair[]): Verdict {
+  const denial = REASONS.get(reason);
+  return { reason, headers, shadow: false, ...(denial && { denial }) };
+}
+
+function isUnreadable(headers: readonly Pair[]): boolean {
+  const bytes = headers.reduce((sum, [name, value]) => sum + name.length + value.length + 10, 4);
+  return headers.length === 0 || headers.length > HEADERS_MAX || bytes > ARENA_BYTES;
+}
+
+/** Match, identify, format, look up, state, subscription, quota. */
+function phases(headers: readonly Pair[], facts: Facts): [string, Found] {
+  const { policy } = facts.world;
+  const first = (name: string) => headers.find(([other]) => other === name)?.[1] ?? '';
+  const found = match(policy, first(':authority'), first(':path'), first(':method'));
+  const early = unmatched(found, policy, facts.settings);
+  if (early !== undefined) return early;
+  if (found.kind !== 'found') return ['operation_not_found', {}];
+  const product = policy.products[found.product];
+  const operation = policy.operations[found.operation];
+  if (product === undefined || operation === undefined) return ['operation_not_found', {}];
+  if (operation.anonymous) return ['anonymous', { product }];
+  const key = oneKey(countedKeys(policy, product, headers));
+  if (key === 'missing' || key === 'conflict') return [`key_${key}`, { product }];
+  if (!isWellFormed(policy, product, key)) return ['key_malformed', { product }];
+  const digest = createHash('sha256').update(key, 'latin1').digest('hex');
+  const credential = facts.world.directory.credentials.get(digest);
+  const refusal = credential === undefined ? 'key_unknown' : stateOf(credential, facts.nowMs);
+  if (credential === undefined || refusal !== undefined) {
+    return [refusal ?? 'key_unknown', { product }];
+  }
+  return subscribed(product, operation.cost, credential, facts);
+}
+
+function unmatched(found: Match, policy: Policy, settings: Settings): [string, Found] | undefined {
+  if (found.kind === 'not governed') {
+    return settings.otherHosts === 'allow' ? ['other_host_passed', {}] : ['host_not_governed', {}];
+  }
+  if (found.kind === 'ambiguous') return ['path_ambiguous', {}];
+  if (found.kind !== 'unmatched') return undefined;
+  const product = policy.products[found.product];
+  if (product === undefined) return undefined;
+  return [product.passUnmatched ? 'unmatched_passed' : 'operation_not_found', { product }];
+}
+
+function stateOf(credential: Credential, nowMs: number): string | undefined {
+  const { enabled, notBeforeMs, notAfterMs } = credential;
+  if (!enabled) return 'key_disabled';
+  if (notAfterMs !== 0 && nowMs >= notAfterMs) return 'key_expired';
+  return notBeforeMs !== 0 && nowMs < notBeforeMs ? 'key_not_yet_valid' : undefined;
+}
+
+function subscribed(
+  product: PolicyProduct,
+  cost: number,
+  credential: Credential,
+  facts: Facts,
+): [string, Found] {
+  const { applications, subscriptions } = facts.world.directory;
+  const application = applications.get(credential.application);
+  const subscription = subscriptions.get(`${credential.application}/${product.id}`);
+  const plan = facts.world.policy.plans.find(({ id }) => id === subscription?.plan);
+  if (application === undefined || subscription === undefined || plan === undefined) {
+    return ['not_subscribed', { product }];
+  }
+  if (!subscription.active) return ['subscription_suspended', { product }];
+  const party: Party = {
+    consumer: application.consumerName,
+    application: application.applicationName,
+    plan: plan.name,
+    credential: credential.id,
+  };
+  return quota(product, cost, { subscription, limits: plan.limits, party }, facts);
+}
+
+function quota(
+  product: PolicyProduct,
+  cost: number,
+  by: { subscription: Subscription; limits: { first: number; count: number }; party: Party },
+  facts: Facts,
+): [string, Found] {
+  const { party, subscription } = by;
+  const limits = slice(facts.world.policy.limits, by.limits);
+  // In shadow nothing waits for units: whether there are some, and what is left then, is chance.
+  if (facts.settings.mode === 'shadow' && limits.length > 0) facts.accounts.blur(subscription.id);
+  if (facts.accounts.isBlurred(subscription.id)) {
+    return ['allowed', { product, party, vague: true }];
+  }
+  const denies = facts.accounts.take(subscription.id, limits, cost);
+  if (denies === undefined) return ['allowed', { product, party }];
+  return ['quota_exceeded', { product, party, limit: denies.name }];
+}

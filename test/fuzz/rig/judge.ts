@@ -1,0 +1,91 @@
+/**
+ * Holds what the filter made of a request to what the oracle says: the same reason, the same
+ * headers, and nothing on the wire that is no legal HTTP. Answers what is wrong, in words.
+ */
+import type { Pair, Stream } from '../../../host/emulator/index.ts';
+import type { Verdict } from '../oracle/oracle.ts';
+import type { Played } from './scene.ts';
+
+const TOKEN = /^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+/** What a value may hold: no control character but a tab (RFC 9110, section 5.5). */
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+/** The filter state stands in text and JSON logs: it holds no quote, backslash or control. */
+const STATE = /^[a-z]+=[!#-[\]-~\x80-\xff]+( [a-z]+=[!#-[\]-~\x80-\xff]+)*$/;
+
+/** What is wrong with a request that was played, or undefined if nothing is. */
+export function judge(played: Played): string | undefined {
+  const { stream, verdict, left, sent, state } = played;
+  const { failure } = stream.vm;
+  if (failure !== undefined) return `trap in ${failure.in}: ${failure.message}`;
+  const reason = /(?:^| )reason=(\w+)/.exec(state)?.[1];
+  if (verdict.vague) {
+    const fits = reason === 'allowed' || /^quota_(exceeded|unavailable)$/.test(reason ?? '');
+    return fits ? undefined : `${reason}, expected allowed or a matter of quota`;
+  }
+  const expected = verdict.denial === undefined || verdict.shadow ? 'continued' : 'replied';
+  if (reason !== verdict.reason || stream.outcome !== expected) {
+    return `${stream.outcome} ${reason}, expected ${expected} ${verdict.reason}`;
+  }
+  if (!STATE.test(state)) return `filter state ${JSON.stringify(state)}`;
+  if (state.endsWith(' shadow=true') !== verdict.shadow) return `filter state ${state}`;
+  return (
+    headerDifference(left, verdict.headers) ??
+    illegalOf(left, sent) ??
+    (verdict.denial === undefined || verdict.shadow ? undefined : answerFault(stream, verdict))
+  );
+}
+
+function headerDifference(got: readonly Pair[], wanted: readonly Pair[]): string | undefined {
+  const lines = (pairs: readonly Pair[]) => pairs.map((pair) => JSON.stringify(pair)).sort();
+  const [gotLines, wantedLines] = [lines(got), lines(wanted)];
+  if (gotLines.join() === wantedLines.join()) return undefined;
+  const extra = gotLines.filter((line) => !wantedLines.includes(line));
+  const missing = wantedLines.filter((line) => !gotLines.includes(line));
+  return `headers: also ${extra.join(' ')}, not ${missing.join(' ')}`.slice(0, 2_000);
+}
+
+/** A header that the filter wrote and that is no legal HTTP. */
+function illegalOf(left: readonly Pair[], sent: readonly Pair[]): string | undefined {
+  const known = new Set(sent.map((pair) => JSON.stringify(pair)));
+  const written = left.filter((pair) => !known.has(JSON.stringify(pair)));
+  const bad = written.find(([name, value]) => !TOKEN.test(name) || !VALUE.test(value));
+  return bad && `illegal header ${JSON.stringify(bad)}`;
+}
+
+function answerFault(stream: Stream, { reason, denial, limit, product }: Verdict) {
+  const { answer, localResponse } = stream;
+  if (!answer || !localResponse || !denial) return 'no answer';
+  const details = `sidegate_${reason}${limit === undefined ? '' : `{limit=${limit}}`}`;
+  if (stream.details !== details) return `details ${stream.details}, expected ${details}`;
+  const values = (name: string) => answer.headers.filter(([other]) => other === name);
+  const value = (name: string) => values(name)[0]?.[1];
+  const illegal = answer.headers.find(([name, text]) => !TOKEN.test(name) || !VALUE.test(text));
+  if (illegal) return `illegal response header ${JSON.stringify(illegal)}`;
+  if (answer.headers.some(([name]) => values(name).length > 1)) return 'a response header twice';
+  const isGrpc = value('grpc-status') !== undefined;
+  if (answer.status !== (isGrpc ? 200 : denial.status)) return `status ${answer.status}`;
+  if (isGrpc && value('grpc-status') !== String(denial.grpc)) return 'gRPC status';
+  const challenge = denial.status === 401 ? `ApiKey realm="${product}"` : undefined;
+  if (value('www-authenticate') !== challenge) return `challenge ${value('www-authenticate')}`;
+  const retry = denial.status === 429 || denial.status === 503;
+  if (retry !== /^[1-9]\d*$/.test(value('retry-after') ?? '')) return 'retry-after';
+  return isGrpc ? undefined : bodyFault(localResponse.body, value('content-type'), reason, denial);
+}
+
+function bodyFault(
+  body: string,
+  type: string | undefined,
+  reason: string,
+  { status }: { status: number },
+): string | undefined {
+  if (type !== 'application/problem+json') return `content type ${type}`;
+  try {
+    const problem = JSON.parse(body);
+    // A malformed key is told from an unknown one nowhere but in the log.
+    const code = reason === 'key_malformed' ? 'key_unknown' : reason;
+    if (problem.status === status && problem.code === code) return undefined;
+  } catch {
+    // Told below, with the body.
+  }
+  return `body ${body.slice(0, 200)}`;
+}

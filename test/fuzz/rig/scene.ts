@@ -1,0 +1,117 @@
+/**
+ * A filter that has policy and directory, with one root for each combination of settings: the
+ * stage on which requests are fuzzed. Time is virtual and stands still unless a request waits.
+ */
+import {
+  Clusters,
+  HeaderMap,
+  type Pair,
+  type Root,
+  type Stream,
+  seededRandom,
+  VirtualClock,
+  Vm,
+} from '../../../host/emulator/index.ts';
+import { filterModule } from '../../emulator/support/filter.ts';
+import { Accounts } from '../oracle/accounts.ts';
+import { withoutIdentity } from '../oracle/edits.ts';
+import { slice } from '../oracle/match.ts';
+import { decide, type Verdict } from '../oracle/oracle.ts';
+import type { Settings, World } from '../oracle/world.ts';
+import { type Compiled, compileText } from './compiled.ts';
+import { type QuotaOf, ScriptedHost } from './host.ts';
+
+/** The settings requests are sent under; a request names one by its place. */
+export const SETTINGS: readonly Settings[] = [
+  { mode: 'enforce', otherHosts: 'deny' },
+  { mode: 'enforce', otherHosts: 'allow' },
+  { mode: 'shadow', otherHosts: 'deny' },
+  { mode: 'off', otherHosts: 'deny' },
+];
+
+/** One request to a scene. */
+export interface SceneRequest {
+  /** Place of its settings in SETTINGS. */
+  readonly settings: number;
+  readonly headers: readonly Pair[];
+}
+
+const CLUSTER = 'host';
+/** Noon, so that no window of an hour or more ends while a scene is played. */
+const START_UNIX_MS = Date.UTC(2026, 4, 4, 12);
+const STEP_MS = 5;
+const STEPS_MAX = 2_000;
+
+/** A scene. Its requests share quota, so that a request may depend on those before it. */
+export class Scene {
+  readonly compiled: Compiled;
+  readonly clock: VirtualClock;
+  readonly host: ScriptedHost;
+  readonly vm: Vm;
+  readonly #roots: Root[];
+  readonly #accounts = new Accounts();
+
+  private constructor(compiled: Compiled) {
+    this.compiled = compiled;
+    this.clock = new VirtualClock({ startUnixMs: START_UNIX_MS });
+    this.host = new ScriptedHost(compiled, () => this.clock.unixMs, quotaOf(compiled.world));
+    const clusters = new Clusters({ [CLUSTER]: this.host.serve });
+    const random = seededRandom(7);
+    this.vm = new Vm(filterModule(), { clock: this.clock, random, clusters, logLevel: 'error' });
+    this.#roots = SETTINGS.map((settings, at) => {
+      const configuration = JSON.stringify({ clusters: [CLUSTER], ...settings });
+      return this.vm.createRoot({ name: `settings-${at}`, configuration });
+    });
+    this.clock.advance(300);
+    const { heard } = this.host;
+    if (heard?.complete !== true || heard.policyRevision !== 1) {
+      throw new Error(`the filter does not take what the host has: ${JSON.stringify(heard)}`);
+    }
+  }
+
+  /** A scene of resources, or undefined if the host would refuse them. */
+  static async of(resources: string): Promise<Scene | undefined> {
+    const compiled = await compileText(resources);
+    return compiled && new Scene(compiled);
+  }
+
+  /** Plays a request: what the filter made of it and what the oracle says. Ends the stream. */
+  play(request: SceneRequest): Played {
+    const headers = new HeaderMap('request', request.headers).pairs();
+    const settings = SETTINGS[request.settings] ?? SETTINGS[0];
+    const root = this.#roots[request.settings] ?? this.#roots[0];
+    if (settings === undefined || root === undefined) throw new Error('there are settings');
+    const stream = this.vm.request({ headers: request.headers, root });
+    for (let i = 0; i < STEPS_MAX && stream.outcome === 'paused'; i++) this.clock.advance(STEP_MS);
+    const facts = { world: this.compiled.world, settings, accounts: this.#accounts };
+    const verdict = decide({ headers }, { ...facts, nowMs: this.clock.unixMs });
+    const kept = stream.readable('request')?.pairs() ?? [];
+    const left = stream.upstreamHeaders ?? withoutIdentity(facts.world.policy, kept);
+    const state = Buffer.from(stream.filterState.get('wasm.sidegate') ?? []).toString('latin1');
+    stream.end();
+    return { stream, verdict, sent: headers, left, state };
+  }
+}
+
+/** The quota that a subscription has by its plan. */
+export function quotaOf({ policy, directory }: World): QuotaOf {
+  const subscriptions = [...directory.subscriptions.values()];
+  return (owner, limit) => {
+    const subscription = subscriptions.find(({ id }) => BigInt(id) === owner);
+    const plan = policy.plans.find(({ id }) => id === subscription?.plan);
+    const limits = plan ? slice(policy.limits, plan.limits) : [];
+    return limits.find(({ id }) => BigInt(id) === limit)?.quota ?? 0;
+  };
+}
+
+/** A request that was played. */
+export interface Played {
+  readonly stream: Stream;
+  readonly verdict: Verdict;
+  /** The headers as the filter saw them. */
+  readonly sent: readonly Pair[];
+  /** The headers as upstream saw them; of a denied request those left for the log. */
+  readonly left: readonly Pair[];
+  /** The filter state as the access log prints it. */
+  readonly state: string;
+}

@@ -1,0 +1,86 @@
+/**
+ * The target `requests`: resource sets drawn at random, requests to each, and for every request
+ * the oracle's word. A case is a resource set and the requests to it, the last of which shows it.
+ */
+import { Dice } from '../generate/dice.ts';
+import { mutate } from '../generate/mutate.ts';
+import { drawRequest } from '../generate/requests.ts';
+import { drawResources } from '../generate/resources.ts';
+import { judge } from '../rig/judge.ts';
+import { Scene, type SceneRequest } from '../rig/scene.ts';
+import { type Round, readCorpus, type Target } from '../target.ts';
+
+/** What a case of this target is. */
+export interface RequestCase {
+  /** A YAML text, one document a line. */
+  readonly resources: readonly string[];
+  readonly requests: readonly SceneRequest[];
+}
+
+const REQUESTS_PER_ROUND = 400;
+const SHRINKS_MAX = 300;
+
+/** The target. */
+export const requests: Target = { name: 'requests', round, replay };
+
+/** Requests of the corpus: what mutation begins with, besides what is drawn. */
+const known: readonly SceneRequest[] = [...readCorpus('requests').values()].flatMap(({ input }) => [
+  ...(input as RequestCase).requests,
+]);
+
+async function round(seed: number): Promise<Round> {
+  const dice = new Dice(seed);
+  const { yaml, keys } = drawResources(dice);
+  const scene = await Scene.of(yaml);
+  if (scene === undefined) return { executions: 0, findings: [] };
+  const palette = { world: scene.compiled.world, keys };
+  const played: SceneRequest[] = [];
+  for (let i = 0; i < REQUESTS_PER_ROUND; i++) {
+    const old = known.length > 0 && dice.once(10) ? dice.pick(known) : undefined;
+    const request = old ? mutate(dice, old, keys) : drawRequest(dice, palette);
+    played.push(request);
+    const what = judge(scene.play(request));
+    if (what === undefined) continue;
+    const input = await shrink({ resources: yaml.split('\n'), requests: played }, what);
+    return { executions: i + 1, findings: [{ what, input }] };
+  }
+  return { executions: REQUESTS_PER_ROUND, findings: [] };
+}
+
+async function replay(input: unknown): Promise<string | undefined> {
+  const { resources, requests: list } = input as RequestCase;
+  const scene = await Scene.of(resources.join('\n'));
+  if (scene === undefined) return 'the host refuses these resources';
+  for (const request of list) {
+    const what = judge(scene.play(request));
+    if (what !== undefined) return what;
+  }
+  return undefined;
+}
+
+/** Makes a case smaller while it goes on showing the same kind of thing. */
+async function shrink(input: RequestCase, what: string): Promise<RequestCase> {
+  const kindOf = (text: string | undefined) => text?.replace(/["[{].*/s, '');
+  let left = SHRINKS_MAX;
+  let best = input;
+  const shows = async (smaller: RequestCase) => {
+    if (left-- <= 0 || kindOf(await replay(smaller)) !== kindOf(what)) return false;
+    best = smaller;
+    return true;
+  };
+  const last = input.requests.at(-1);
+  if (last !== undefined) await shows({ ...best, requests: [last] });
+  for (let size = best.requests.length >> 1; size >= 1; size >>= 1) {
+    for (let at = 0; at + size < best.requests.length; ) {
+      const requests = best.requests.toSpliced(at, size);
+      if (!(await shows({ ...best, requests }))) at += size;
+    }
+  }
+  for (let at = (best.requests.at(-1)?.headers.length ?? 0) - 1; at >= 0; at--) {
+    const request = best.requests.at(-1);
+    if (request === undefined) break;
+    const fewer = { ...request, headers: request.headers.toSpliced(at, 1) };
+    await shows({ ...best, requests: [...best.requests.slice(0, -1), fewer] });
+  }
+  return best;
+}

@@ -3,8 +3,11 @@
  * nothing but its arguments, so that its own test can hand it planted mistakes.
  */
 
-/** Largest release module, in bytes. */
-export const MODULE_BYTES_MAX = 48 * 1024;
+/**
+ * Largest release module, in bytes: the whole filter and a little air. The aim is 48 KiB, which
+ * the bench holds up to it; RATIONALE.md says what the rest is for.
+ */
+export const MODULE_BYTES_MAX = 64 * 1024;
 
 /** Calls the proxies under test offer to a module of ABI 0.2.1 and that the filter may use. */
 const IMPORTS = new Set([

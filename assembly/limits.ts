@@ -113,6 +113,11 @@ export const PREFIX_BYTES_MAX: u32 = 64;
 
 /** Segments of a path; one with more is not found. */
 export const SEGMENTS_MAX: u32 = 64;
+/**
+ * Names of sources that the fields of a request that no product governs are compared with. Beyond
+ * them a field of the query or a cookie is cut unseen: so a caller cannot buy long comparisons.
+ */
+export const COMPARISONS_MAX: u32 = 65_536;
 /** Bytes of a key; a longer one is malformed, so that a caller cannot buy long hashing. */
 export const KEY_BYTES_MAX: u32 = 512;
 

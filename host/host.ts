@@ -14,6 +14,7 @@ import { HostMetrics } from './http/metrics.ts';
 import type { Log } from './http/server.ts';
 import { makeSyncPort } from './http/sync-port.ts';
 import { WatchHub } from './http/watch-hub.ts';
+import { Access } from './service/access.ts';
 import { type AdminToken, adminToken } from './service/admin-token.ts';
 import { ThreadCompiler } from './service/compiler.ts';
 import { watchFolder } from './service/folder.ts';
@@ -128,11 +129,11 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
     services: {
       ...shared,
       keys: new Keys(store, randomBytes, nowMs),
+      access: new Access(store, token.digest, randomBytes, nowMs),
       resources: () => reloader.status,
       version: options.version,
     },
     log,
-    tokenDigest: token.digest,
   });
   stack.defer(() => closePorts([admin, sync]));
   const addresses = {

@@ -5,6 +5,8 @@
 
 import { BOOTSTRAP_BYTES_MAX, CLUSTERS_MAX } from '../limits';
 import { putEntry } from '../pipeline/text';
+import { ascii, asciiEntry, asciiLength, asciiList } from '../util/ascii';
+import { equalBytes } from '../util/bytes';
 import {
   jsonBegin,
   jsonByte,
@@ -93,14 +95,14 @@ export function bootstrapProblemKeyLength(): u32 {
   return problemKeyLength;
 }
 
-const PROBLEMS_0 = '|is longer than 4096 bytes|is not a JSON object|is no key of it|';
-const PROBLEMS_1 =
-  'stands twice|has a value of the wrong type|has a value out of bounds|is missing|';
+const PROBLEMS = asciiList(
+  '|is longer than 4096 bytes|is not a JSON object|is no key of it|stands twice|' +
+    'has a value of the wrong type|has a value out of bounds|is missing|',
+);
 
 /** Writes what is wrong, in words, for a code of `readBootstrap`. */
 export function putBootstrapProblem(code: u32): void {
-  if (code < BOOTSTRAP_DUPLICATE_KEY) putEntry(PROBLEMS_0, code);
-  else putEntry(PROBLEMS_1, code - BOOTSTRAP_DUPLICATE_KEY);
+  putEntry(PROBLEMS, code);
 }
 
 /** Reads `length` bytes at `at`; answers `BOOTSTRAP_OK` or why they are refused. */
@@ -133,10 +135,8 @@ function notJson(): u32 {
   return BOOTSTRAP_NOT_JSON;
 }
 
-const CLUSTERS_KEY: usize = memory.data<u8>([99, 108, 117, 115, 116, 101, 114, 115]);
-
 function missing(): u32 {
-  problemKey = CLUSTERS_KEY;
+  problemKey = ascii('clusters');
   problemKeyLength = 8;
   return BOOTSTRAP_MISSING;
 }
@@ -152,20 +152,19 @@ function setDefaults(): void {
   read.heartbeatMs = 1_000;
   read.maxPolicyAgeMs = 86_400_000;
   memory.fill(NAMES, 0, IDENTITY_BYTES);
-  setName(AUTHORITY, 'sidegate');
-  setName(GROUP, 'default');
+  setName(AUTHORITY, ascii('sidegate'));
+  setName(GROUP, ascii('default'));
 }
 
-function setName(slot: u32, name: string): void {
-  const at = NAMES + slot * NAME_SLOT;
-  store<u16>(at, name.length as u16);
-  for (let i = 0; i < name.length; i++) store<u8>(at + 2 + i, name.charCodeAt(i) as u8);
+function setName(slot: u32, name: usize): void {
+  // A kept string begins with its length as a text does.
+  memory.copy(NAMES + slot * NAME_SLOT, name - 2, asciiLength(name) + 2);
 }
 
-const NAMES_0 = 'clusters|authority|proxyGroup|noPolicy|otherHosts|mode|';
-const NAMES_1 = 'startHoldMs|holdMs|heartbeatMs|maxPolicyAgeMs|';
-/** Keys in the first list. */
-const KEYS_0: u32 = 6;
+const KEY_NAMES = asciiList(
+  'clusters|authority|proxyGroup|noPolicy|otherHosts|mode|startHoldMs|holdMs|heartbeatMs|' +
+    'maxPolicyAgeMs|',
+);
 
 /** The number of the key that comes next, or `KEYS`; remembers its bytes for the log line. */
 function readKey(): u32 {
@@ -175,28 +174,18 @@ function readKey(): u32 {
   const length = jsonString(KEY_ROOM, 255);
   if (length < 0) return KEYS;
   problemKeyLength = (jsonByte() - 1 - problemKey) as u32;
-  const key = entryOf(NAMES_0, KEY_ROOM, length);
-  return key < KEYS_0 ? key : KEYS_0 + entryOf(NAMES_1, KEY_ROOM, length);
+  return entryOf(KEY_NAMES, KEY_ROOM, length);
 }
 
-/** Which entry of a list ended by `|` the text is; the number of entries when it is none. */
-function entryOf(list: string, at: usize, length: i32): u32 {
-  let entry: u32 = 0;
-  let matched = 0;
-  let same = true;
-  for (let i = 0; i < list.length; i++) {
-    const letter = list.charCodeAt(i);
-    if (letter != 0x7c) {
-      same = same && matched < length && (load<u8>(at + matched) as i32) == letter;
-      matched++;
-      continue;
-    }
-    if (same && matched == length) return entry;
-    entry++;
-    matched = 0;
-    same = true;
+/** Which entry of a list the text is; the number of entries when it is none. */
+function entryOf(list: usize, at: usize, length: i32): u32 {
+  let index: u32 = 0;
+  for (let entry = list; entry != 0; entry = asciiEntry(list, index)) {
+    const letters: u32 = load<u8>(entry);
+    if (letters == (length as u32) && equalBytes(entry + 1, at, letters)) return index;
+    index++;
   }
-  return entry;
+  return index;
 }
 
 const KEY_ROOM: usize = memory.data(256, 8);
@@ -214,11 +203,11 @@ function readValue(key: u32): u32 {
       return isLabel(NAMES + GROUP * NAME_SLOT) ? BOOTSTRAP_OK : BOOTSTRAP_OUT_OF_BOUNDS;
     }
     case 3:
-      return readChoice(offsetof<Bootstrap>('noPolicy'), 'deny|allow|', 2);
+      return readChoice(offsetof<Bootstrap>('noPolicy'), asciiList('deny|allow|'), 2);
     case 4:
-      return readChoice(offsetof<Bootstrap>('otherHosts'), 'deny|allow|', 2);
+      return readChoice(offsetof<Bootstrap>('otherHosts'), asciiList('deny|allow|'), 2);
     case 5:
-      return readChoice(offsetof<Bootstrap>('mode'), 'enforce|shadow|off|', 3);
+      return readChoice(offsetof<Bootstrap>('mode'), asciiList('enforce|shadow|off|'), 3);
     default:
       break;
   }
@@ -284,7 +273,7 @@ function isLabel(slot: usize): bool {
   return true;
 }
 
-function readChoice(field: usize, choices: string, count: u32): u32 {
+function readChoice(field: usize, choices: usize, count: u32): u32 {
   if (jsonPeek() != 0x22) return BOOTSTRAP_WRONG_TYPE;
   const length = jsonString(KEY_ROOM, 255);
   if (length == -2) return BOOTSTRAP_OUT_OF_BOUNDS;

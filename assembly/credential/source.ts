@@ -2,8 +2,8 @@
  * Finds the key of a request in the sources of a product, and cuts every value that counts as one.
  * It says what was found; what follows from it, the pipeline decides. It never looks up a key.
  */
-import { HEADERS_MAX, KEY_BYTES_MAX } from '../limits';
-import { editAdd, editRemove } from '../pipeline/edits';
+import { COMPARISONS_MAX, HEADERS_MAX, KEY_BYTES_MAX } from '../limits';
+import { editAdd, editRemove, editSet } from '../pipeline/edits';
 import {
   HEADER_NAME_LENGTH,
   HEADER_VALUE,
@@ -11,16 +11,38 @@ import {
   headerAt,
   headerCount,
 } from '../pipeline/headers';
-import { BRANDS, PRODUCTS, Product, SOURCES, Source, TextRecord } from '../policy/layout';
+import {
+  BRANDS,
+  PRODUCTS,
+  Product,
+  SOURCE_COOKIE,
+  SOURCE_HEADER,
+  SOURCE_QUERY,
+  SOURCES,
+  Source,
+  TextRecord,
+} from '../policy/layout';
 import {
   countOf,
   isIdentityName,
   maySourceHave,
   productAt,
   recordOf,
+  sourceKinds,
   textAt,
 } from '../policy/policy';
-import { equalBytes, equalLower } from '../util/bytes';
+import { equalBytes, equalLower, findByte } from '../util/bytes';
+import {
+  fieldHasValue,
+  fieldIsNamed,
+  fieldSeparator,
+  fieldsBegin,
+  fieldValue,
+  fieldValueLength,
+  moveField,
+  nextField,
+} from './fields';
+import { isWellFormed } from './format';
 
 /** Answers of `findKey`. */
 export const KEY_NONE: i32 = 0;
@@ -28,30 +50,50 @@ export const KEY_ONE: i32 = 1;
 export const KEY_CONFLICT: i32 = 2;
 export const KEY_TOO_LONG: i32 = 3;
 
-/** Where the one key stands: in the request, until the callback ends. */
+/** Where the one key stands, until the callback ends. */
 @unmanaged
 export class FoundKey {
   at: u32;
   length: u32;
 }
 
-/** One byte per header of the request: 1 = its value counts as a key, 2 = it was cut already. */
+/** One byte per header of the request, what becomes of its value. */
 const MARKS: usize = memory.data(1024, 8);
 const COUNTS: u8 = 1;
-const CUT: u8 = 2;
+const CHANGED: u8 = 2;
+const DONE: u8 = 3;
+
+/** A key that was decoded. */
+const KEY: usize = memory.data(520, 8);
 
 const UNDERSCORE: u32 = 0x5f;
 const SPACE: u32 = 0x20;
+const QUESTION: u32 = 0x3f;
+/** `:path` in five bytes, `cookie` in six. */
+const PATH_HEAD: u32 = 0x7461703a;
+const COOKIE_HEAD: u32 = 0x6b6f6f63;
+/** `x-envoy-original-path`: what a proxy before this one, or the router, rewrote. */
+const ORIGINAL: usize = memory.data<u8>([
+  0x78, 0x2d, 0x65, 0x6e, 0x76, 0x6f, 0x79, 0x2d, 0x6f, 0x72, 0x69, 0x67, 0x69, 0x6e, 0x61, 0x6c,
+  0x2d, 0x70, 0x61, 0x74, 0x68,
+]);
+const ORIGINAL_BYTES: u32 = 21;
 
-/** The part of a header's value that counts as a key; empty if none does. */
+/** The part of a value that counts as a key; empty if none does. */
 let part: usize = 0;
 let partLength: u32 = 0;
+/** Of the search going on: its answer, values in the source looked at, values in all. */
+let result: i32 = KEY_NONE;
+let values: u32 = 0;
+let counted: u32 = 0;
+/** Names of sources compared since the search began. */
+let comparisons: u32 = 0;
 
 /**
- * Looks through the headers for keys of a product and writes a `FoundKey` at `out` if there is
- * exactly one. Two values in one source, or different ones in two, are a conflict; one above
- * `KEY_BYTES_MAX` is too long to be hashed. In each case every value that counts is cut from the
- * request; other values of the same header stay.
+ * Looks through headers, query and cookies for keys of a product and writes a `FoundKey` at `out`
+ * if there is exactly one. Two values in one source, or different ones in two, are a conflict; one
+ * above `KEY_BYTES_MAX` is too long to be hashed. In each case every value that counts is cut from
+ * the request; other values beside it stay.
  */
 export function findKey(policy: usize, product: Product, out: usize): i32 {
   const headers = min(headerCount(), HEADERS_MAX);
@@ -59,41 +101,190 @@ export function findKey(policy: usize, product: Product, out: usize): i32 {
   const found = changetype<FoundKey>(out);
   found.at = 0;
   found.length = 0;
-  let result = KEY_NONE;
-  let counted: u32 = 0;
+  result = KEY_NONE;
+  counted = 0;
+  let kinds: u32 = 0;
   for (let i: u32 = 0; i < product.sourceCount; i++) {
     const source = sourceOf(policy, product, i);
-    let values: u32 = 0;
+    kinds |= 1 << source.kind;
+    values = 0;
     for (let header: u32 = 0; header < headers; header++) {
-      if (!readPart(policy, product, source, headerAt(header))) continue;
-      store<u8>(MARKS + header, COUNTS);
-      counted++;
-      values++;
-      if (values > 1 || (found.at != 0 && !isSameKey(found))) {
-        result = KEY_CONFLICT;
-      } else if (found.at == 0) {
-        found.at = <u32>part;
-        found.length = partLength;
-        result = KEY_ONE;
+      const entry = headerAt(header);
+      if (source.kind != SOURCE_HEADER) {
+        lookInFields(policy, product, source, entry, found);
+      } else if (readPart(policy, product, source, entry)) {
+        store<u8>(MARKS + header, COUNTS);
+        take(found);
       }
     }
+  }
+  // What a proxy kept of the path before it rewrote it may hold a key that this path has not.
+  if ((kinds & ~(1 << SOURCE_HEADER)) != 0) {
+    cutFields(policy, changetype<usize>(product), kinds, headers);
   }
   if (counted != 0) cutCounted(policy, headers);
   return result == KEY_ONE && found.length > KEY_BYTES_MAX ? KEY_TOO_LONG : result;
 }
 
+/** The part counts: keeps it, or finds that it is one too many. */
+function take(found: FoundKey): void {
+  counted++;
+  values++;
+  if (values > 1 || (found.at != 0 && !isSameKey(found))) {
+    result = KEY_CONFLICT;
+  } else if (found.at == 0) {
+    found.at = <u32>part;
+    found.length = partLength;
+    result = KEY_ONE;
+  }
+}
+
+/** Looks for a source in the fields of `:path` or of a cookie header. */
+function lookInFields(
+  policy: usize,
+  product: Product,
+  source: Source,
+  entry: usize,
+  found: FoundKey,
+): void {
+  const kind = source.kind;
+  if (kindOf(entry) != kind || load<u32>(entry, HEADER_NAME_LENGTH) == ORIGINAL_BYTES) return;
+  beginFields(entry, kind);
+  while (nextField()) {
+    if (!isSourceField(policy, product, source)) continue;
+    const isFirst = found.at == 0;
+    take(found);
+    if (!isFirst) continue;
+    // The room of the value is that of the next one's as well.
+    memory.copy(KEY, part, partLength);
+    found.at = <u32>KEY;
+  }
+}
+
+/** Whether the field is this source with a value that counts; then `part` is the key in it. */
+function isSourceField(policy: usize, product: Product, source: Source): bool {
+  if (!fieldIsNamed(textAt(policy, source.name), source.nameLength)) return false;
+  part = fieldValue();
+  partLength = fieldValueLength();
+  return partLength != 0 && hasBrand(policy, product);
+}
+
+/** Which kind of source stands in the fields of a header, 0 if none does. */
+function kindOf(entry: usize): u32 {
+  const name: usize = load<u32>(entry);
+  const length = load<u32>(entry, HEADER_NAME_LENGTH);
+  if (length == 5) {
+    return load<u32>(name) == PATH_HEAD && load<u8>(name, 4) == 0x68 ? SOURCE_QUERY : 0;
+  }
+  if (length == 6) {
+    return load<u32>(name) == COOKIE_HEAD && load<u16>(name, 4) == 0x6569 ? SOURCE_COOKIE : 0;
+  }
+  return length == ORIGINAL_BYTES && equalBytes(name, ORIGINAL, length) ? SOURCE_QUERY : 0;
+}
+
+/** Begins with the fields of a header; answers the bytes before the first of them. */
+function beginFields(entry: usize, kind: u32): u32 {
+  const text: usize = load<u32>(entry, HEADER_VALUE);
+  const length = load<u32>(entry, HEADER_VALUE_LENGTH);
+  const before = kind == SOURCE_QUERY ? min(findByte(text, length, QUESTION) + 1, length) : 0;
+  fieldsBegin(text + before, length - before, kind == SOURCE_COOKIE);
+  return before;
+}
+
+/**
+ * Cuts the fields that count for a product, or for any (0), from all headers that have fields of
+ * these kinds. What stays moves together where it stands, so that later readers see it alone.
+ */
+function cutFields(policy: usize, product: usize, kinds: u32, headers: u32): void {
+  for (let header: u32 = 0; header < headers; header++) {
+    const entry = headerAt(header);
+    const kind = kindOf(entry);
+    if (kind == 0 || ((kinds >> kind) & 1) == 0) continue;
+    const length = load<u32>(entry, HEADER_VALUE_LENGTH);
+    const left = moveTogether(policy, product, entry, kind);
+    if (left == length) continue;
+    counted++;
+    store<u32>(entry, left, HEADER_VALUE_LENGTH);
+    if (kind == SOURCE_COOKIE) {
+      store<u8>(MARKS + header, left == 0 ? COUNTS : CHANGED);
+    } else {
+      const value: usize = load<u32>(entry, HEADER_VALUE);
+      editSet(load<u32>(entry), load<u32>(entry, HEADER_NAME_LENGTH), value, left);
+    }
+  }
+}
+
+/** Moves the fields of a header that do not count together; answers the bytes that are left. */
+function moveTogether(policy: usize, product: usize, entry: usize, kind: u32): u32 {
+  const length = load<u32>(entry, HEADER_VALUE_LENGTH);
+  const text: usize = load<u32>(entry, HEADER_VALUE);
+  const before = beginFields(entry, kind);
+  if (before == length && kind == SOURCE_QUERY) return length;
+  let target = text + before;
+  let kept: u32 = 0;
+  let cut: u32 = 0;
+  while (nextField()) {
+    if (fieldCounts(policy, product, kind)) {
+      cut++;
+      continue;
+    }
+    if (kept != 0) store<u8>(target++, fieldSeparator());
+    target += moveField(target, kept == 0 && cut != 0);
+    kept++;
+  }
+  if (cut == 0) return length;
+  // Nothing is asked any more: the `?` goes as well.
+  if (kept == 0 && before != 0) target--;
+  return <u32>(target - text);
+}
+
+/** Whether the field counts: for a product, or for any (0). Without a policy a whole key does. */
+function fieldCounts(policy: usize, product: usize, kind: u32): bool {
+  if (policy == 0) return fieldHoldsKey();
+  if (product != 0) return fieldCountsFor(policy, changetype<Product>(product), kind);
+  const products = countOf(policy, PRODUCTS);
+  for (let i: u32 = 0; i < products; i++) {
+    const each = productAt(policy, i);
+    comparisons += each.sourceCount;
+    if (comparisons > COMPARISONS_MAX || fieldCountsFor(policy, each, kind)) return true;
+  }
+  return false;
+}
+
+function fieldCountsFor(policy: usize, product: Product, kind: u32): bool {
+  for (let i: u32 = 0; i < product.sourceCount; i++) {
+    const source = sourceOf(policy, product, i);
+    if (source.kind == kind && isSourceField(policy, product, source)) return true;
+  }
+  return false;
+}
+
+/** Whether the value of the field, whatever its name, is a key of Sidegate's own format. */
+function fieldHoldsKey(): bool {
+  if (!fieldHasValue()) return false;
+  const value = fieldValue();
+  return isWellFormed(value, fieldValueLength());
+}
+
 /**
  * Cuts every value that counts as a key for any product of the policy: for a request that is denied
- * before its product is known, because no log may print a key.
+ * before its product is known, because no log may print a key. Without a policy (0) the query alone
+ * is looked at, for keys of Sidegate's own format: proxies log it unasked.
  */
 export function cutAllKeys(policy: usize): void {
   const headers = min(headerCount(), HEADERS_MAX);
   memory.fill(MARKS, 0, headers);
-  for (let header: u32 = 0; header < headers; header++) {
-    const entry = headerAt(header);
-    if (!maySourceHave(policy, load<u32>(entry, HEADER_NAME_LENGTH))) continue;
-    if (countsForAny(policy, entry)) store<u8>(MARKS + header, COUNTS);
+  comparisons = 0;
+  let kinds: u32 = 1 << SOURCE_QUERY;
+  if (policy != 0) {
+    kinds = sourceKinds(policy);
+    for (let header: u32 = 0; header < headers; header++) {
+      const entry = headerAt(header);
+      if (!maySourceHave(policy, load<u32>(entry, HEADER_NAME_LENGTH))) continue;
+      if (countsForAny(policy, entry)) store<u8>(MARKS + header, COUNTS);
+    }
   }
+  cutFields(policy, 0, kinds, headers);
   cutCounted(policy, headers);
 }
 
@@ -118,6 +309,7 @@ function isSameKey(found: FoundKey): bool {
 
 /** Whether a header is this source with a value that counts; then `part` is the key in it. */
 function readPart(policy: usize, product: Product, source: Source, entry: usize): bool {
+  if (source.kind != SOURCE_HEADER) return false;
   if (load<u32>(entry, HEADER_NAME_LENGTH) != source.nameLength) return false;
   const name = textAt(policy, source.name);
   if (!equalLower(load<u32>(entry), name, source.nameLength)) return false;
@@ -156,27 +348,30 @@ function hasBrand(policy: usize, product: Product): bool {
 }
 
 /**
- * Removes every header with a value that counts and puts back its values that do not, unless nobody
- * but the filter may set that header.
+ * Rewrites every header with a value that counts or was changed to what is left of it: nothing, if
+ * nobody but the filter may set that header.
  */
 function cutCounted(policy: usize, headers: u32): void {
   for (let first: u32 = 0; first < headers; first++) {
-    if (load<u8>(MARKS + first) != COUNTS) continue;
+    const mark = load<u8>(MARKS + first);
+    if (mark != COUNTS && mark != CHANGED) continue;
     const entry = headerAt(first);
     const name: usize = load<u32>(entry);
     const nameLength = load<u32>(entry, HEADER_NAME_LENGTH);
-    editRemove(name, nameLength);
     const stays = !isIdentityName(policy, name, nameLength);
+    let left: u32 = 0;
     for (let other: u32 = 0; other < headers; other++) {
       const at = headerAt(other);
       if (load<u32>(at, HEADER_NAME_LENGTH) != nameLength) continue;
       if (!equalLower(load<u32>(at), name, nameLength)) continue;
-      if (load<u8>(MARKS + other) == COUNTS) {
-        store<u8>(MARKS + other, CUT);
-      } else if (stays) {
-        const value: usize = load<u32>(at, HEADER_VALUE);
-        editAdd(name, nameLength, value, load<u32>(at, HEADER_VALUE_LENGTH));
-      }
+      const counts = load<u8>(MARKS + other) == COUNTS;
+      store<u8>(MARKS + other, DONE);
+      if (counts || !stays) continue;
+      const value: usize = load<u32>(at, HEADER_VALUE);
+      if (left == 0) editSet(name, nameLength, value, load<u32>(at, HEADER_VALUE_LENGTH));
+      else editAdd(name, nameLength, value, load<u32>(at, HEADER_VALUE_LENGTH));
+      left++;
     }
+    if (left == 0) editRemove(name, nameLength);
   }
 }

@@ -3,6 +3,7 @@
  * wire and of every log: append only, never reuse.
  */
 import { putEntry } from '../pipeline/text';
+import { asciiList } from '../util/ascii';
 
 export const ALLOWED: u32 = 0;
 export const ANONYMOUS: u32 = 1;
@@ -36,38 +37,21 @@ export const REASON_END: u32 = 35;
 /** The least reason that denies. */
 export const FIRST_DENIAL: u32 = HOST_NOT_GOVERNED;
 
-/** Entries of a list of names; the last list of each kind may be shorter. */
-const PER_LIST: u32 = 4;
-const PASSES_0 = 'allowed|anonymous|unmatched_passed|other_host_passed|';
-const PASSES_1 = 'mode_off|no_policy_passed|quota_unavailable_passed|';
-const DENIALS_0 = 'host_not_governed|path_ambiguous|operation_not_found|key_missing|';
-const DENIALS_1 = 'key_conflict|key_malformed|key_unknown|key_disabled|';
-const DENIALS_2 = 'key_expired|key_not_yet_valid|not_subscribed|subscription_suspended|';
-const DENIALS_3 = 'quota_exceeded|quota_unavailable|no_policy|policy_pending|';
-const DENIALS_4 = 'policy_stale|held_full|request_unreadable|';
-
-function listOf(reason: u32): string {
-  switch (reason / PER_LIST) {
-    case 0:
-      return PASSES_0;
-    case 1:
-      return PASSES_1;
-    case 4:
-      return DENIALS_0;
-    case 5:
-      return DENIALS_1;
-    case 6:
-      return DENIALS_2;
-    case 7:
-      return DENIALS_3;
-    default:
-      return DENIALS_4;
-  }
-}
+const PASSES = asciiList(
+  'allowed|anonymous|unmatched_passed|other_host_passed|mode_off|no_policy_passed|' +
+    'quota_unavailable_passed|',
+);
+const DENIALS = asciiList(
+  'host_not_governed|path_ambiguous|operation_not_found|key_missing|key_conflict|key_malformed|' +
+    'key_unknown|key_disabled|key_expired|key_not_yet_valid|not_subscribed|' +
+    'subscription_suspended|quota_exceeded|quota_unavailable|no_policy|policy_pending|' +
+    'policy_stale|held_full|request_unreadable|',
+);
 
 /** Writes the stable name of a reason. */
 export function putReason(reason: u32): void {
-  putEntry(listOf(reason), reason % PER_LIST);
+  if (reason < FIRST_DENIAL) putEntry(PASSES, reason);
+  else putEntry(DENIALS, reason - FIRST_DENIAL);
 }
 
 /** The HTTP status of a denial; 0 for a reason that passes. */

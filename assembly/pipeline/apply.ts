@@ -15,10 +15,11 @@ import { Application, applicationName } from '../directory/entry';
 import { Plan, Product } from '../policy/layout';
 import { limitAt, textAt } from '../policy/policy';
 import { countRequest } from '../telemetry/counters';
+import { ascii } from '../util/ascii';
 import { CURRENT } from './current';
 import { editCount, editsOverflowed } from './edits';
 import { OUTCOME_DENY, OUTCOME_PASS } from './outcome';
-import { addPair, beginPairs, endPairs, pairsAt } from './pairs';
+import { addPair, addTexts, beginPairs, endPairs, pairsAt } from './pairs';
 import { bodyOf, putTitle } from './problem';
 import { requestIsGrpc } from './read';
 import { putBytes, putDecimal, putLiteral, textBegin, textLength } from './text';
@@ -32,11 +33,6 @@ const DETAILS: usize = memory.data(384, 8);
 const BODY: usize = memory.data(1024, 8);
 const FIELD: usize = memory.data(320, 8);
 const RETRY: usize = memory.data(24, 8);
-const NAMES: usize = memory.data(96, 8);
-const TYPE_NAME: u32 = 0;
-const TYPE_VALUE: u32 = 12;
-const CHALLENGE_NAME: u32 = 40;
-const RETRY_NAME: u32 = 64;
 const GRPC_NONE: u32 = 0xffffffff;
 
 let stateLength: u32 = 0;
@@ -46,7 +42,6 @@ let pairsLength: u32 = 0;
 let grpcCode: u32 = GRPC_NONE;
 let editsFrom: u32 = 0;
 let editsTo: u32 = 0;
-let named: bool = false;
 
 /**
  * Composes what follows from an outcome that is not a hold; answers the outcome that stands: in
@@ -108,7 +103,13 @@ function writeState(decision: Decision, why: u32): void {
   }
   putLiteral('reason=');
   reason.putReason(why);
-  if ((decision.flags & DECISION_WOULD_DENY) != 0) putLiteral(' shadow=true');
+  if ((decision.flags & DECISION_WOULD_DENY) != 0) {
+    putLiteral(' shadow=true');
+    if (decision.limitIndex != 255) {
+      putLiteral(' limit=');
+      putLimit(decision);
+    }
+  }
   stateLength = textLength();
 }
 
@@ -134,39 +135,24 @@ function writeDetails(decision: Decision, why: u32): void {
   detailsLength = textLength();
 }
 
-function nameAll(): void {
-  if (named) return;
-  named = true;
-  place(TYPE_NAME, 'content-type');
-  place(TYPE_VALUE, 'application/problem+json');
-  place(CHALLENGE_NAME, 'www-authenticate');
-  place(RETRY_NAME, 'retry-after');
-}
-
-function place(offset: u32, text: string): void {
-  textBegin(NAMES + offset, 32);
-  putLiteral(text);
-}
-
 function writeResponse(decision: Decision, why: u32): void {
-  nameAll();
   const status = decision.status as u32;
   const grpc = requestIsGrpc();
   grpcCode = grpc ? reason.grpcStatus(status) : GRPC_NONE;
   beginPairs();
-  if (!grpc) addPair(NAMES + TYPE_NAME, 12, NAMES + TYPE_VALUE, 24);
+  if (!grpc) addTexts(ascii('content-type'), ascii('application/problem+json'));
   if (status == 401) {
     textBegin(FIELD, FIELD_BYTES);
     putLiteral('ApiKey realm="');
     const product = changetype<Product>(CURRENT.product);
     putBytes(textAt(CURRENT.policy, product.name), product.nameLength);
     putLiteral('"');
-    addPair(NAMES + CHALLENGE_NAME, 16, FIELD, textLength());
+    addPair(ascii('www-authenticate'), 16, FIELD, textLength());
   }
   if (status == 429 || status == 503) {
     textBegin(RETRY, 24);
     putDecimal(max<u32>(decision.retryAfterS, 1));
-    addPair(NAMES + RETRY_NAME, 11, RETRY, textLength());
+    addPair(ascii('retry-after'), 11, RETRY, textLength());
   }
   pairsLength = endPairs();
   textBegin(BODY, BODY_BYTES);

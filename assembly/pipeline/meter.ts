@@ -2,12 +2,21 @@
  * The quota phase: asks the limits of the plan and says what follows from their answer.
  */
 import * as reason from '../decision/reason';
-import { Decision, MODE_ENFORCE, PHASE_QUOTA } from '../decision/record';
+import { DECISION_WOULD_DENY, Decision, MODE_ENFORCE, PHASE_QUOTA } from '../decision/record';
 import { Root } from '../engine/roots';
 import { engineAt } from '../engine/state';
 import { LIMITS, Plan } from '../policy/layout';
 import { recordOf } from '../policy/policy';
-import { ASK_COLD, ASK_EXHAUSTED, ASK_OK, ASK_PASSED, askAll, askRetryAfterS } from '../quota/ask';
+import {
+  ASK_COLD,
+  ASK_EXHAUSTED,
+  ASK_OK,
+  ASK_PASSED,
+  ASK_UNAVAILABLE,
+  askAll,
+  askRetryAfterS,
+  askShadow,
+} from '../quota/ask';
 import { CURRENT } from './current';
 import { Held, mayHold } from './hold';
 import { mediated } from './mediated';
@@ -19,8 +28,8 @@ export function metered(root: Root, decision: Decision, on: Plan): u32 {
   if (on.limitCount == 0) return mediated(decision, reason.ALLOWED);
   const limits = recordOf(CURRENT.policy, LIMITS, on.limitFirst);
   const stride = load<u32>(CURRENT.policy + LIMITS * 16, 8);
-  const mayWait = mayWaitForQuota(root, decision.subscription);
-  const enforce = root.mode == MODE_ENFORCE;
+  const mayWait = mayWaitForQuota(root, decision);
+  const enforce = decision.mode == MODE_ENFORCE;
   const answer = askAll(
     engineAt(CURRENT.engine),
     decision,
@@ -35,9 +44,9 @@ export function metered(root: Root, decision: Decision, on: Plan): u32 {
   decision.retryAfterS = askRetryAfterS();
   switch (answer) {
     case ASK_OK:
-      return mediated(decision, reason.ALLOWED);
+      return mediated(decision, shadowed(decision, reason.ALLOWED));
     case ASK_PASSED:
-      return mediated(decision, reason.QUOTA_UNAVAILABLE_PASSED);
+      return mediated(decision, shadowed(decision, reason.QUOTA_UNAVAILABLE_PASSED));
     case ASK_EXHAUSTED:
       return deny(decision, reason.QUOTA_EXCEEDED);
     case ASK_COLD:
@@ -47,10 +56,18 @@ export function metered(root: Root, decision: Decision, on: Plan): u32 {
   }
 }
 
-function mayWaitForQuota(root: Root, owner: u64): bool {
-  if (root.mode != MODE_ENFORCE || root.holdMs == 0) return false;
+/** The reason of a request that passes: what a limit in shadow would have denied is marked. */
+function shadowed(decision: Decision, why: u32): u32 {
+  const shadow = askShadow();
+  if (shadow != ASK_EXHAUSTED && shadow != ASK_UNAVAILABLE) return why;
+  decision.flags |= DECISION_WOULD_DENY;
+  return shadow == ASK_EXHAUSTED ? reason.QUOTA_EXCEEDED : reason.QUOTA_UNAVAILABLE;
+}
+
+function mayWaitForQuota(root: Root, decision: Decision): bool {
+  if (decision.mode != MODE_ENFORCE || root.holdMs == 0) return false;
   const known = engineAt(CURRENT.engine);
-  if (CURRENT.held == 0) return mayHold(known, owner);
+  if (CURRENT.held == 0) return mayHold(known, decision.subscription);
   const until = changetype<Held>(CURRENT.held).quotaUntilMs;
   return until == 0 || CURRENT.nowMs < until;
 }

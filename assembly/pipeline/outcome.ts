@@ -43,14 +43,14 @@ export function endWait(root: Root, decision: Decision, why: u32): u32 {
 
 /** Something the request needs is not there yet: wait for it, or answer as `why` says. */
 export function awaitStart(root: Root, decision: Decision, why: u32): u32 {
-  if (mayWaitForStart(root)) return hold(decision, why);
-  const full = CURRENT.held == 0 && root.mode == MODE_ENFORCE && root.startHoldMs > 0;
+  if (mayWaitForStart(root, decision)) return hold(decision, why);
+  const full = CURRENT.held == 0 && decision.mode == MODE_ENFORCE && root.startHoldMs > 0;
   if (full && why == reason.NO_POLICY) return endWait(root, decision, reason.HELD_FULL);
   return full ? deny(decision, reason.HELD_FULL) : endWait(root, decision, why);
 }
 
-function mayWaitForStart(root: Root): bool {
-  if (root.mode != MODE_ENFORCE || root.startHoldMs == 0) return false;
+function mayWaitForStart(root: Root, decision: Decision): bool {
+  if (decision.mode != MODE_ENFORCE || root.startHoldMs == 0) return false;
   if (CURRENT.held == 0) return mayHold(engineAt(CURRENT.engine), 0);
   const until = changetype<Held>(CURRENT.held).startUntilMs;
   return until == 0 || CURRENT.nowMs < until;

@@ -3,6 +3,8 @@
  * ended by a NUL. Bounded: what does not fit is dropped whole and remembered.
  */
 
+import { asciiLength } from '../util/ascii';
+
 const PAIRS_MAX: u32 = 16;
 const ROOM: u32 = 8_192;
 const LIST: usize = memory.data(16 * 16, 4);
@@ -24,6 +26,11 @@ export function addPair(name: usize, nameLength: u32, value: usize, valueLength:
   store<u32>(at, value as u32, 8);
   store<u32>(at, valueLength, 12);
   count++;
+}
+
+/** Appends a pair of texts that `ascii` gave. */
+export function addTexts(name: usize, value: usize): void {
+  addPair(name, asciiLength(name), value, asciiLength(value));
 }
 
 /** Lays the list out at `pairsAt()` and answers its bytes; 0 when it does not fit. */

@@ -3,21 +3,20 @@
  * sent: no key, no path, no host is ever repeated.
  */
 import * as reason from '../decision/reason';
+import { asciiList } from '../util/ascii';
 import { putDecimal, putEntry, putLiteral } from './text';
 
-const WHERE = 'Host is not served here|Path is ambiguous|No such operation|';
-const WHO = 'API key is missing|More than one API key|API key is not valid|API key is not valid|';
-const WHEN = 'API key is disabled|API key has expired|API key is not valid yet|';
-const WHAT = 'No subscription to this product|Subscription is suspended|';
-const QUOTA = 'Request cannot be satisfied as assigned quota has been exceeded';
+/** Titles of the denials from the first to the last that says who or what was at fault. */
+const TITLES = asciiList(
+  'Host is not served here|Path is ambiguous|No such operation|API key is missing|' +
+    'More than one API key|API key is not valid|API key is not valid|API key is disabled|' +
+    'API key has expired|API key is not valid yet|No subscription to this product|' +
+    'Subscription is suspended|Request cannot be satisfied as assigned quota has been exceeded|',
+);
 
 /** Writes a short title for a denial; the same for a malformed and an unknown key. */
 export function putTitle(why: u32): void {
-  if (why < reason.KEY_MISSING) putEntry(WHERE, why - reason.HOST_NOT_GOVERNED);
-  else if (why < reason.KEY_DISABLED) putEntry(WHO, why - reason.KEY_MISSING);
-  else if (why < reason.NOT_SUBSCRIBED) putEntry(WHEN, why - reason.KEY_DISABLED);
-  else if (why < reason.QUOTA_EXCEEDED) putEntry(WHAT, why - reason.NOT_SUBSCRIBED);
-  else if (why == reason.QUOTA_EXCEEDED) putLiteral(QUOTA);
+  if (why <= reason.QUOTA_EXCEEDED) putEntry(TITLES, why - reason.FIRST_DENIAL);
   else putLiteral('No decision is possible now');
 }
 

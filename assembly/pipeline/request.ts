@@ -7,14 +7,27 @@ import { CHOICE_ALLOW } from '../bootstrap/bootstrap';
 import { isWellFormed } from '../credential/format';
 import { cutAllKeys, findKey, KEY_NONE, KEY_ONE, KEY_TOO_LONG } from '../credential/source';
 import * as reason from '../decision/reason';
-import { Decision, MODE_OFF_, PHASE_FORMAT, PHASE_IDENTIFY, PHASE_MATCH } from '../decision/record';
+import {
+  Decision,
+  MODE_OFF_,
+  MODE_SHADOW,
+  PHASE_FORMAT,
+  PHASE_IDENTIFY,
+  PHASE_MATCH,
+} from '../decision/record';
 import { Root } from '../engine/roots';
 import { engineAt } from '../engine/state';
 import { FORGED_MAX } from '../limits';
 import { matchHost } from '../match/host';
 import { methodBit } from '../match/method';
 import { MATCH_AMBIGUOUS, MATCH_FOUND, MATCH_PASSES, Match, matchPath } from '../match/path';
-import { OPERATION_ANONYMOUS, PRODUCT_KEY_FORMAT, PRODUCT_STALE_DENIES } from '../policy/layout';
+import {
+  OPERATION_ANONYMOUS,
+  PRODUCT_KEY_FORMAT,
+  PRODUCT_OFF,
+  PRODUCT_SHADOW,
+  PRODUCT_STALE_DENIES,
+} from '../policy/layout';
 import { operationAt, productAt } from '../policy/policy';
 import { NONE } from '../util/bytes';
 import { CURRENT } from './current';
@@ -91,6 +104,7 @@ function refuseCrowd(decision: Decision): u32 {
 }
 
 function withoutPolicy(root: Root, decision: Decision): u32 {
+  if (root.noPolicy != CHOICE_ALLOW) cutEverywhere();
   if (CURRENT.engine != 0) return awaitStart(root, decision, reason.NO_POLICY);
   return endWait(root, decision, reason.NO_POLICY);
 }
@@ -110,6 +124,11 @@ function matched(root: Root, decision: Decision, node: u32): u32 {
   const target = productAt(CURRENT.policy, match.product);
   CURRENT.product = changetype<usize>(target);
   decision.product = target.id;
+  if ((target.flags & PRODUCT_OFF) != 0) {
+    decision.mode = MODE_OFF_;
+    return pass(decision, reason.MODE_OFF);
+  }
+  if ((target.flags & PRODUCT_SHADOW) != 0) decision.mode = MODE_SHADOW;
   const source = findKey(CURRENT.policy, target, KEY);
   CURRENT.keyEditsTo = editCount();
   if (found == MATCH_PASSES) return pass(decision, reason.UNMATCHED_PASSED);

@@ -3,6 +3,8 @@
  * dropped and remembered, so that a writer never runs over its room. It never allocates.
  */
 
+import { asciiEntry, asciiLength } from '../util/ascii';
+
 let start: usize = 0;
 let at: usize = 0;
 let end: usize = 0;
@@ -26,28 +28,15 @@ export function textFits(): bool {
   return fits;
 }
 
-/** Writes an ASCII literal. */
-export function putLiteral(text: string): void {
-  const length = text.length as usize;
-  if (length > end - at) {
-    fits = false;
-    return;
-  }
-  const from = changetype<usize>(text);
-  for (let i: usize = 0; i < length; i++) store<u8>(at + i, load<u16>(from + i * 2) as u8);
-  at += length;
+/** Writes a text that `ascii` gave; a literal here is one without more ado. */
+export function putLiteral(text: usize): void {
+  putBytes(text, asciiLength(text));
 }
 
-/** Writes entry `index` of a literal list whose entries are ended by `|`; none beyond its end. */
-export function putEntry(list: string, index: u32): void {
-  const from = changetype<usize>(list);
-  const length = list.length;
-  let entry: u32 = 0;
-  for (let i = 0; i < length && entry <= index; i++) {
-    const letter = load<u16>(from + i * 2);
-    if (letter == 0x7c) entry++;
-    else if (entry == index) putByte(letter as u8);
-  }
+/** Writes entry `index` of a list that `asciiList` gave; none beyond its end. */
+export function putEntry(list: usize, index: u32): void {
+  const entry = asciiEntry(list, index);
+  if (entry != 0) putBytes(entry + 1, load<u8>(entry));
 }
 
 /** Writes one byte. */

@@ -41,6 +41,7 @@ import {
   PRODUCTS,
   PROGRAM,
   Product,
+  SOURCE_COOKIE,
   SOURCE_HEADER,
   SOURCES,
   Source,
@@ -230,10 +231,15 @@ function checkHeaderName(policy: usize, name: u32, length: u32): bool {
 }
 
 function checkSource(policy: usize, source: Source): i32 {
-  if (source.kind != SOURCE_HEADER) return refusal(SOURCES, REFUSED_VALUE);
+  if (source.kind < SOURCE_HEADER || source.kind > SOURCE_COOKIE) {
+    return refusal(SOURCES, REFUSED_VALUE);
+  }
+  const isHeader = source.kind == SOURCE_HEADER;
+  const nameClass = isHeader ? TEXT_HEADER_NAME : TEXT_NAME;
+  const prefixMost = isHeader ? PREFIX_BYTES_MAX : 0;
   const good =
-    checkHeaderName(policy, source.name, source.nameLength) &&
-    checkText(policy, source.prefix, source.prefixLength, 0, PREFIX_BYTES_MAX, TEXT_ANY);
+    checkText(policy, source.name, source.nameLength, 1, HEADER_NAME_BYTES_MAX, nameClass) &&
+    checkText(policy, source.prefix, source.prefixLength, 0, prefixMost, TEXT_ANY);
   return good ? 0 : refusal(SOURCES, REFUSED_TEXT);
 }
 

@@ -40,6 +40,7 @@ import {
   HEAD_ANY_HOST,
   HEAD_LENGTHS,
   HEAD_LETTERS,
+  HEAD_SOURCE_KINDS,
   HEAD_SOURCE_LENGTHS,
   HOSTS,
   IDENTITY,
@@ -53,13 +54,14 @@ import {
   PRODUCTS,
   ROOT,
   recordBytes,
+  SOURCE_HEADER,
   SOURCES,
   Source,
   STRINGS,
   TextRecord,
   WILDCARDS,
 } from './layout';
-import { countOf, lengthBit, recordOf, textAt } from './policy';
+import { countOf, lengthBit, recordOf, sourceKinds, textAt } from './policy';
 
 /** Answers of `checkStep`; below 0 is the code of a refusal. */
 export const CHECK_GOES_ON: i32 = 0;
@@ -232,10 +234,11 @@ function noteIdentity(policy: usize, index: u32): void {
   noteLength(policy + HEAD_LENGTHS, name.textLength);
 }
 
-/** Adds the name of a source to the filter of the head. */
+/** Adds a source to what the head says of all of them. */
 function noteSource(policy: usize, index: u32): void {
   const source = changetype<Source>(recordOf(policy, SOURCES, index));
-  noteLength(policy + HEAD_SOURCE_LENGTHS, source.nameLength);
+  store<u32>(policy, sourceKinds(policy) | (1 << source.kind), HEAD_SOURCE_KINDS);
+  if (source.kind == SOURCE_HEADER) noteLength(policy + HEAD_SOURCE_LENGTHS, source.nameLength);
 }
 
 function noteLength(filter: usize, length: u32): void {

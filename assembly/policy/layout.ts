@@ -34,13 +34,15 @@ export const LAST_KIND: u32 = 25;
  *   416       which lengths the identity names have (bit n = n bytes, bit 63 = 63 or more)
  *   424       which letters they begin with (bit = the byte's low five bits)
  *   428       the node for hosts that no product names
- *   432       which lengths the names of sources have
+ *   432       which lengths the names of header sources have
+ *   440       which kinds of sources there are (bit = kind)
  */
-export const POLICY_HEAD_BYTES: u32 = 440;
+export const POLICY_HEAD_BYTES: u32 = 448;
 export const HEAD_LENGTHS: u32 = 416;
 export const HEAD_LETTERS: u32 = 424;
 export const HEAD_ANY_HOST: u32 = 428;
 export const HEAD_SOURCE_LENGTHS: u32 = 432;
+export const HEAD_SOURCE_KINDS: u32 = 440;
 
 /** A name and the node it leads to: records of HOSTS, WILDCARDS and EDGES. */
 @unmanaged
@@ -105,6 +107,9 @@ export class Product {
 export const PRODUCT_KEY_FORMAT: u32 = 1;
 export const PRODUCT_UNMATCHED_PASS: u32 = 2;
 export const PRODUCT_STALE_DENIES: u32 = 4;
+/** Flags of a product: its mode; without either it is enforced. */
+export const PRODUCT_SHADOW: u32 = 0x100;
+export const PRODUCT_OFF: u32 = 0x200;
 
 @unmanaged
 export class Source {
@@ -116,8 +121,10 @@ export class Source {
   reserved: u32;
 }
 
-/** The one kind of source: a request header. */
+/** Kinds of sources: a request header, a field of the query, a cookie. */
 export const SOURCE_HEADER: u32 = 1;
+export const SOURCE_QUERY: u32 = 2;
+export const SOURCE_COOKIE: u32 = 3;
 
 /** A lone text: records of BRANDS and IDENTITY. */
 @unmanaged

@@ -8,6 +8,7 @@ import {
   HEAD_ANY_HOST,
   HEAD_LENGTHS,
   HEAD_LETTERS,
+  HEAD_SOURCE_KINDS,
   HEAD_SOURCE_LENGTHS,
   IDENTITY,
   LIMITS,
@@ -109,7 +110,12 @@ export function lengthBit(length: u32): u64 {
   return (<u64>1) << min(length, 63);
 }
 
-/** Whether any source of any product has a name of this length. */
+/** The kinds of sources of all products, one bit each. */
+export function sourceKinds(policy: usize): u32 {
+  return load<u32>(policy, HEAD_SOURCE_KINDS);
+}
+
+/** Whether any header source of any product has a name of this length. */
 export function maySourceHave(policy: usize, length: u32): bool {
   return (load<u64>(policy, HEAD_SOURCE_LENGTHS) & lengthBit(length)) != 0;
 }

@@ -19,18 +19,30 @@ import {
   spend,
 } from './lease';
 
-/** Answers of `askAll`; `ASK_PASSED` = a limit had no word from the host and lets pass. */
+/**
+ * Answers of `askAll`, the stronger ones last: a refusal by the ledger needs no waiting; then what
+ * has no answer; then what must wait. `ASK_PASSED` = a limit had no word from the host and lets
+ * pass.
+ */
 export const ASK_OK: u32 = 0;
 export const ASK_PASSED: u32 = 1;
-export const ASK_EXHAUSTED: u32 = 2;
+export const ASK_COLD: u32 = 2;
 export const ASK_UNAVAILABLE: u32 = 3;
-export const ASK_COLD: u32 = 4;
+export const ASK_EXHAUSTED: u32 = 4;
 
 const SLOTS: usize = memory.data(8 * 4, 4);
 const RESULTS: usize = memory.data(8, 4);
 
 /** Seconds until the limit that denied may let pass again, at least 1. */
 let retryAfterS: u32 = 0;
+
+/** What the limits in shadow answered last; it never changes what `askAll` answers. */
+let shadow: u32 = ASK_OK;
+
+/** What the limits in shadow would have answered, `ASK_COLD` for what is not known yet. */
+export function askShadow(): u32 {
+  return shadow;
+}
 
 /** For the denial found last: whole seconds, at least 1. */
 export function askRetryAfterS(): u32 {
@@ -57,16 +69,20 @@ export function askAll(
   const asked = min(count, LIMITS_PER_PLAN_MAX);
   decision.limits = asked as u8;
   let answer = ASK_OK;
+  shadow = ASK_OK;
   for (let i: u32 = 0; i < asked; i++) {
     const limit = limits + i * stride;
     const result = askOne(engine, decision, limit, cost, i, nowMs);
     store<u8>(RESULTS + i, result as u8);
-    if (changetype<Limit>(limit).mode != LIMIT_ENFORCE) continue;
-    const found = answerFor(limit, result, mayHold);
-    if (isStronger(found, answer)) {
-      answer = found;
-      name(decision, limit, i, nowMs);
-    }
+    if (changetype<Limit>(limit).mode == LIMIT_OFF) continue;
+    const inShadow = changetype<Limit>(limit).mode != LIMIT_ENFORCE;
+    const found = answerFor(limit, result, mayHold || inShadow);
+    if (found <= (inShadow ? shadow : answer)) continue;
+    if (inShadow) shadow = found;
+    else answer = found;
+    // A denial is named before what only would have been one.
+    const first = inShadow ? found > ASK_COLD && found > answer : shadow <= ASK_COLD;
+    if (first || (!inShadow && found > ASK_PASSED)) name(decision, limit, i, nowMs);
   }
   if (answer != ASK_EXHAUSTED) waitAll(engine, asked, cost, nowMs);
   if (answer == ASK_OK || answer == ASK_PASSED || !enforce) takeAll(engine, decision, asked, cost);
@@ -113,26 +129,6 @@ function answerFor(limit: usize, result: u32, mayHold: bool): u32 {
   return changetype<Limit>(limit).onHostUnavailable == UNAVAILABLE_ALLOW
     ? ASK_PASSED
     : ASK_UNAVAILABLE;
-}
-
-/** A refusal by the ledger needs no waiting; then what must wait; then what has no answer. */
-function isStronger(found: u32, than: u32): bool {
-  return rank(found) > rank(than);
-}
-
-function rank(answer: u32): u32 {
-  switch (answer) {
-    case ASK_EXHAUSTED:
-      return 4;
-    case ASK_UNAVAILABLE:
-      return 3;
-    case ASK_COLD:
-      return 2;
-    case ASK_PASSED:
-      return 1;
-    default:
-      return 0;
-  }
 }
 
 function name(decision: Decision, limit: usize, index: u32, nowMs: u64): void {

@@ -27,6 +27,7 @@ import { holdingCount } from '../quota/holdings';
 import { roundOfHoldings } from '../quota/round';
 import { checkSlice } from '../sync/fetch';
 import { callByToken, NO_CALL, takeAnswer } from '../sync/schedule';
+import { ascii, asciiLength } from '../util/ascii';
 import {
   BUFFER_CALL_RESPONSE,
   BUFFER_PLUGIN_CONFIGURATION,
@@ -86,12 +87,12 @@ export function onConfigure(id: u32, length: u32): bool {
   const nowMs = monotonicMs();
   const found = addRoot(id, nowMs);
   if (found == 0) {
-    log(LOG_ERROR, 'sidegate: too many roots; requests of this one are refused');
+    log(LOG_ERROR, ascii('sidegate: too many roots; requests of this one are refused'));
     return true;
   }
   const root = rootAt(found);
   configureRoot(root, randomBits(), randomBits(), nowMs);
-  if (root.engine == 0) log(LOG_ERROR, 'sidegate: no room for another engine');
+  if (root.engine == 0) log(LOG_ERROR, ascii('sidegate: no room for another engine'));
   root.tickMs = FIRST_TICK_MS;
   proxy_set_tick_period_milliseconds(FIRST_TICK_MS);
   return true;
@@ -111,10 +112,8 @@ function logRefusal(code: u32): void {
   proxy_log(LOG_ERROR, LINE, textLength());
 }
 
-function log(level: u32, text: string): void {
-  textBegin(LINE, 512);
-  putLiteral(text);
-  proxy_log(level, LINE, textLength());
+function log(level: u32, text: usize): void {
+  proxy_log(level, text, asciiLength(text));
 }
 
 /** `proxy_on_tick`. */

@@ -35,6 +35,8 @@ import { OUTCOME_DENY, OUTCOME_HOLD } from '../pipeline/outcome';
 import { decide, decideUnreadable } from '../pipeline/request';
 import { dropStream, recordOfStream, rootOfStream } from '../pipeline/streams';
 import { noteEvent, REQUESTS_HELD } from '../telemetry/events';
+import { ascii, asciiLength } from '../util/ascii';
+import { equalBytes } from '../util/bytes';
 import {
   CONTINUE,
   MAP_REQUEST,
@@ -57,7 +59,7 @@ import { resetArena } from './arena';
 import { makeUrgentCall, quicken } from './calls';
 
 /** `sidegate`: the filter state that access logs read. */
-const STATE_NAME: usize = memory.data<u8>([0x73, 0x69, 0x64, 0x65, 0x67, 0x61, 0x74, 0x65]);
+const STATE_NAME = ascii('sidegate');
 const STATE_NAME_LENGTH: usize = 8;
 const REQUEST_STREAM: i32 = 0;
 const UNREADABLE_STATUS: u32 = 503;
@@ -206,18 +208,15 @@ export function endStream(stream: u32): void {
   dropStream(stream);
 }
 
-const TRAP_NAME = 'x-sidegate-test-trap';
+const TRAP_NAME = ascii('x-sidegate-test-trap');
 
 /** The switch of the test build: a request that asks for it takes the VM down. */
 function trapIfAsked(): void {
   for (let i: u32 = 0; i < headerCount(); i++) {
     const header = headerAt(i);
-    if (load<u32>(header, HEADER_NAME_LENGTH) != (TRAP_NAME.length as u32)) continue;
-    const name = load<u32>(header) as usize;
-    let same = true;
-    for (let j = 0; j < TRAP_NAME.length && same; j++) {
-      same = (load<u8>(name + j) as i32) == TRAP_NAME.charCodeAt(j);
-    }
+    const length = load<u32>(header, HEADER_NAME_LENGTH);
+    const same =
+      length == asciiLength(TRAP_NAME) && equalBytes(load<u32>(header), TRAP_NAME, length);
     if (same) unreachable();
   }
 }

@@ -4,6 +4,8 @@
  */
 import { keepSecret } from '../sync/calls';
 import { keepProxy } from '../sync/watch';
+import { ascii, asciiLength } from '../util/ascii';
+import { equalBytes } from '../util/bytes';
 import {
   environ_get,
   environ_sizes_get,
@@ -18,14 +20,9 @@ const ENVIRONMENT_MAX: u32 = 8_192;
 const VARIABLES_MAX: u32 = 64;
 const TEXT: usize = memory.data(8192, 8);
 const POINTERS: usize = memory.data(64 * 4, 4);
-const SECRET_NAME = 'SIDEGATE_SYNC_SECRET=';
-/** `xds\0node\0id` and `xds\0node\0cluster`. */
-const NODE_ID: usize = memory.data<u8>([
-  0x78, 0x64, 0x73, 0, 0x6e, 0x6f, 0x64, 0x65, 0, 0x69, 0x64,
-]);
-const NODE_CLUSTER: usize = memory.data<u8>([
-  0x78, 0x64, 0x73, 0, 0x6e, 0x6f, 0x64, 0x65, 0, 0x63, 0x6c, 0x75, 0x73, 0x74, 0x65, 0x72,
-]);
+const SECRET_NAME = ascii('SIDEGATE_SYNC_SECRET=');
+const NODE_ID = ascii('xds\0node\0id');
+const NODE_CLUSTER = ascii('xds\0node\0cluster');
 
 let known: bool = false;
 
@@ -34,19 +31,15 @@ export function readSurroundings(): void {
   if (known) return;
   known = true;
   readSecret();
-  let id: usize = 0;
-  let idLength: u32 = 0;
-  if (proxy_get_property(NODE_ID, 11, outAt(), outAt() + 4) == OK) {
-    id = outAddress();
-    idLength = outLength();
-  }
-  let cluster: usize = 0;
-  let clusterLength: u32 = 0;
-  if (proxy_get_property(NODE_CLUSTER, 16, outAt(), outAt() + 4) == OK) {
-    cluster = outAddress();
-    clusterLength = outLength();
-  }
-  keepProxy(id, idLength, cluster, clusterLength);
+  const hasId = readProperty(NODE_ID);
+  const id = outAddress();
+  const idLength = hasId ? outLength() : 0;
+  const hasCluster = readProperty(NODE_CLUSTER);
+  keepProxy(id, idLength, outAddress(), hasCluster ? outLength() : 0);
+}
+
+function readProperty(name: usize): bool {
+  return proxy_get_property(name, asciiLength(name), outAt(), outAt() + 4) == OK;
 }
 
 function readSecret(): void {
@@ -58,11 +51,8 @@ function readSecret(): void {
     const at = load<u32>(POINTERS + i * 4) as usize;
     let length: u32 = 0;
     while (load<u8>(at + length) != 0) length++;
-    if (length <= (SECRET_NAME.length as u32)) continue;
-    let same = true;
-    for (let j = 0; j < SECRET_NAME.length && same; j++) {
-      same = (load<u8>(at + j) as i32) == SECRET_NAME.charCodeAt(j);
-    }
-    if (same) keepSecret(at + SECRET_NAME.length, length - SECRET_NAME.length);
+    const begins = asciiLength(SECRET_NAME);
+    if (length <= begins || !equalBytes(at, SECRET_NAME, begins)) continue;
+    keepSecret(at + begins, length - begins);
   }
 }

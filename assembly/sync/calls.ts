@@ -15,7 +15,7 @@ import {
   FETCH_PAGE,
   WALK_FILL,
 } from '../engine/state';
-import { addPair, beginPairs, endPairs, pairsAt } from '../pipeline/pairs';
+import { addPair, addTexts, beginPairs, endPairs, pairsAt } from '../pipeline/pairs';
 import {
   putBytes,
   putDecimal,
@@ -25,6 +25,7 @@ import {
   textFits,
   textLength,
 } from '../pipeline/text';
+import { ascii } from '../util/ascii';
 import { writeReport } from './report';
 import { writeWatch } from './watch';
 import { messageBytes } from './write';
@@ -35,46 +36,13 @@ const SYNC_TIMEOUT_MS: u32 = 2_000;
 /** A larger secret than this is not sent, and the host refuses the call. */
 const SECRET_MAX: u32 = 1_024;
 
-const NAMES: usize = memory.data(128, 8);
 const PATH: usize = memory.data(512, 8);
 const SECRET: usize = memory.data(1024 + 16, 8);
 
-const METHOD_AT: u32 = 0;
-const PATH_AT: u32 = 8;
-const AUTHORITY_AT: u32 = 16;
-const TYPE_AT: u32 = 32;
-const MIME_AT: u32 = 48;
-const FORMAT_AT: u32 = 72;
-const AUTHORIZATION_AT: u32 = 96;
-const POST_AT: u32 = 112;
-const GET_AT: u32 = 118;
-const ONE_AT: u32 = 122;
-
 let secretLength: u32 = 0;
-let named: bool = false;
 let bodyLength: u32 = 0;
 let pairsLength: u32 = 0;
 let timeoutMs: u32 = 0;
-
-function nameAll(): void {
-  if (named) return;
-  named = true;
-  place(METHOD_AT, ':method');
-  place(PATH_AT, ':path');
-  place(AUTHORITY_AT, ':authority');
-  place(TYPE_AT, 'content-type');
-  place(MIME_AT, 'application/x-sidegate');
-  place(FORMAT_AT, 'x-sidegate-format');
-  place(AUTHORIZATION_AT, 'authorization');
-  place(POST_AT, 'POST');
-  place(GET_AT, 'GET');
-  place(ONE_AT, '1');
-}
-
-function place(offset: u32, text: string): void {
-  textBegin(NAMES + offset, 32);
-  putLiteral(text);
-}
 
 /** Keeps the secret for calls to the host; longer than 1,024 bytes counts as none. */
 export function keepSecret(at: usize, length: u32): void {
@@ -87,7 +55,6 @@ export function keepSecret(at: usize, length: u32): void {
 
 /** Composes the call of this kind that is due; false when it cannot be. */
 export function composeCall(engine: Engine, kind: u32, nowMs: u64): bool {
-  nameAll();
   bodyLength = 0;
   textBegin(PATH, 512);
   switch (kind) {
@@ -148,12 +115,12 @@ function writePairs(engine: Engine, post: bool): void {
   const authority = authoritySlot(engineNames(engine));
   const pathLength = textLength();
   beginPairs();
-  addPair(NAMES + METHOD_AT, 7, NAMES + (post ? POST_AT : GET_AT), post ? 4 : 3);
-  addPair(NAMES + PATH_AT, 5, PATH, pathLength);
-  addPair(NAMES + AUTHORITY_AT, 10, authority + 2, load<u16>(authority));
-  addPair(NAMES + FORMAT_AT, 17, NAMES + ONE_AT, 1);
-  if (post) addPair(NAMES + TYPE_AT, 12, NAMES + MIME_AT, 22);
-  if (secretLength > 0) addPair(NAMES + AUTHORIZATION_AT, 13, SECRET, secretLength);
+  addTexts(ascii(':method'), post ? ascii('POST') : ascii('GET'));
+  addPair(ascii(':path'), 5, PATH, pathLength);
+  addPair(ascii(':authority'), 10, authority + 2, load<u16>(authority));
+  addTexts(ascii('x-sidegate-format'), ascii('1'));
+  if (post) addTexts(ascii('content-type'), ascii('application/x-sidegate'));
+  if (secretLength > 0) addPair(ascii('authorization'), 13, SECRET, secretLength);
   pairsLength = endPairs();
 }
 

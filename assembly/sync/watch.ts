@@ -7,6 +7,7 @@ import { applicationCount, credentialCount, subscriptionCount } from '../directo
 import { memoryBytes } from '../engine/blocks';
 import { CALL_WATCH, callOf, Engine, policyPending, WALK_NONE } from '../engine/state';
 import { holdingCount } from '../quota/holdings';
+import { ascii, asciiLength } from '../util/ascii';
 import { takeInlinePage } from './directory';
 import { hearHost, hearPolicyRevision } from './host';
 import { bodyOf, openMessage } from './message';
@@ -35,10 +36,8 @@ let streams: u64 = 0;
 export function keepProxy(id: usize, idLength: u32, workload: usize, workloadLength: u32): void {
   let at = putString(PROXY, id, idLength);
   at = putString(at, workload, workloadLength);
-  const version = '0.1.0';
-  store<u8>(at, version.length as u8);
-  for (let i = 0; i < version.length; i++) store<u8>(at + 1 + i, version.charCodeAt(i) as u8);
-  proxyLength = (at + 1 + version.length - PROXY) as u32;
+  const version = ascii('0.1.0');
+  proxyLength = (putString(at, version, asciiLength(version)) - PROXY) as u32;
 }
 
 function putString(at: usize, from: usize, length: u32): usize {

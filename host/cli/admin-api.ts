@@ -10,7 +10,8 @@ import { CommandError, Exit, type ExitCode } from './outcome.ts';
 /** Options every command has that calls the admin API. */
 export interface ApiOptions {
   readonly host?: string;
-  readonly token?: string;
+  /** A token itself is never an argument: those show in every process list. */
+  readonly tokenFile?: string;
 }
 
 /** Where the host is and with which token to call it. */
@@ -28,11 +29,20 @@ export function findTarget(context: Context, options: ApiOptions): Target {
   const host = originOf(options.host ?? context.env.SIDEGATE_HOST ?? demo?.host ?? DEFAULT_HOST);
   // The demo's token belongs to the demo's host and goes nowhere else.
   const demoToken = demo !== undefined && originOf(demo.host) === host ? demo.token : undefined;
-  const token = options.token ?? context.env.SIDEGATE_ADMIN_TOKEN ?? demoToken;
+  const token = tokenIn(options.tokenFile) ?? context.env.SIDEGATE_ADMIN_TOKEN ?? demoToken;
   if (token !== undefined && token !== '') return { host, token };
   throw new CommandError(Exit.usage, `no admin token for ${host}`, [
-    'Set SIDEGATE_ADMIN_TOKEN, or run this in the folder where "npm start" runs.',
+    'Set SIDEGATE_ADMIN_TOKEN or --token-file, or run this in the folder where "npm start" runs.',
   ]);
+}
+
+function tokenIn(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    throw new CommandError(Exit.usage, `--token-file ${file}: ${(error as Error).message}`);
+  }
 }
 
 function originOf(host: string): string {
@@ -122,7 +132,7 @@ function failureOf({ host }: Target, status: number, answer: unknown): CommandEr
     );
   }
   const advice = (errors ?? []).map(({ pointer = '', message }) => `${pointer} ${message}`.trim());
-  if (status === 401) advice.push('Check SIDEGATE_ADMIN_TOKEN or --token.');
+  if (status === 401) advice.push('Check SIDEGATE_ADMIN_TOKEN or --token-file.');
   if (status >= 500) advice.push(`The host's log has more: request ${requestId}.`);
   return new CommandError(exitOf(status), detail ?? code, advice);
 }
@@ -135,7 +145,7 @@ interface ProblemBody {
 }
 
 function exitOf(status: number): ExitCode {
-  if (status === 401 || status === 403) return Exit.denied;
+  if (status === 401 || status === 403 || status === 429) return Exit.denied;
   if (status === 400 || status === 413) return Exit.usage;
   if (status === 503) return Exit.unreachable;
   return status < 500 ? Exit.refused : Exit.unexpected;

@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { type ApiOptions, callApi, findTarget } from './admin-api.ts';
 import { type Context, paint, say, tell } from './context.ts';
 import { type CredentialView, withApi, withFormat } from './key.ts';
-import { CommandError, Exit } from './outcome.ts';
+import { readExpiry } from './lifetime.ts';
 import { type Format, printValue } from './output.ts';
 
 interface Options extends ApiOptions {
@@ -16,8 +16,6 @@ interface Options extends ApiOptions {
   readonly expires?: string;
   readonly output: Format;
 }
-
-const UNITS_MS: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** Adds the verb to `key`. */
 export function addKeyCreate(key: Command, context: Context): void {
@@ -57,14 +55,3 @@ async function createKey(context: Context, application: string, options: Options
 }
 
 const ONCE = 'This is the only time the key is shown; only its digest is kept.';
-
-/** `90d` or a time with its zone as ISO 8601. */
-function readExpiry(text: string, nowMs: number): string {
-  const [, count = '', unit = ''] = /^(\d{1,6})([mhd])$/.exec(text) ?? [];
-  const atMs = unit === '' ? Date.parse(text) : nowMs + Number(count) * (UNITS_MS[unit] ?? 0);
-  const hasZone = unit !== '' || /(Z|[+-]\d\d:?\d\d)$/i.test(text);
-  if (Number.isFinite(atMs) && hasZone) return new Date(atMs).toISOString();
-  throw new CommandError(Exit.usage, `--expires ${JSON.stringify(text)} is neither`, [
-    'Write a lifetime such as 90d, 12h or 30m, or a time such as 2027-01-31T12:00:00Z.',
-  ]);
-}

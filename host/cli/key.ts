@@ -35,10 +35,7 @@ export const CREDENTIAL_COLUMNS: readonly Column<CredentialView>[] = [
 export function withApi(command: Command): Command {
   return command
     .option('--host <url>', 'address of the admin port (SIDEGATE_HOST)')
-    .option(
-      '--token <token>',
-      'admin token (SIDEGATE_ADMIN_TOKEN, which shows in no process list)',
-    );
+    .option('--token-file <file>', 'file with the access token (or SIDEGATE_ADMIN_TOKEN)');
 }
 
 /** Adds `-o`. */

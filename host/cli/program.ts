@@ -2,6 +2,7 @@
  * The commands of `sidegate` and how each ends. It must never do the work of a command.
  */
 import { Command, CommanderError } from 'commander';
+import { addAccessTokens } from './access-token.ts';
 import { type Context, paint, tell } from './context.ts';
 import { addDoctor } from './doctor.ts';
 import { addExplain } from './explain.ts';
@@ -48,6 +49,7 @@ function makeProgram(context: Context, setExit: SetExit): Command {
   addKeyCreate(key, context);
   addKeyList(key, context);
   addKeyRevoke(key, context);
+  addAccessTokens(program, context);
   const oci = program.command('oci').description('make images that Istio distributes');
   addOciBuild(oci, context);
   const samples = program.command('samples').description('print files to begin with');

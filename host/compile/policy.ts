@@ -15,7 +15,10 @@ import { ANY_METHOD_BIT, type Place, type TreeNode } from './tree.ts';
 const MAGIC = 'SGPO';
 const STEP_OPS = { set: 1, add: 2, remove: 3 } as const;
 const CLASS_EXACT = 1;
-const SOURCE_HEADER = 1;
+/** Flags of products and numbers of limits. */
+const PRODUCT_MODES = { enforce: 0, shadow: 0x100, off: 0x200 } as const;
+const LIMIT_MODES = { enforce: 0, shadow: 1, off: 2 } as const;
+const SOURCE_KINDS = { header: 1, query: 2, cookie: 3 } as const;
 
 /** Record lengths and most records of the tables from section 3 on, in their order. */
 const TABLES = {
@@ -167,11 +170,11 @@ class PolicyWriter {
   }
 
   #writeProduct(product: Product): void {
-    const { sources, brands, steps, passUnmatched, denyStale } = product;
+    const { sources, brands, steps, passUnmatched, denyStale, mode } = product;
     const sourceFirst = this.#counts.sources;
-    for (const { header, prefix } of sources) {
-      const row = this.#row('sources').u32(SOURCE_HEADER);
-      this.#strings.reference(header, row);
+    for (const { place, name, prefix } of sources) {
+      const row = this.#row('sources').u32(SOURCE_KINDS[place]);
+      this.#strings.reference(name, row);
       this.#strings.reference(prefix, row);
       row.u32(0);
     }
@@ -180,7 +183,7 @@ class PolicyWriter {
     const programFirst = this.#counts.program;
     for (const step of steps) this.#writeStep(step);
     const ownFormat = brands.length > 0 ? 1 : 0;
-    const flags = ownFormat | (passUnmatched ? 2 : 0) | (denyStale ? 4 : 0);
+    const flags = ownFormat | (passUnmatched ? 2 : 0) | (denyStale ? 4 : 0) | PRODUCT_MODES[mode];
     const row = this.#row('products').u64(this.#productId(product));
     this.#strings.reference(product.name, row);
     row.u32(flags).u32(sourceFirst).u32(sources.length).u32(brandFirst).u32(brands.length);
@@ -205,7 +208,7 @@ class PolicyWriter {
         .u64(this.#ids.of(limitKey(plan, limit)))
         .u64(limit.quota);
       this.#strings.reference(limit.name, row);
-      row.u32(limit.windowSeconds).u8(CLASS_EXACT).u8(0);
+      row.u32(limit.windowSeconds).u8(CLASS_EXACT).u8(LIMIT_MODES[limit.mode]);
       row
         .u8(limit.allowUnavailable ? 1 : 0)
         .u8(0)

@@ -1,17 +1,20 @@
 /**
- * The admin port: credentials and status behind the admin token; health, readiness and metrics
- * open to whoever can reach it. It must never answer anything about a key but once, when made.
+ * The admin port: everything behind access tokens; health and readiness alone open to whoever can
+ * reach it. It must never answer anything about a key but once, when made.
  */
 import type { FastifyInstance } from 'fastify';
+import type { Access } from '../service/access.ts';
 import type { Heads } from '../service/heads.ts';
 import type { Keys } from '../service/keys.ts';
 import type { ResourceStatus } from '../service/reload.ts';
 import type { Ledger } from '../store/ledger.ts';
 import type { Store } from '../store/store.ts';
-import { requireBearer } from './auth.ts';
+import { guard } from './auth.ts';
 import type { HostMetrics } from './metrics.ts';
+import { rememberRoutes } from './route-list.ts';
+import { tokenRoutes } from './routes/access-tokens.ts';
 import { credentialRoutes } from './routes/credentials.ts';
-import { healthRoutes } from './routes/health.ts';
+import { healthRoutes, metricsRoute } from './routes/health.ts';
 import { statusRoute } from './routes/status.ts';
 import { type Log, makeServer } from './server.ts';
 import type { WatchHub } from './watch-hub.ts';
@@ -22,6 +25,7 @@ export interface AdminServices {
   readonly ledger: Ledger;
   readonly heads: Heads;
   readonly keys: Keys;
+  readonly access: Access;
   readonly hub: WatchHub;
   readonly metrics: HostMetrics;
   readonly nowMs: () => number;
@@ -33,8 +37,6 @@ export interface AdminServices {
 export interface AdminPortOptions {
   readonly services: AdminServices;
   readonly log: Log;
-  /** SHA-256 of the admin token. */
-  readonly tokenDigest: Uint8Array;
 }
 
 /** Admin requests are small; nothing of theirs is a file. */
@@ -43,8 +45,9 @@ const BODY_BYTES_MAX = 65_536;
 const KEEP_ALIVE_MS = 72_000;
 
 /** The server of the admin port, not listening yet. */
-export function makeAdminPort({ services, log, tokenDigest }: AdminPortOptions): FastifyInstance {
+export function makeAdminPort({ services, log }: AdminPortOptions): FastifyInstance {
   const server = makeServer({ log, bodyBytesMax: BODY_BYTES_MAX, keepAliveMs: KEEP_ALIVE_MS });
+  rememberRoutes(server);
   server.removeContentTypeParser('text/plain');
   server.addHook('onResponse', async (request, reply) => {
     const { method, routeOptions } = request;
@@ -56,9 +59,11 @@ export function makeAdminPort({ services, log, tokenDigest }: AdminPortOptions):
   });
   healthRoutes(server, services);
   server.register(async (guarded) => {
-    guarded.addHook('onRequest', requireBearer(tokenDigest));
+    guard(guarded, services.access, services.nowMs);
     credentialRoutes(guarded, services);
+    metricsRoute(guarded, services);
     statusRoute(guarded, services);
+    tokenRoutes(guarded, services);
   });
   return server;
 }

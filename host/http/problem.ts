@@ -10,6 +10,7 @@ export const PROBLEMS = {
   bad_request: 400,
   malformed_message: 400,
   unauthorized: 401,
+  forbidden: 403,
   not_found: 404,
   unknown_proxy_group: 404,
   unknown_page: 404,
@@ -18,10 +19,12 @@ export const PROBLEMS = {
   digest_taken: 409,
   managed_by_resources: 409,
   directory_full: 409,
+  too_many: 409,
   policy_replaced: 410,
   revision_conflict: 412,
   too_large: 413,
   unsupported_media_type: 415,
+  too_many_failures: 429,
   internal: 500,
   not_ready: 503,
   store_unavailable: 503,
@@ -78,7 +81,7 @@ export function problemBody(problem: Problem, requestId: string): object {
 /** Answers with a problem. */
 export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
   const status = PROBLEMS[problem.code];
-  if (status === 503) reply.header('retry-after', '1');
+  if (status === 503 || status === 429) reply.header('retry-after', '1');
   const body = JSON.stringify(problemBody(problem, reply.request.id));
   return reply.code(status).type(PROBLEM_TYPE).send(body);
 }

@@ -199,6 +199,11 @@ export const ERRORS = {
     message: 'base path "{value}" {why}',
     fix: 'Use literal segments, such as /v1; no / at the end.',
   },
+  SG1217: {
+    summary: 'A query parameter or cookie for keys has a name that some servers read otherwise.',
+    message: 'parameter name "{value}" has other characters or is too long',
+    fix: 'Use 1–64 letters, digits and . _ ~ -.',
+  },
   SG1301: {
     summary: 'A reference leads nowhere.',
     message: 'no {kind} "{name}" in namespace "{namespace}"',
@@ -253,6 +258,11 @@ export const ERRORS = {
     summary: 'What a proxy group would have to hold is beyond a bound.',
     message: 'proxy group "{group}" needs {count} {what}, at most {most}',
     fix: 'Move products to another proxy group.',
+  },
+  SG1406: {
+    summary: 'A prefix stands where values have none.',
+    message: 'a prefix belongs to a header, not to a {place}',
+    fix: 'Remove the prefix.',
   },
   SG1501: {
     summary: 'A declared credential has the digest of a key that key create made.',

@@ -18,6 +18,7 @@ const PATTERNS: Record<TextFormat, string> = {
   'header-name': "^[0-9A-Za-z!#$%&'*+.^_`|~-]{1,256}$",
   'edited-header': "^[0-9A-Za-z!#$%&'*+.^_`|~-]{1,256}$",
   'key-prefix': '^[ -~]{1,64}$',
+  'key-parameter': '^[0-9A-Za-z._~-]{1,64}$',
   'header-template': '^[ -~]*$',
   digest: '^[0-9a-f]{64}$',
   time: '^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}',

@@ -28,18 +28,28 @@ function checkProduct(product: Product): Problem[] {
   const { origin, operations, sources, name } = product;
   const problems = namedTwice(origin, 'operation', operations, (i) => ['operations', i, 'name']);
   // A prefix is compared without case and without the spaces around what follows it.
-  const places = sources.map(({ header, prefix }) => {
+  const places = sources.map(({ place, name, prefix }) => {
     const scheme = prefix.trim().toLowerCase();
-    return { name: scheme === '' ? header : `${header}: ${scheme}` };
+    const named = place === 'header' ? name : `${place} ${name}`;
+    return { name: scheme === '' ? named : `${named}: ${scheme}` };
   });
   problems.push(...namedTwice(origin, 'key source', places, (i) => ['identify', i]));
-  problems.push(...sameRequests(product), ...tooDeep(product));
+  problems.push(...strayPrefixes(product), ...sameRequests(product), ...tooDeep(product));
   const needy = operations.findIndex((operation) => !operation.anonymous);
   if (sources.length === 0 && needy !== -1) {
     const facts = { name: operations[needy]?.name ?? '', product: name };
     problems.push(...at(origin, 'SG1404', facts, ['spec', 'operations', needy, 'name']));
   }
   return problems;
+}
+
+/** A prefix in front of a value that no one writes with a scheme. */
+function strayPrefixes({ origin, sources }: Product): Problem[] {
+  return sources.flatMap(({ place, prefix }, i) =>
+    place === 'header' || prefix === ''
+      ? []
+      : at(origin, 'SG1406', { place }, ['spec', 'identify', i, 'apiKey', 'prefix']),
+  );
 }
 
 function namedTwice(

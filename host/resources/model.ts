@@ -4,10 +4,11 @@
  */
 import { DEFAULT_BRAND } from '../credential/key.ts';
 import { passed } from './formats.ts';
-import { readDigest, readHeaderName, readTime, readWindow } from './names.ts';
+import { readDigest, readHeaderName, readKeyParameter, readTime, readWindow } from './names.ts';
 import type { Origin } from './origin.ts';
 import { type PathTemplate, readBasePath, readPathTemplate } from './path.ts';
 import type {
+  ApiKeySpec,
   Kind,
   LimitSpec,
   Metadata,
@@ -34,10 +35,11 @@ export interface Named {
   readonly origin: Origin | undefined;
 }
 
-/** A header that may hold a key. */
+/** A place that may hold a key. */
 export interface KeySource {
-  /** In lower case. */
-  readonly header: string;
+  readonly place: 'header' | 'query' | 'cookie';
+  /** Of a header in lower case. */
+  readonly name: string;
   /** What stands before the key; '' for nothing. */
   readonly prefix: string;
 }
@@ -58,6 +60,9 @@ export interface Step {
   readonly parts: readonly Part[];
 }
 
+/** Whether what a product or a limit says is enforced. */
+export type Mode = 'enforce' | 'shadow' | 'off';
+
 export interface Product extends Named {
   readonly proxyGroup: string;
   readonly hosts: readonly string[];
@@ -68,6 +73,7 @@ export interface Product extends Named {
   readonly brands: readonly string[];
   readonly passUnmatched: boolean;
   readonly denyStale: boolean;
+  readonly mode: Mode;
   readonly operations: readonly Operation[];
   readonly steps: readonly Step[];
 }
@@ -79,6 +85,7 @@ export interface Limit {
   /** 1 … 86,400. */
   readonly windowSeconds: number;
   readonly allowUnavailable: boolean;
+  readonly mode: Mode;
 }
 
 export interface Plan extends Named {
@@ -147,16 +154,22 @@ function product(document: Document<'Product'>): Product {
     proxyGroup: spec.proxyGroup ?? 'default',
     hosts: spec.hosts ?? [],
     basePath: passed(readBasePath(spec.basePath ?? '/')),
-    sources: (spec.identify ?? []).map(({ apiKey }) => ({
-      header: passed(readHeaderName(apiKey.header)),
-      prefix: apiKey.prefix ?? '',
-    })),
+    sources: (spec.identify ?? []).map(({ apiKey }) => keySource(apiKey)),
     brands: brandsOf(spec),
     passUnmatched: spec.unmatchedOperations === 'allow',
     denyStale: spec.onStalePolicy === 'deny',
+    mode: spec.mode ?? 'enforce',
     operations: (spec.operations ?? []).map(operation),
     steps: (spec.mediation?.request ?? []).map(step),
   };
+}
+
+function keySource({ header, query, cookie, prefix = '' }: ApiKeySpec): KeySource {
+  if (header !== undefined) {
+    return { place: 'header', name: passed(readHeaderName(header)), prefix };
+  }
+  const place = query === undefined ? 'cookie' : 'query';
+  return { place, name: passed(readKeyParameter(query ?? cookie ?? '')), prefix };
 }
 
 function brandsOf(spec: ProductSpec): readonly string[] {
@@ -194,6 +207,7 @@ function limit(spec: LimitSpec): Limit {
     quota: spec.quota,
     windowSeconds: passed(readWindow(spec.window)),
     allowUnavailable: spec.onHostUnavailable === 'allow',
+    mode: spec.mode ?? 'enforce',
   };
 }
 

@@ -78,6 +78,12 @@ export function readKeyPrefix(text: string): Read<string> {
   return read(text);
 }
 
+/** The name of a query parameter or cookie that holds a key. */
+export function readKeyParameter(text: string): Read<string> {
+  if (/^[0-9A-Za-z._~-]{1,64}$/.test(text)) return read(text);
+  return fault('SG1217', { value: text });
+}
+
 /** What a key begins with before its `_`. */
 export function readBrand(text: string): Read<string> {
   if (BRAND_PATTERN.test(text)) return read(text);

@@ -1,11 +1,13 @@
 /**
- * The admin token: taken from outside or made at the first start. Of a token made here only the
- * digest is kept, in the store's folder, unless a file for it was named. It must never be logged.
+ * The root token, the first of all access tokens: taken from outside or made at the first start.
+ * Of a token made here only the digest is kept, in the store's folder, unless a file for it was
+ * named. It must never be logged.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { digestOf, makeKey, type RandomBytes } from '../credential/key.ts';
 import type { Secret } from '../credential/secret.ts';
+import { TOKEN_BRAND } from './access.ts';
 
 /** What the host does with its admin token. */
 export interface AdminToken {
@@ -25,8 +27,6 @@ export interface AdminTokenSources {
   readonly folder: string;
 }
 
-/** Brand of admin tokens: nobody takes one for a key of a product. */
-const BRAND = 'sgadmin';
 const DIGEST_FILE = 'admin-token.sha256';
 
 /** Finds or makes the admin token. Throws when a file cannot be read or written or is empty. */
@@ -42,7 +42,7 @@ export function adminToken(sources: AdminTokenSources, randomBytes: RandomBytes)
     }
     return { digest: Uint8Array.from(Buffer.from(digest, 'hex')), show: undefined };
   }
-  const { key } = makeKey(BRAND, randomBytes);
+  const { key } = makeKey(TOKEN_BRAND, randomBytes);
   const made = digestOf(key.reveal());
   writePrivate(kept, Buffer.from(made).toString('hex'));
   return { digest: made, show: key };
@@ -52,7 +52,7 @@ function fromFile(file: string, randomBytes: RandomBytes): Uint8Array {
   const held = readIfThere(file);
   if (held === '') throw new Error(`${file} holds no admin token; remove it to have one made`);
   if (held !== undefined) return digestOf(held);
-  const { key } = makeKey(BRAND, randomBytes);
+  const { key } = makeKey(TOKEN_BRAND, randomBytes);
   mkdirSync(dirname(file), { recursive: true });
   writePrivate(file, key.reveal());
   return digestOf(key.reveal());

@@ -14,6 +14,8 @@ export interface KeyRequest {
   readonly brand?: string;
   readonly notBeforeMs?: number;
   readonly notAfterMs?: number;
+  /** Who asks for it; the host itself unless given. */
+  readonly by?: string;
 }
 
 /** A key just made; the only time the key is known. */
@@ -35,6 +37,8 @@ export interface BadRequest {
 /** Which credentials to list. */
 export interface KeyQuery {
   readonly namespace?: string;
+  /** Only of these; none = all. */
+  readonly namespaces?: readonly string[];
   readonly application?: string;
   /** Exact name. */
   readonly name?: string;
@@ -81,6 +85,7 @@ export class Keys {
         notBeforeMs: request.notBeforeMs ?? null,
         notAfterMs: request.notAfterMs ?? null,
         createdAtMs: this.#nowMs(),
+        ...(request.by !== undefined && { by: request.by }),
       });
       if (outcome.ok) {
         const { value: credential, revision } = outcome;
@@ -91,8 +96,8 @@ export class Keys {
   }
 
   /** Ends the key of a credential for good; again is a no-op. */
-  revoke(id: number) {
-    return this.#store.revokeCredential(id, this.#nowMs());
+  revoke(id: number, by?: string) {
+    return this.#store.revokeCredential(id, this.#nowMs(), by);
   }
 
   /** The credential with this id. */
@@ -103,9 +108,9 @@ export class Keys {
   /** Credentials in the order of ids, at most `limit`. */
   async list(query: KeyQuery): Promise<readonly StoredCredential[]> {
     const found: StoredCredential[] = [];
-    const { name, prefix, limit, namespace, application } = query;
+    const { name, prefix, limit, namespace, application, namespaces = [] } = query;
     let afterId = query.afterId ?? 0;
-    const filtered = name !== undefined || prefix !== undefined;
+    const filtered = name !== undefined || prefix !== undefined || namespaces.length > 0;
     for (;;) {
       const page = await this.#store.credentials({
         ...(namespace !== undefined && { namespace }),
@@ -114,6 +119,7 @@ export class Keys {
         limit: filtered ? SCAN : limit,
       });
       for (const credential of page) {
+        if (namespaces.length > 0 && !namespaces.includes(credential.namespace)) continue;
         if (name !== undefined && credential.name !== name) continue;
         if (prefix !== undefined && !credential.displayPrefix.startsWith(prefix)) continue;
         found.push(credential);

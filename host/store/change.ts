@@ -5,6 +5,7 @@
  */
 
 import { type CompiledGroup, type DeclaredCredential, RecordKind } from '../compile/output.ts';
+import { AUDIT_KEPT, type AuditOrigin } from './audit.ts';
 import {
   type CredentialIdentity,
   credentialIdKey,
@@ -59,7 +60,7 @@ export class ResourceChangePlan {
   }
 
   /** Writes the plan. The event has the current revision when there was nothing to change. */
-  commit(): CommitEvent {
+  commit(origin: AuditOrigin): CommitEvent {
     const changes =
       this.#putResources.length +
       this.#endedResources.length +
@@ -70,13 +71,30 @@ export class ResourceChangePlan {
       return { revision: this.#revision - 1, groups: [] };
     }
     const tables = this.#tables;
-    for (const { kind, namespace, name } of this.#endedResources) {
-      tables.deleteResource(kind, namespace, name);
-    }
-    for (const resource of this.#putResources) tables.putResource(resource);
+    this.#commitResources(origin);
     for (const row of this.#endedCredentials) tables.deleteCredential(row.id);
     for (const row of this.#putCredentials) tables.putCredential(row);
     return this.#directory.commit(this.#policies);
+  }
+
+  #commitResources(origin: AuditOrigin): void {
+    const tables = this.#tables;
+    for (const { kind, namespace, name, text } of this.#endedResources) {
+      tables.deleteResource(kind, namespace, name);
+      const facts = { kind, namespace, name, before: text, after: null };
+      tables.audit.addEntry(this.#revision, origin, { action: 'resource.delete', ...facts });
+    }
+    for (const resource of this.#putResources) {
+      const { kind, namespace, name, text } = resource;
+      const before = tables.resource(kind, namespace, name) ?? null;
+      const action = before === null ? 'resource.create' : 'resource.update';
+      tables.putResource(resource);
+      const facts = { kind, namespace, name, before, after: text };
+      tables.audit.addEntry(this.#revision, origin, { action, ...facts });
+    }
+    if (this.#endedResources.length + this.#putResources.length === 0) return;
+    tables.setResourceRevision(this.#revision);
+    tables.audit.forgetEntries(AUDIT_KEPT);
   }
 
   #planResources(resources: readonly StoredResource[]): void {

@@ -5,6 +5,8 @@
  */
 
 import { type NameKey, RecordKind } from '../compile/output.ts';
+import type { AccessToken, NewAccessToken } from './access.ts';
+import type { AuditEntry, AuditQuery, ResourceRevision } from './audit.ts';
 import { ResourceChangePlan } from './change.ts';
 import {
   credentialIdKey,
@@ -31,6 +33,7 @@ import type {
   StoreIdentity,
 } from './store.ts';
 import type { CredentialRow, GroupRow, Tables } from './tables.ts';
+import { Trail } from './trail.ts';
 
 /** A refusal; the message is one sentence without the final full stop. */
 export function refusal(code: RefusalCode, subject: string, message: string): Refusal {
@@ -53,6 +56,7 @@ export class StoreCore implements Store {
   readonly #identity: StoreIdentity;
   readonly #limits: DirectoryLimits;
   readonly #listeners = new Set<(event: CommitEvent) => void>();
+  readonly #trail = new Trail(() => this.#tables);
   #closed = false;
 
   constructor(tables: Tables, limits: DirectoryLimits) {
@@ -69,6 +73,10 @@ export class StoreCore implements Store {
     return this.#tables.revision();
   }
 
+  async resourceRevision(): Promise<number> {
+    return this.#tables.resourceRevision();
+  }
+
   async reserveIds(names: readonly NameKey[]): Promise<readonly number[]> {
     const tables = this.#tables;
     const found = names.map((key) => tables.idOf(key));
@@ -79,13 +87,15 @@ export class StoreCore implements Store {
   async applyResources(change: ResourceChange): Promise<Outcome<null>> {
     const tables = this.#tables;
     const current = tables.revision();
-    if (change.ifRevision !== undefined && change.ifRevision !== current) {
-      const message = `the store is at revision ${current}, not ${change.ifRevision}`;
-      return refusal('revision_conflict', String(current), message);
+    const held = tables.resourceRevision();
+    if (change.ifRevision !== undefined && change.ifRevision !== held) {
+      const message = `resources last changed at revision ${held}, not ${change.ifRevision}`;
+      return refusal('revision_conflict', String(held), message);
     }
+    const { by: actor = 'host', cause = 'apply', nowMs: atMs } = change;
     const outcome = this.#attempt(() => {
       const plan = new ResourceChangePlan(tables, this.#limits, current + 1);
-      return plan.refusalOf(change) ?? plan.commit();
+      return plan.refusalOf(change) ?? plan.commit({ actor, cause, atMs });
     });
     if ('ok' in outcome) return outcome;
     const changed = outcome.revision > current;
@@ -110,6 +120,13 @@ export class StoreCore implements Store {
       const full = directory.refusal();
       if (full !== undefined) return full;
       tables.putCredential(row);
+      const { by: actor = 'host', createdAtMs: atMs } = credential;
+      this.#trail.noteCredential(
+        'key.create',
+        { actor, cause: 'key create', atMs },
+        null,
+        stored(row),
+      );
       return { row, event: directory.commit([]) };
     });
     if ('ok' in outcome) return outcome;
@@ -118,7 +135,11 @@ export class StoreCore implements Store {
     return { ok: true, revision, changed: true, value: stored(outcome.row) };
   }
 
-  async revokeCredential(id: number, nowMs: number): Promise<Outcome<StoredCredential>> {
+  async revokeCredential(
+    id: number,
+    nowMs: number,
+    actor = 'host',
+  ): Promise<Outcome<StoredCredential>> {
     const tables = this.#tables;
     const row = tables.credential(id);
     if (row === undefined) return refusal('not_found', String(id), `no credential has id ${id}`);
@@ -136,6 +157,8 @@ export class StoreCore implements Store {
         directory.leave(group, RecordKind.credential, id);
       }
       tables.putCredential(revoked);
+      const origin = { actor, cause: 'key revoke', atMs: nowMs };
+      this.#trail.noteCredential('key.revoke', origin, stored(row), stored(revoked));
       return directory.commit([]);
     });
     this.#tell(event);
@@ -168,6 +191,34 @@ export class StoreCore implements Store {
 
   async directoryAfter(query: DirectoryQuery): Promise<DirectoryPage> {
     return readPage(this.#tables, query);
+  }
+
+  createAccessToken(token: NewAccessToken): Promise<Outcome<AccessToken>> {
+    return this.#trail.createAccessToken(token);
+  }
+
+  revokeAccessToken(name: string, by: string, nowMs: number): Promise<Outcome<AccessToken>> {
+    return this.#trail.revokeAccessToken(name, by, nowMs);
+  }
+
+  accessTokens(): Promise<readonly AccessToken[]> {
+    return this.#trail.accessTokens();
+  }
+
+  accessTokenWithDigest(digest: Uint8Array): Promise<AccessToken | undefined> {
+    return this.#trail.accessTokenWithDigest(digest);
+  }
+
+  audit(query: AuditQuery): Promise<readonly AuditEntry[]> {
+    return this.#trail.audit(query);
+  }
+
+  resourceRevisions(limit: number, before?: number): Promise<readonly ResourceRevision[]> {
+    return this.#trail.resourceRevisions(limit, before);
+  }
+
+  resourceChangesAfter(revision: number): Promise<readonly AuditEntry[] | undefined> {
+    return this.#trail.resourceChangesAfter(revision);
   }
 
   onCommit(listener: (event: CommitEvent) => void): () => void {

@@ -4,6 +4,7 @@
  */
 
 import { type NameKey, RecordKind } from '../compile/output.ts';
+import { MemoryAccess, MemoryAudit } from './audit-memory.ts';
 import { StoreCore } from './core.ts';
 import type { DirectoryLimits } from './directory.ts';
 import {
@@ -53,7 +54,10 @@ const NO_BODY = new Uint8Array(0);
 class MemoryTables implements Tables {
   readonly storeId: Uint8Array;
   readonly epoch = 1;
+  readonly audit = new MemoryAudit((step) => this.#undo?.push(step));
+  readonly access = new MemoryAccess((step) => this.#undo?.push(step));
   #revision = 0;
+  #resourceRevision = 0;
   #lastId = 0;
   #undo: (() => void)[] | undefined;
   readonly #ids = new Map<string, number>();
@@ -93,6 +97,18 @@ class MemoryTables implements Tables {
       this.#revision = before;
     });
     this.#revision = revision;
+  }
+
+  resourceRevision(): number {
+    return this.#resourceRevision;
+  }
+
+  setResourceRevision(revision: number): void {
+    const before = this.#resourceRevision;
+    this.#undo?.push(() => {
+      this.#resourceRevision = before;
+    });
+    this.#resourceRevision = revision;
   }
 
   idOf(key: NameKey): number | undefined {

@@ -42,6 +42,24 @@ const STEPS: readonly string[] = [
      proxy_group INTEGER NOT NULL, revision INTEGER NOT NULL, bytes BLOB NOT NULL,
      PRIMARY KEY (proxy_group, revision)
    ) STRICT, WITHOUT ROWID;`,
+  // What an older store did was written down nowhere: it counts as forgotten.
+  `INSERT INTO meta SELECT 'audit_forgotten', value FROM meta WHERE name = 'revision';
+   INSERT INTO meta SELECT 'resource_revision', value FROM meta WHERE name = 'revision';
+   CREATE TABLE audit (
+     seq INTEGER PRIMARY KEY AUTOINCREMENT, revision INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+     actor TEXT NOT NULL, cause TEXT NOT NULL, action TEXT NOT NULL, kind TEXT NOT NULL,
+     namespace TEXT NOT NULL, name TEXT NOT NULL, before TEXT, after TEXT
+   ) STRICT;
+   CREATE INDEX audit_by_revision ON audit (revision);
+   CREATE INDEX audit_by_name ON audit (kind, namespace, name);
+   CREATE TABLE access_tokens (
+     id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, role TEXT NOT NULL,
+     namespaces TEXT NOT NULL, display_prefix TEXT NOT NULL, digest BLOB NOT NULL UNIQUE,
+     created_at_ms INTEGER NOT NULL, created_by TEXT NOT NULL, not_after_ms INTEGER,
+     revoked_at_ms INTEGER
+   ) STRICT;
+   CREATE UNIQUE INDEX access_tokens_by_name ON access_tokens (name)
+     WHERE revoked_at_ms IS NULL;`,
 ];
 
 /** The version a file has after all steps. */

@@ -4,6 +4,7 @@
  */
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
 import { type NameKey, RecordKind } from '../compile/output.ts';
+import { SqliteAccess, SqliteAudit, type Statements } from './audit-sqlite.ts';
 import type { CredentialQuery, CredentialState, PolicyVersion, StoredResource } from './store.ts';
 import type {
   CredentialFacts,
@@ -20,6 +21,8 @@ type Row = Record<string, SQLOutputValue>;
 export class SqliteTables implements Tables {
   readonly storeId: Uint8Array;
   readonly epoch: number;
+  readonly audit: SqliteAudit;
+  readonly access: SqliteAccess;
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   /** Last id given; read when a transaction begins and written when it ends. */
@@ -30,8 +33,15 @@ export class SqliteTables implements Tables {
     this.#database = database;
     this.#run("INSERT OR IGNORE INTO meta VALUES ('store_id', ?)", freshStoreId);
     this.#run("INSERT OR IGNORE INTO meta VALUES ('epoch', 1), ('revision', 0), ('last_id', 0)");
+    this.#run("INSERT OR IGNORE INTO meta VALUES ('resource_revision', 0), ('audit_forgotten', 0)");
     this.storeId = this.#meta('store_id') as Uint8Array;
     this.epoch = Number(this.#meta('epoch'));
+    const statements: Statements = {
+      run: (sql, ...values) => this.#run(sql, ...values),
+      all: (sql, ...values) => this.#all(sql, ...values),
+    };
+    this.audit = new SqliteAudit(statements);
+    this.access = new SqliteAccess(statements);
   }
 
   transact<T>(change: () => T): T {
@@ -56,6 +66,14 @@ export class SqliteTables implements Tables {
 
   setRevision(revision: number): void {
     this.#setMeta('revision', revision);
+  }
+
+  resourceRevision(): number {
+    return Number(this.#meta('resource_revision'));
+  }
+
+  setResourceRevision(revision: number): void {
+    this.#setMeta('resource_revision', revision);
   }
 
   idOf(key: NameKey): number | undefined {

@@ -5,6 +5,8 @@
  * `memory.ts` and `sqlite.ts`, and one contract suite runs on both.
  */
 import type { CompiledGroup, DeclaredCredential, NameKey, RecordKind } from '../compile/output.ts';
+import type { AccessStore } from './access.ts';
+import type { AuditStore } from './audit.ts';
 
 /** Most credentials one proxy group's directory may hold unless the options say otherwise. */
 export const DIRECTORY_CREDENTIALS_MAX = 100_000;
@@ -57,6 +59,8 @@ export interface NewCredential {
   readonly notBeforeMs: number | null;
   readonly notAfterMs: number | null;
   readonly createdAtMs: number;
+  /** Who asked for it; the host itself unless given. */
+  readonly by?: string;
 }
 
 /** Why a store refuses a change; nothing was changed. Names are stable. */
@@ -66,7 +70,8 @@ export type RefusalCode =
   | 'digest_taken'
   | 'managed_by_resources'
   | 'directory_full'
-  | 'revision_conflict';
+  | 'revision_conflict'
+  | 'too_many';
 
 /** A refusal with the facts of the case in one sentence. */
 export interface Refusal {
@@ -102,9 +107,13 @@ export interface ResourceChange {
   readonly resources: readonly StoredResource[];
   readonly credentials: readonly DeclaredCredential[];
   readonly groups: readonly CompiledGroup[];
-  /** When given, the change is refused unless the store is at this revision. */
+  /** When given, the change is refused unless resources last changed at this revision. */
   readonly ifRevision?: number;
   readonly nowMs: number;
+  /** Who asked for it; the host itself unless given. */
+  readonly by?: string;
+  /** What was asked for; `apply` unless given. */
+  readonly cause?: string;
 }
 
 /** One row of a proxy group's directory as pages carry it. */
@@ -213,11 +222,14 @@ export interface StoreIdentity {
  * promise resolves. A method rejects only for faults of the medium or after `close`; what a
  * caller can do wrong comes back as a {@link Refusal}.
  */
-export interface Store {
+export interface Store extends AccessStore, AuditStore {
   readonly identity: StoreIdentity;
 
   /** The newest revision; 0 for an empty store. */
   revision(): Promise<number>;
+
+  /** The revision at which resources last changed; 0 when they never did. */
+  resourceRevision(): Promise<number>;
 
   /** Ids for names, in the order asked, giving new ones to new names. No new revision. */
   reserveIds(names: readonly NameKey[]): Promise<readonly number[]>;
@@ -235,7 +247,7 @@ export interface Store {
   createCredential(credential: NewCredential): Promise<Outcome<StoredCredential>>;
 
   /** Ends a credential for good; again is a no-op. Refused: not_found, managed_by_resources. */
-  revokeCredential(id: number, nowMs: number): Promise<Outcome<StoredCredential>>;
+  revokeCredential(id: number, nowMs: number, by?: string): Promise<Outcome<StoredCredential>>;
 
   credential(id: number): Promise<StoredCredential | undefined>;
   credentials(query: CredentialQuery): Promise<readonly StoredCredential[]>;

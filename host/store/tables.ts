@@ -3,6 +3,8 @@
  * in `core.ts` and `change.ts`; a table implementation keeps rows and must never decide anything.
  */
 import type { NameKey, RecordKind } from '../compile/output.ts';
+import type { AccessTables } from './access.ts';
+import type { AuditTables } from './audit.ts';
 import type { CredentialQuery, PolicyVersion, StoredCredential, StoredResource } from './store.ts';
 
 /** A credential with the id of its application, by which directories find it. */
@@ -54,12 +56,17 @@ export interface Tables {
   /** 16 bytes; constant. */
   readonly storeId: Uint8Array;
   readonly epoch: number;
+  readonly audit: AuditTables;
+  readonly access: AccessTables;
 
   /** Runs `change` whole or, when it throws, not at all. Durable on return. */
   transact<T>(change: () => T): T;
 
   revision(): number;
   setRevision(revision: number): void;
+  /** Revision at which a resource last changed. */
+  resourceRevision(): number;
+  setResourceRevision(revision: number): void;
 
   idOf(key: NameKey): number | undefined;
   /** Gives the next free id to a name that has none. */

@@ -16,6 +16,7 @@ import {
 
 const MAGIC = 'SGPO';
 const WINDOW_SECONDS_MAX = 86_400;
+const SOURCE_KIND_MAX = 3;
 
 /** A range of records in another table. */
 export interface Range {
@@ -55,11 +56,14 @@ export interface PolicyProduct {
   readonly ownKeyFormat: boolean;
   readonly passUnmatched: boolean;
   readonly denyStale: boolean;
+  /** 0 enforce, 1 shadow, 2 off. */
+  readonly mode: number;
   readonly sources: Range;
   readonly brands: Range;
   readonly program: Range;
 }
 
+/** A place of keys: kind 1 header, 2 query, 3 cookie. */
 export interface PolicySource {
   readonly kind: number;
   readonly name: string;
@@ -243,6 +247,7 @@ function readProduct(reader: ByteReader, text: Strings): PolicyProduct {
     ownKeyFormat: (flags & 1) !== 0,
     passUnmatched: (flags & 2) !== 0,
     denyStale: (flags & 4) !== 0,
+    mode: (flags >> 8) & 3,
     sources,
     brands,
     program,
@@ -254,7 +259,9 @@ function readSource(reader: ByteReader, text: Strings): PolicySource {
   const name = text(reader);
   const prefix = text(reader);
   reader.skip(4);
-  if (kind !== 1) reader.fail('wrong_value');
+  if (kind < 1 || kind > SOURCE_KIND_MAX || (kind > 1 && prefix !== '')) {
+    reader.fail('wrong_value');
+  }
   return { kind, name, prefix };
 }
 

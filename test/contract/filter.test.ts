@@ -152,11 +152,12 @@ function product(): fc.Arbitrary<Product> {
     namespace: fc.constant('default'),
     hosts: fc.uniqueArray(host, { maxLength: 2 }),
     basePath: fc.array(literal, { maxLength: 2 }),
-    sources: fc.constant([{ header: 'x-api-key', prefix: '' }]),
+    sources: fc.constant([{ place: 'header', name: 'x-api-key', prefix: '' }]),
     brands: fc.constant(['sg']),
     steps: fc.constant([]),
     passUnmatched: fc.boolean(),
     denyStale: fc.boolean(),
+    mode: fc.constantFrom('enforce', 'shadow', 'off'),
     operations,
   }) as never;
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { openMemoryStore } from '../../host/store/memory.ts';
 import { openSqliteStore } from '../../host/store/sqlite.ts';
+import { accessContract } from './store-access.ts';
 import { changesContract } from './store-changes.ts';
 import { credentialsContract } from './store-credentials.ts';
 import { directoryContract } from './store-directory.ts';
@@ -29,7 +30,8 @@ const stores: Record<string, OpenStore> = {
 
 for (const [name, open] of Object.entries(stores)) {
   describe(`store in ${name}`, () => {
-    for (const promise of [...changesContract, ...credentialsContract, ...directoryContract]) {
+    const promises = [changesContract, credentialsContract, directoryContract, accessContract];
+    for (const promise of promises.flat()) {
       test(promise.name, async () => {
         const kit = await StoreKit.start(open);
         await promise.run(kit).finally(() => kit.store.close());

@@ -21,6 +21,10 @@ export interface ListenerOptions {
   accessLog?: string;
   /** Port to listen on; 0 or absent lets the system choose. */
   port?: number;
+  /** Routes instead of the one to `cluster`. */
+  routes?: Config[];
+  /** Further fields of the HTTP connection manager. */
+  manager?: Config;
 }
 
 /** One HTTP listener on 127.0.0.1. */
@@ -30,17 +34,17 @@ export function listener(options: ListenerOptions): Config {
     cluster === undefined
       ? { direct_response: { status: 200, body: { inline_string: 'ok' } } }
       : { route: { cluster, timeout: '15s' } };
+  const { routes = [{ match: { prefix: '/' }, ...route }] } = options;
   const manager = {
     '@type': `${TYPE}/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`,
     stat_prefix: name,
     generate_request_id: false,
     route_config: {
       name,
-      virtual_hosts: [
-        { name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, ...route }] },
-      ],
+      virtual_hosts: [{ name: 'all', domains: ['*'], routes }],
     },
     http_filters: [...filters, ROUTER],
+    ...options.manager,
     ...(accessLog === undefined ? {} : { access_log: [fileLog(accessLog)] }),
   };
   return {
@@ -71,6 +75,8 @@ function fileLog(path: string): Config {
           status: '%RESPONSE_CODE%',
           method: '%REQ(:METHOD)%',
           path: '%REQ(:PATH)%',
+          original: '%REQ(X-ENVOY-ORIGINAL-PATH)%',
+          cookie: '%REQ(COOKIE)%',
           details: '%RESPONSE_CODE_DETAILS%',
           decision: '%FILTER_STATE(wasm.sidegate:PLAIN)%',
           // A careless operator's log: what stands here was not cut from the request.

@@ -21,6 +21,8 @@ export interface Setting {
   limits?: LimitSpec[];
   /** Applications, each subscribed to the one product on the one plan. */
   applications?: string[];
+  /** Where keys may stand; without it in `x-api-key`. */
+  identify?: object[];
   /** Steps of the product's request mediation. */
   steps?: object[];
   proxyGroup?: string;
@@ -47,7 +49,7 @@ export function resourcesOf(setting: Setting = {}): Record<string, string> {
     lifecycle: 'published',
     proxyGroup,
     ...(hosts === undefined ? {} : { hosts }),
-    identify: [{ apiKey: { header: 'x-api-key' } }],
+    identify: setting.identify ?? [{ apiKey: { header: 'x-api-key' } }],
     unmatchedOperations: 'deny',
     operations: OPERATIONS,
     mediation: { request: setting.steps ?? STEPS },

@@ -38,6 +38,8 @@ export interface RigOptions {
   hostArgs?: readonly string[];
   /** HTTP filters instead of the one Sidegate filter. */
   filters?: (folder: Folder) => Config[];
+  /** Routes instead of the one to the origin. */
+  routes?: Config[];
   /** Port the filter's calls go to, where it is not the host's. */
   syncPort?: number;
   /** False: no proxy is started; `startProxy` does. */
@@ -89,6 +91,7 @@ export class Rig implements AsyncDisposable {
       name: LISTENER,
       filters: this.options.filters?.(this.folder) ?? [this.filter()],
       cluster: 'origin',
+      ...(this.options.routes === undefined ? {} : { routes: this.options.routes }),
       accessLog: this.accessLog(this.proxies.length),
     });
     const clusters = [

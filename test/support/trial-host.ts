@@ -15,6 +15,7 @@ import { REDACTED_PATHS } from '../../host/http/server.ts';
 import { makeSyncPort } from '../../host/http/sync-port.ts';
 import { WatchHub } from '../../host/http/watch-hub.ts';
 import { formatProblems } from '../../host/resources/problem.ts';
+import { Access } from '../../host/service/access.ts';
 import { Heads } from '../../host/service/heads.ts';
 import { Keys } from '../../host/service/keys.ts';
 import { Policies } from '../../host/service/policies.ts';
@@ -37,6 +38,14 @@ export interface TrialOptions {
   readonly pageBytes?: number;
   readonly removalsKeptMax?: number;
   readonly credentialsMax?: number;
+}
+
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
+/** How a call differs from that of the root token. */
+interface Asking {
+  readonly token?: string;
+  readonly headers?: Record<string, string>;
 }
 
 type Port = ReturnType<typeof makeAdminPort>;
@@ -73,6 +82,7 @@ export class TrialHost implements AsyncDisposable {
     this.hub = new WatchHub({ store, heads, nowMs, random, holdMs, onFault });
     const metrics = new HostMetrics();
     const { hub, ledger, keys } = this;
+    const access = new Access(store, digestOf(this.adminToken), randomBytes, nowMs);
     metrics.observe({
       heads,
       nowMs,
@@ -88,9 +98,11 @@ export class TrialHost implements AsyncDisposable {
       secret: secret === undefined ? undefined : new Secret(secret),
     });
     this.admin = makeAdminPort({
-      services: { ...shared, keys, resources: () => this.resources, version: '0.0.0' },
+      services: {
+        ...{ ...shared, keys, access, version: '0.0.0' },
+        resources: () => this.resources,
+      },
       log,
-      tokenDigest: digestOf(this.adminToken),
     });
   }
 
@@ -159,11 +171,14 @@ export class TrialHost implements AsyncDisposable {
   }
 
   /** Calls the admin API in this process. */
-  async ask(method: 'GET' | 'POST', url: string, payload?: object) {
-    const headers = { authorization: `Bearer ${this.adminToken}` };
+  async ask(method: Method, url: string, payload?: object, more: Asking = {}) {
+    const { token = this.adminToken, headers } = more;
     const call = payload === undefined ? {} : { payload };
-    const { statusCode, body } = await this.admin.inject({ method, url, headers, ...call });
-    return { status: statusCode, body: JSON.parse(body) };
+    const sent = { authorization: `Bearer ${token}`, ...headers };
+    const answer = await this.admin.inject({ method, url, headers: sent, ...call });
+    const type = String(answer.headers['content-type'] ?? '');
+    const body = /json/.test(type) ? JSON.parse(answer.body) : answer.body;
+    return { status: answer.statusCode, body, headers: answer.headers };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

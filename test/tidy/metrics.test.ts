@@ -24,8 +24,8 @@ test('every metric of the host is documented', async () => {
 // Guarantees the same for the counters of the filter, which only Envoy shows.
 test('every metric of the filter is documented', () => {
   const events = read('assembly/telemetry/events.ts');
-  const lists = [...events.matchAll(/^const NAMES_\d =\s*'([^']+)';/gm)];
-  const names = lists.flatMap((match) => (match[1] ?? '').split('|').slice(0, -1));
+  const list = /^const NAMES = asciiList\(([^)]*)\);/m.exec(events)?.[1] ?? '';
+  const names = [...list.matchAll(/(\w+)\|/g)].map((match) => match[1]);
   assert.equal(names.length, Number(/EVENTS: u32 = (\d+);/.exec(events)?.[1]));
   const metrics = ['requests', ...names].map((name) => `sidegate_${name}_total`);
   assert.deepEqual(checkDocumented('docs/operations.md', section('of the filter'), metrics), []);

@@ -4,17 +4,14 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { type Static, Type } from 'typebox';
+import { type Caller, mayUse } from '../../service/access.ts';
 import { type Keys, LIST_MAX } from '../../service/keys.ts';
 import type { StoredCredential } from '../../store/store.ts';
 import type { AdminServices } from '../admin-port.ts';
+import { callerOf, requireNamespace } from '../auth.ts';
 import { Problem } from '../problem.ts';
+import { iso, LABEL, LIMIT, TIME } from './forms.ts';
 
-const LABEL = Type.String({
-  minLength: 1,
-  maxLength: 63,
-  pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
-});
-const TIME = Type.String({ format: 'date-time' });
 const ID = '^[1-9][0-9]{0,15}$';
 
 const CreateBody = Type.Object(
@@ -36,7 +33,7 @@ const ListQuery = Type.Object(
     name: Type.Optional(LABEL),
     prefix: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
     after: Type.Optional(Type.String({ pattern: ID })),
-    limit: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,2}$' })),
+    limit: Type.Optional(LIMIT),
   },
   { additionalProperties: false },
 );
@@ -67,15 +64,17 @@ export function credentialRoutes(server: FastifyInstance, { keys }: AdminService
 function changeRoutes(server: FastifyInstance, keys: Keys): void {
   server.post<{ Body: Static<typeof CreateBody> }>(
     '/v1/credentials',
-    { schema: { body: CreateBody } },
+    { schema: { body: CreateBody }, config: { role: 'operate' } },
     async (request, reply) => {
       const { namespace = 'default', application, name, brand } = request.body;
+      requireNamespace(request, namespace);
       const made = await keys.create({
         namespace,
         application,
         ...(name !== undefined && { name }),
         ...(brand !== undefined && { brand }),
         ...times(request.body),
+        by: callerOf(request).name,
       });
       if (!made.ok) throw new Problem(made.code, made.message);
       const { credential, revision } = made;
@@ -91,9 +90,10 @@ function changeRoutes(server: FastifyInstance, keys: Keys): void {
 
   server.post<{ Params: Static<typeof IdParams> }>(
     '/v1/credentials/:id/revoke',
-    { schema: { params: IdParams } },
+    { schema: { params: IdParams }, config: { role: 'operate' } },
     async (request) => {
-      const outcome = await keys.revoke(Number(request.params.id));
+      const { id } = await credentialOf(keys, request.params.id, callerOf(request));
+      const outcome = await keys.revoke(id, callerOf(request).name);
       if (!outcome.ok) throw new Problem(outcome.code, outcome.message);
       const { changed, revision, value } = outcome;
       if (changed) request.log.info({ credential: value.id }, 'a key was revoked');
@@ -105,11 +105,13 @@ function changeRoutes(server: FastifyInstance, keys: Keys): void {
 function readRoutes(server: FastifyInstance, keys: Keys): void {
   server.get<{ Querystring: Static<typeof ListQuery> }>(
     '/v1/credentials',
-    { schema: { querystring: ListQuery } },
+    { schema: { querystring: ListQuery }, config: { role: 'view' } },
     async (request) => {
       const { after, limit: asked, ...filter } = request.query;
       const limit = Math.min(LIST_MAX, Number(asked ?? 100));
-      const found = await keys.list({ ...filter, afterId: Number(after ?? 0), limit });
+      if (filter.namespace !== undefined) requireNamespace(request, filter.namespace);
+      const { namespaces } = callerOf(request);
+      const found = await keys.list({ ...filter, namespaces, afterId: Number(after ?? 0), limit });
       const last = found.length === limit ? found.at(-1) : undefined;
       return { items: found.map(viewOf), next: last === undefined ? null : String(last.id) };
     },
@@ -117,13 +119,16 @@ function readRoutes(server: FastifyInstance, keys: Keys): void {
 
   server.get<{ Params: Static<typeof IdParams> }>(
     '/v1/credentials/:id',
-    { schema: { params: IdParams } },
-    async (request) => {
-      const credential = await keys.credential(Number(request.params.id));
-      if (credential !== undefined) return viewOf(credential);
-      throw new Problem('not_found', `no credential ${request.params.id}`);
-    },
+    { schema: { params: IdParams }, config: { role: 'view' } },
+    async (request) => viewOf(await credentialOf(keys, request.params.id, callerOf(request))),
   );
+}
+
+/** A credential by id; one of a foreign namespace is answered as if it were not there. */
+async function credentialOf(keys: Keys, id: string, caller: Caller): Promise<StoredCredential> {
+  const credential = await keys.credential(Number(id));
+  if (credential !== undefined && mayUse(caller, credential.namespace)) return credential;
+  throw new Problem('not_found', `no credential has id ${id}`);
 }
 
 function times(body: Static<typeof CreateBody>): { notBeforeMs?: number; notAfterMs?: number } {
@@ -146,11 +151,7 @@ function viewOf(credential: StoredCredential): CredentialView {
     origin,
     notBefore: iso(credential.notBeforeMs),
     notAfter: iso(credential.notAfterMs),
-    createdAt: new Date(credential.createdAtMs).toISOString(),
+    createdAt: iso(credential.createdAtMs),
     revokedAt: iso(credential.revokedAtMs),
   };
-}
-
-function iso(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
 }

@@ -8,9 +8,9 @@ import type { AdminServices } from '../admin-port.ts';
 /** Any account: reading one proves that the ledger answers. */
 const PROBE = { owner: 0n, limit: 0n, windowKind: 1, partition: 0n };
 
-/** Adds `GET /healthz`, `GET /readyz` and `GET /metrics`. */
+/** Adds `GET /healthz` and `GET /readyz`, the only routes that ask for no token. */
 export function healthRoutes(server: FastifyInstance, services: AdminServices): void {
-  const { store, ledger, metrics, nowMs } = services;
+  const { store, ledger, nowMs } = services;
 
   server.get('/healthz', async () => ({ status: 'ok' }));
 
@@ -29,8 +29,11 @@ export function healthRoutes(server: FastifyInstance, services: AdminServices): 
       resources: { state, problems: problems.length },
     });
   });
+}
 
-  server.get('/metrics', async (_request, reply) => {
+/** Adds `GET /metrics`. */
+export function metricsRoute(server: FastifyInstance, { metrics }: AdminServices): void {
+  server.get('/metrics', { config: { role: 'view' } }, async (_request, reply) => {
     return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
   });
 }

@@ -4,20 +4,23 @@
  */
 import type { FastifyInstance } from 'fastify';
 import type { AdminServices } from '../admin-port.ts';
+import { callerOf } from '../auth.ts';
 
 /** Adds `GET /v1/status`. */
 export function statusRoute(server: FastifyInstance, services: AdminServices): void {
   const { store, hub, version } = services;
-  server.get('/v1/status', async () => {
+  server.get('/v1/status', { config: { role: 'view' } }, async (request) => {
     const { storeId, epoch } = store.identity;
     const { state, readAtMs, problems } = services.resources();
+    // Problems quote resources of every namespace.
+    const shown = callerOf(request).namespaces.length === 0 ? problems : [];
     const groups = await store.groups();
     return {
       version,
       storeId: Buffer.from(storeId).toString('hex'),
       epoch,
       revision: await store.revision(),
-      resources: { state, readAt: new Date(readAtMs).toISOString(), problems },
+      resources: { state, readAt: new Date(readAtMs).toISOString(), problems: shown },
       groups: groups.map(({ group, policyRevision, directoryRevision, credentials }) => ({
         name: group,
         policyRevision,

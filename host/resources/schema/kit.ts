@@ -15,6 +15,7 @@ export type TextFormat =
   | 'header-name'
   | 'edited-header'
   | 'key-prefix'
+  | 'key-parameter'
   | 'header-template'
   | 'digest'
   | 'time'

@@ -20,7 +20,13 @@ export const Limit = object(
     onHostUnavailable: Type.Optional(
       word('What happens when no quota can be had.', ['deny', 'allow'], 'deny', ['localShare']),
     ),
-    mode: Type.Optional(word('Whether it is enforced.', ['enforce'], 'enforce', ['shadow', 'off'])),
+    mode: Type.Optional(
+      word(
+        '"shadow": counted, never denies, what it would have denied is marked. "off": not counted.',
+        ['enforce', 'shadow', 'off'],
+        'enforce',
+      ),
+    ),
   },
   {
     later: [

@@ -8,17 +8,22 @@ import { list, name, object, text, word } from './kit.ts';
 /** Highest cost of an operation. */
 export const COST_MAX = 1_000_000;
 
-const ApiKey = object(
-  'Takes the key from a request header.',
+/** A place of keys. */
+export const ApiKey = object(
+  'Takes the key from a request header, a parameter of the query or a cookie.',
   {
-    header: text('header-name', 'Name of the header.'),
+    header: Type.Optional(text('header-name', 'Name of the header.')),
+    query: Type.Optional(text('key-parameter', 'Name of the query parameter; case counts.')),
+    cookie: Type.Optional(text('key-parameter', 'Name of the cookie; case counts.')),
     prefix: Type.Optional(
-      text('key-prefix', 'Text before the key, such as "Bearer ". Compared without case.', {
-        default: '',
-      }),
+      text(
+        'key-prefix',
+        'Text before the key in a header, such as "Bearer ". Compared without case.',
+        { default: '' },
+      ),
     ),
   },
-  { later: ['query', 'cookie'], instead: 'header' },
+  { exactlyOne: ['header', 'query', 'cookie'] },
 );
 
 const Source = object(
@@ -148,6 +153,14 @@ export const Product = object(
     onStalePolicy: Type.Optional(
       word('What a proxy does that has heard nothing for too long.', ['serve', 'deny'], 'serve'),
     ),
+    mode: Type.Optional(
+      word(
+        '"shadow": every denial becomes a pass that is counted and marked. "off": requests pass ' +
+          'as they are, but for identity headers that callers made up.',
+        ['enforce', 'shadow', 'off'],
+        'enforce',
+      ),
+    ),
     operations: Type.Optional(list(Operation, 'The operations.', 16384, { default: [] })),
     mediation: Type.Optional(Mediation),
   },
@@ -155,7 +168,6 @@ export const Product = object(
     later: [
       'cors',
       'scopes',
-      'mode',
       'denials',
       'limits',
       'description',

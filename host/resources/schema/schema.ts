@@ -8,7 +8,7 @@ import Type, { type Static } from 'typebox';
 import { name, object } from './kit.ts';
 import { Application, Consumer, Credential, ProxyGroup, Subscription } from './parties.ts';
 import { type Limit, Plan } from './plan.ts';
-import { type Operation, Product, type Step } from './product.ts';
+import { type ApiKey, type Operation, Product, type Step } from './product.ts';
 
 export { type Extras, extrasOf, type TextFormat } from './kit.ts';
 export { ANY_METHOD, COST_MAX, METHODS } from './product.ts';
@@ -67,6 +67,7 @@ export function resourceSchema<K extends Kind>(kind: K) {
 
 export type Metadata = Static<typeof Metadata>;
 export type ProductSpec = Static<typeof Product>;
+export type ApiKeySpec = Static<typeof ApiKey>;
 export type OperationSpec = Static<typeof Operation>;
 export type StepSpec = Static<typeof Step>;
 export type PlanSpec = Static<typeof Plan>;

@@ -177,6 +177,7 @@ function product(name, hosts, operations) {
     steps: [{ op: 'set', header: 'x-consumer', parts: [{ variable: 'consumer.name' }] }],
     passUnmatched: false,
     denyStale: false,
+    mode: 'enforce',
     operations: Array.from({ length: operations }, (_, i) => ({
       name: `operation-${i}`,
       segments: [{ literal: `things-${i}` }, 'any', { literal: 'parts' }],

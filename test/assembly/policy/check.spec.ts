@@ -240,8 +240,11 @@ describe('order, bounds and values', () => {
   // Guarantees that what this version does not know is refused rather than passed over.
   test('values that are not known are refused', () => {
     const source = samplePolicy();
-    source.ref(source.ref(source.sources.u32(2), 'a'), '').u32(0);
+    source.ref(source.ref(source.sources.u32(4), 'a'), '').u32(0);
     expect(checked(source)).toBe(-(10 * 8 + 6));
+    const prefixed = samplePolicy();
+    prefixed.ref(prefixed.ref(prefixed.sources.u32(2), 'a'), 'Bearer ').u32(0);
+    expect(checked(prefixed)).toBe(-(10 * 8 + 5));
     const window = samplePolicy();
     window.limit(99, 1, 'month', 0x80000001);
     expect(checked(window)).toBe(-(13 * 8 + 6));

@@ -163,8 +163,9 @@ export class PolicyWriter {
   private brandFirst: u32 = 0;
   private stepFirst: u32 = 0;
 
-  source(name: string, prefix: string): PolicyWriter {
-    this.ref(this.ref(this.sources.u32(1), name), prefix).u32(0);
+  /** Kinds: 1 header, 2 query, 3 cookie. */
+  source(name: string, prefix: string, kind: u32 = 1): PolicyWriter {
+    this.ref(this.ref(this.sources.u32(kind), name), prefix).u32(0);
     return this;
   }
 

@@ -104,13 +104,17 @@ test('key revoke takes an id, a name or a prefix', async () => {
 // Guarantees the exit codes, which are the same for every output format.
 test('every failure has its exit code', async () => {
   await using setting = await startHost();
+  await using folder = await Folder.make();
+  const wrong = folder.join('wrong');
+  await writeFile(wrong, 'wrong\n');
   const cases: [string[], number, RegExp][] = [
     [['create', 'nobody'], 5, /no application "nobody"/],
     [['create', 'shop', '--brand', 'X'], 2, /brand/],
     [['create', 'shop', '--expires', 'soon'], 2, /--expires "soon"/],
     [['create', 'shop', '--expires', '2001-01-01T00:00:00Z'], 2, /expired from the start/],
     [['create'], 2, /missing required argument/],
-    [['list', '--token', 'wrong'], 7, /Check SIDEGATE_ADMIN_TOKEN/],
+    [['list', '--token-file', wrong], 7, /Check SIDEGATE_ADMIN_TOKEN/],
+    [['list', '--token-file', folder.join('none')], 2, /no such file/],
     [['list', '--host', '127.0.0.1:9'], 6, /no host answers/],
     [['list', '--host', '::::'], 2, /not the address of a host/],
     [['revoke', '424242'], 5, /no credential/],
@@ -145,7 +149,7 @@ test('the host and its token are found in .sidegate/demo.json', async () => {
 // Guarantees that colour never reaches a pipe or a terminal whose owner does not want it.
 test('talk is coloured on a terminal only', async () => {
   const colour = '\u001b[';
-  const args = ['key', 'list', '--token', 'x', '--host', '::::'];
+  const args = ['key', 'list', '--host', '::::'];
   assert.ok((await sidegate(args, { terminal: true })).stderr.includes(colour));
   assert.ok(!(await sidegate(args)).stderr.includes(colour));
   const env = { NO_COLOR: '1' };

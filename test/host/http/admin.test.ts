@@ -171,7 +171,7 @@ test('readiness needs resources, store and ledger; health needs the process alon
 // Guarantees that the metrics operators build alerts on are there under their names.
 test('metrics are served in the text format with stable names', async () => {
   await using host = await TrialHost.start({ resources: resourcesOf() });
-  const { body, headers } = await host.admin.inject('/metrics');
+  const { body, headers } = await host.ask('GET', '/metrics');
   assert.match(String(headers['content-type']), /^text\/plain/);
   for (const line of [
     'sidegate_host_revision 1',

@@ -160,7 +160,8 @@ test('a bad reload keeps what was in force and says so', async () => {
   const files = resourcesOf();
   await using host = await Host.start({ resources: files });
   const metric = async (name: string) => {
-    const { body } = await send({ port: host.adminPort, path: '/metrics' });
+    const headers = { authorization: `Bearer ${host.adminToken}` };
+    const { body } = await send({ port: host.adminPort, path: '/metrics', headers });
     return Number(new RegExp(`^${name} (\\d+)`, 'm').exec(body)?.[1]);
   };
   const revision = await metric('sidegate_host_revision');
@@ -250,7 +251,9 @@ test('a taken port is named', async () => {
 // Guarantees that stopping loses no call: open watches are answered, then the process ends well.
 test('SIGTERM answers the open watches and ends with 0', async () => {
   await using place = await setting();
-  await using program = serve(place.args);
+  const token = 'a-token-of-this-test';
+  const headers = { authorization: `Bearer ${token}` };
+  await using program = serve(place.args, { SIDEGATE_ADMIN_TOKEN: token });
   const { sync, admin } = await readyLine(program);
   const port = Number(new URL(sync).port);
   const client = new ProtocolClient({ port: () => port, group: 'default' });
@@ -258,7 +261,7 @@ test('SIGTERM answers the open watches and ends with 0', async () => {
     await client.catchUp();
     const watch = client.calls.watch(client.watchRequest());
     await until('the watch is held', async () => {
-      const { body } = await send({ port: Number(new URL(admin).port), path: '/metrics' });
+      const { body } = await send({ port: Number(new URL(admin).port), path: '/metrics', headers });
       return body.includes('sidegate_host_watches{group="default"} 1');
     });
     const began = performance.now();

@@ -44,7 +44,9 @@ test('a product is read into what it means', () => {
   const [orders, status] = set.products;
   assert.ok(orders && status);
   assert.deepEqual(orders.basePath, ['v1']);
-  assert.deepEqual(orders.sources[1], { header: 'authorization', prefix: 'Bearer ' });
+  assert.deepEqual(orders.sources[1], {
+    ...{ place: 'header', name: 'authorization', prefix: 'Bearer ' },
+  });
   assert.deepEqual(orders.brands, ['sg', 'acme']);
   assert.deepEqual(orders.operations[4], {
     name: 'items',

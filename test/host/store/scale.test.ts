@@ -41,8 +41,14 @@ function largeSet(): ResourceSet {
     cost: 1,
     anonymous: false,
   }));
-  const product = { passUnmatched: false, denyStale: false, steps: [], basePath: ['v1'] };
-  const source = { header: 'x-api-key', prefix: '' };
+  const product = {
+    passUnmatched: false,
+    denyStale: false,
+    mode: 'enforce' as const,
+    steps: [],
+    basePath: ['v1'],
+  };
+  const source = { place: 'header', name: 'x-api-key', prefix: '' } as const;
   const applications = Array.from({ length: APPLICATIONS }, (_, i) => `app-${i}`);
   return {
     products: [
@@ -61,7 +67,15 @@ function largeSet(): ResourceSet {
       {
         ...named,
         name: 'gold',
-        limits: [{ name: 'minute', quota: 9, windowSeconds: 60, allowUnavailable: false }],
+        limits: [
+          {
+            name: 'minute',
+            quota: 9,
+            windowSeconds: 60,
+            allowUnavailable: false,
+            mode: 'enforce' as const,
+          },
+        ],
       },
     ],
     consumers: [{ ...named, name: 'acme' }],

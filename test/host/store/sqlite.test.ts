@@ -160,3 +160,24 @@ test('the file is in WAL mode and holds no key material but digests', async () =
   assert.ok(names.includes('digest') && !names.includes('key') && !names.includes('secret'));
   database.close();
 });
+
+// Guarantees that a store of the version before opens with everything it had, and does not claim to
+// remember what nobody wrote down.
+test('a file of the first version is brought up to this one', async () => {
+  const folder = join(root, 'older');
+  const first = await open(folder);
+  const resource = { kind: 'Plan', namespace: 'default', name: 'gold', text: '{}' };
+  await first.applyResources({ resources: [resource], credentials: [], groups: [], nowMs: 1 });
+  await first.close();
+  const database = new DatabaseSync(join(folder, 'store.db'));
+  database.exec(`DROP TABLE audit; DROP TABLE access_tokens;
+    DELETE FROM meta WHERE name IN ('audit_forgotten', 'resource_revision');
+    PRAGMA user_version = 1`);
+  database.close();
+  const second = await open(folder);
+  assert.deepEqual(await second.resources(), [resource]);
+  assert.equal(await second.resourceRevision(), 1);
+  assert.equal(await second.resourceChangesAfter(0), undefined);
+  assert.deepEqual(await second.resourceChangesAfter(1), []);
+  await second.close();
+});

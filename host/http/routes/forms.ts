@@ -1,0 +1,25 @@
+/**
+ * The forms of values that several routes of the admin API take or answer: names, times, pages. It
+ * must never hold a route.
+ */
+import { Type } from 'typebox';
+
+/** A DNS label. */
+export const LABEL = Type.String({
+  minLength: 1,
+  maxLength: 63,
+  pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
+});
+
+/** A time with its zone. */
+export const TIME = Type.String({ format: 'date-time' });
+
+/** How many items of a page, as a query has it. */
+export const LIMIT = Type.String({ pattern: '^[1-9][0-9]{0,2}$' });
+
+/** Unix milliseconds as ISO 8601. */
+export function iso(ms: number): string;
+export function iso(ms: number | null): string | null;
+export function iso(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}

@@ -27,7 +27,8 @@ export interface BinaryBorder {
 
 const KINDS = ['function', 'table', 'memory', 'global', 'tag'];
 
-class Reader {
+/** Reads a binary from front to back; past its end every byte is 0. */
+export class Reader {
   readonly #bytes: Uint8Array;
   at: number;
   constructor(bytes: Uint8Array, at = 0) {

@@ -1,6 +1,6 @@
 /**
- * The chains the bench compares: each is one Envoy that does the same job in another way, or less
- * of it. A chain states what it does; it must never be tuned for the bench beyond what its
+ * The chains the bench compares: each is a way through one Envoy that does the same job, or less of
+ * it. A chain states what it does; it must never be tuned for the bench beyond what its
  * documentation tells every operator to do.
  */
 import type { Config } from '../support/envoy-config.ts';
@@ -8,14 +8,19 @@ import * as config from '../support/envoy-config.ts';
 
 const TYPE = 'type.googleapis.com/envoy.extensions';
 
-/** What a chain is and how it is asked. */
+/** One Envoy; chains that differ in what they ask share it. */
+export interface ProxySpec {
+  filters: Config[];
+  clusters: Config[];
+}
+
+/** A way to ask an Envoy, and what must come of it. */
 export interface Chain {
   name: string;
   /** One line for the table of results. */
   does: string;
-  filters: Config[];
-  clusters: Config[];
-  /** Headers of the next request; one call per round. */
+  proxy: ProxySpec;
+  /** Headers of the next round's requests. */
   headers: () => Record<string, string>;
   /** The status every request of the chain must get. */
   expect: number;
@@ -23,20 +28,48 @@ export interface Chain {
   helpers: () => number[];
 }
 
-/** Header that carries the key, and headers that are edited: the same job in every chain. */
+/** Header that carries the key. */
 export const KEY_HEADER = 'x-api-key';
-export const CALLER_HEADERS = { 'x-internal': '1', accept: '*/*' };
+/** The key of chains that look at none: they carry the same headers as those that do. */
+const SOME_KEY = `sg_${'0'.repeat(36)}`;
+/** Headers that the load generator sends by itself: `host` and `user-agent`. */
+const OWN_HEADERS = 2;
+/** How many headers a small and a large request has. */
+export const SMALL = 7;
+export const LARGE = 40;
+
+/** The headers of a request with this key: `count` of them with the load generator's own. */
+export function callerHeaders(key = SOME_KEY, count = SMALL): Record<string, string> {
+  const headers: Record<string, string> = {
+    accept: '*/*',
+    'accept-encoding': 'gzip, deflate',
+    'x-internal': '1',
+    'x-request-start': 't=1700000000000',
+    [KEY_HEADER]: key,
+  };
+  for (let at = Object.keys(headers).length + OWN_HEADERS; at < count; at++) {
+    headers[`x-caller-${at}`] = `what an application of some size sends, ${at}`;
+  }
+  return headers;
+}
 
 const nobody = () => [];
+
+/** The same with a large request. */
+export function withManyHeaders(chain: Chain): Chain {
+  const headers = () => {
+    return callerHeaders(chain.headers()[KEY_HEADER], LARGE);
+  };
+  return { ...chain, name: `${chain.name}, ${LARGE} headers`, headers };
+}
 
 /** The proxy alone. */
 export function noFilter(): Chain {
   return {
     name: 'no filter',
     does: 'nothing',
-    filters: [],
-    clusters: [],
-    headers: () => ({ ...CALLER_HEADERS }),
+    proxy: { filters: [], clusters: [] },
+    headers: () => callerHeaders(),
     expect: 200,
     helpers: nobody,
   };
@@ -48,7 +81,7 @@ export function noopWasm(module: string): Chain {
     ...noFilter(),
     name: 'no-op wasm',
     does: 'one empty callback in a wasm module',
-    filters: [config.wasmFilter({ module, name: 'noop' })],
+    proxy: { filters: [config.wasmFilter({ module, name: 'noop' })], clusters: [] },
   };
 }
 
@@ -57,45 +90,80 @@ export function nativeChain(keys: readonly string[]): Chain {
   return {
     name: `native chain, ${thousands(keys.length)} keys`,
     does: 'api_key_auth + 2 × local_ratelimit + header_mutation; limits per proxy, not per caller',
-    filters: [
-      apiKeyAuth(keys),
-      localRateLimit('second'),
-      localRateLimit('minute'),
-      headerMutation(),
-    ],
-    clusters: [],
-    headers: () => ({ ...CALLER_HEADERS, [KEY_HEADER]: pick(keys) }),
+    proxy: {
+      filters: [
+        apiKeyAuth(keys),
+        localRateLimit('second'),
+        localRateLimit('minute'),
+        headerMutation(),
+      ],
+      clusters: [],
+    },
+    headers: () => callerHeaders(pick(keys)),
     expect: 200,
     helpers: nobody,
   };
 }
 
-/** The same job asked of another process. */
-export function extAuthz(port: number, pid: () => number, keys: readonly string[]): Chain {
+/** A rival that is a filter of its own and holds the keys itself. */
+export function filterChain(
+  name: string,
+  does: string,
+  filter: Config,
+  keys: readonly string[],
+): Chain {
   return {
-    name: `ext_authz, ${thousands(keys.length)} keys`,
-    does: 'an HTTP call per request to a local service in Node that knows the keys and counts',
-    filters: [
-      {
-        name: 'envoy.filters.http.ext_authz',
-        typed_config: {
-          '@type': `${TYPE}.filters.http.ext_authz.v3.ExtAuthz`,
-          http_service: {
-            server_uri: { uri: 'http://127.0.0.1', cluster: 'authz', timeout: '1s' },
-            authorization_request: {},
-            authorization_response: {
-              allowed_upstream_headers: { patterns: [{ prefix: 'x-' }] },
-            },
-          },
-          allowed_headers: { patterns: [{ exact: KEY_HEADER }] },
-        },
-      },
-      headerMutation(),
-    ],
-    clusters: [config.cluster('authz', port)],
-    headers: () => ({ ...CALLER_HEADERS, [KEY_HEADER]: pick(keys) }),
+    name: `${name}, ${thousands(keys.length)} keys`,
+    does,
+    proxy: { filters: [filter], clusters: [] },
+    headers: () => callerHeaders(pick(keys)),
     expect: 200,
-    helpers: () => [pid()],
+    helpers: nobody,
+  };
+}
+
+/** The same job in Lua; the text of the script stands whole in the configuration. */
+export function luaFilter(script: string): Config {
+  return {
+    name: 'envoy.filters.http.lua',
+    typed_config: {
+      '@type': `${TYPE}.filters.http.lua.v3.Lua`,
+      default_source_code: { inline_string: script },
+    },
+  };
+}
+
+/** The same job asked of another process, written in `language`. */
+export function extAuthz(
+  language: string,
+  service: { port: number; pid: number },
+  keys: readonly string[],
+): Chain {
+  return {
+    name: `ext_authz to ${language}, ${thousands(keys.length)} keys`,
+    does: `an HTTP call per request to a local service in ${language} that knows the keys and counts`,
+    proxy: {
+      filters: [authzFilter(), headerMutation()],
+      clusters: [config.cluster('authz', service.port)],
+    },
+    headers: () => callerHeaders(pick(keys)),
+    expect: 200,
+    helpers: () => [service.pid],
+  };
+}
+
+function authzFilter(): Config {
+  return {
+    name: 'envoy.filters.http.ext_authz',
+    typed_config: {
+      '@type': `${TYPE}.filters.http.ext_authz.v3.ExtAuthz`,
+      http_service: {
+        server_uri: { uri: 'http://127.0.0.1', cluster: 'authz', timeout: '1s' },
+        authorization_request: {},
+        authorization_response: { allowed_upstream_headers: { patterns: [{ prefix: 'x-' }] } },
+      },
+      allowed_headers: { patterns: [{ exact: KEY_HEADER }] },
+    },
   };
 }
 

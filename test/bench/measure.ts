@@ -4,12 +4,11 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { runToEnd } from '../support/programs.ts';
+import { PATH } from './lanes.ts';
 
 /** Requests in a round: short, so that a disturbance spoils few rounds and not the measurement. */
 export const ROUND_REQUESTS = 1500;
 const CONNECTIONS = 32;
-/** A path that the product of the Sidegate chains has; the other chains answer any. */
-export const PATH = '/orders';
 
 /** CPU time that all threads of a process have used so far, in nanoseconds. */
 export async function cpuNanoseconds(pid: number): Promise<number> {

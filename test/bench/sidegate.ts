@@ -7,73 +7,96 @@ import { randomBytes } from 'node:crypto';
 import { makeKey } from '../../host/credential/key.ts';
 import * as config from '../support/envoy-config.ts';
 import { Host } from '../support/host.ts';
-import { resourcesOf } from '../support/policies.ts';
+import { documents, resource, resourcesOf, type Setting } from '../support/policies.ts';
 import { HOLD_MS, RELEASE_MODULE } from '../support/rig.ts';
-import { CALLER_HEADERS, type Chain, KEY_HEADER, pick, thousands } from './chains.ts';
+import { type Chain, callerHeaders, type ProxySpec, pick, thousands } from './chains.ts';
 
 /** Keys of one application; the memory figure is stated for this share. */
 const KEYS_PER_APPLICATION = 5;
 /** Keys a round chooses from: few, so that their accounts stay warm over the rounds. */
 const KEYS_USED = 8;
+/** Two limits that never refuse: what is measured is counting. */
+export const LIMITS = [
+  { name: 'hourly', quota: 1e12, window: '1h' },
+  { name: 'daily', quota: 1e12, window: '1d' },
+];
+/** The application whose plan allows next to nothing. */
+const GREEDY = 'greedy';
 
 /** A cold account may wait longer than by default: all of this runs on two cores. */
-const PLUGIN = { clusters: ['sidegate'], holdMs: HOLD_MS };
+export const PLUGIN = { clusters: ['sidegate'], holdMs: HOLD_MS };
 
-/** A host with its keys, from which chains are made. */
+/** Resource files with so many keys, and what the bench needs to know of them. */
+export interface KeyedResources {
+  files: Record<string, string>;
+  /** Some keys of applications with `LIMITS`. */
+  keys: readonly string[];
+  /** A key whose quota is soon spent. */
+  greedyKey: string;
+}
+
+/** A host with its keys and the proxy that asks it, from which chains are made. */
 export interface KeyedHost extends AsyncDisposable {
   host: Host;
+  resources: KeyedResources;
   /** How many keys it knows. */
   count: number;
-  /** Some of them. */
-  keys: readonly string[];
+  proxy: ProxySpec;
+}
+
+/** Makes resource files with so many keys, five to an application. */
+export function keyedResources(count: number, setting: Setting = {}): KeyedResources {
+  const applications = Array.from(
+    { length: Math.ceil(count / KEYS_PER_APPLICATION) },
+    (_, index) => `app-${index}`,
+  );
+  // One key of the number is the greedy one.
+  const made = Array.from({ length: count - 1 }, () => makeKey('sg', randomBytes));
+  const greedy = makeKey('sg', randomBytes);
+  const declared = made.map(({ digest }, index) =>
+    declare(`key-${index}`, applications[index % applications.length] ?? '', digest),
+  );
+  declared.push(declare('key-greedy', GREEDY, greedy.digest));
+  const used = made.filter((_, index) => index % Math.ceil(count / KEYS_USED) === 0);
+  return {
+    files: {
+      ...resourcesOf({ applications, limits: LIMITS, ...setting }),
+      'scarce.yaml': scarcePlan(),
+      'keys.yaml': declared.join('---\n'),
+    },
+    keys: used.map(({ key }) => key.reveal()),
+    greedyKey: greedy.key.reveal(),
+  };
 }
 
 /** Starts a host that knows so many keys, pinned to a core where one is given. */
 export async function startKeyedHost(
   count: number,
   core: number | undefined,
-  say: (message: string) => void,
+  setting: Setting = {},
 ): Promise<KeyedHost> {
-  say(`making ${thousands(count)} keys ...`);
-  const applications = Array.from(
-    { length: Math.ceil(count / KEYS_PER_APPLICATION) },
-    (_, index) => `app-${index}`,
-  );
-  // Two limits that never refuse: what is measured is counting.
-  const limits = [
-    { name: 'hourly', quota: 1e12, window: '1h' },
-    { name: 'daily', quota: 1e12, window: '1d' },
-  ];
-  const made = Array.from({ length: count }, () => makeKey('sg', randomBytes));
-  const declared = made.map(({ digest }, index) =>
-    [
-      'apiVersion: sidegate.dev/v1alpha1',
-      'kind: Credential',
-      `metadata: { name: key-${index} }`,
-      'spec:',
-      `  application: ${applications[index % applications.length]}`,
-      `  digest: "${Buffer.from(digest).toString('hex')}"`,
-      '',
-    ].join('\n'),
-  );
+  console.log(`making ${thousands(count)} keys ...`);
+  const resources = keyedResources(count, setting);
   const host = await Host.start({
-    resources: { ...resourcesOf({ applications, limits }), 'keys.yaml': declared.join('---\n') },
+    resources: resources.files,
     args: ['--log-level', 'warn'],
     ...(core === undefined ? {} : { core }),
   });
-  const used = made.filter((_, index) => index % Math.ceil(count / KEYS_USED) === 0);
-  const keys = used.map(({ key }) => key.reveal());
-  return { host, count, keys, [Symbol.asyncDispose]: () => host[Symbol.asyncDispose]() };
+  const proxy = {
+    filters: [config.wasmFilter({ module: RELEASE_MODULE, plugin: PLUGIN })],
+    clusters: [config.cluster('sidegate', host.syncPort)],
+  };
+  const dispose = () => host[Symbol.asyncDispose]();
+  return { host, resources, count, proxy, [Symbol.asyncDispose]: dispose };
 }
 
 /** The chain with good keys. */
-export function sidegateChain({ host, count, keys }: KeyedHost): Chain {
+export function sidegateChain({ host, count, resources, proxy }: KeyedHost): Chain {
   return {
     name: `Sidegate, ${thousands(count)} keys`,
     does: 'key + 2 exact limits, fleet-wide and per subscription + 3 header edits',
-    filters: [config.wasmFilter({ module: RELEASE_MODULE, plugin: PLUGIN })],
-    clusters: [config.cluster('sidegate', host.syncPort)],
-    headers: () => ({ ...CALLER_HEADERS, [KEY_HEADER]: pick(keys) }),
+    proxy,
+    headers: () => callerHeaders(pick(resources.keys)),
     expect: 200,
     helpers: () => [host.pid],
   };
@@ -84,8 +107,41 @@ export function refusingChain(keyed: KeyedHost): Chain {
   return {
     ...sidegateChain(keyed),
     name: 'Sidegate, unknown key',
-    does: 'the same with 1,000 keys, refusing well-formed keys with 401',
-    headers: () => ({ ...CALLER_HEADERS, [KEY_HEADER]: makeKey('sg', randomBytes).key.reveal() }),
+    does: `the same with ${thousands(keyed.count)} keys, refusing well-formed keys with 401`,
+    headers: () => callerHeaders(makeKey('sg', randomBytes).key.reveal()),
     expect: 401,
   };
+}
+
+/** The chain with a good key whose quota is spent. */
+export function limitedChain(keyed: KeyedHost): Chain {
+  return {
+    ...sidegateChain(keyed),
+    name: 'Sidegate, limited',
+    does: `the same with ${thousands(keyed.count)} keys, refusing a spent quota with 429`,
+    headers: () => callerHeaders(keyed.resources.greedyKey),
+    expect: 429,
+  };
+}
+
+function declare(name: string, application: string, digest: Uint8Array): string {
+  // Written out and not by a library: a file of 100,000 keys is read by the host as it stands.
+  return [
+    'apiVersion: sidegate.dev/v1alpha1',
+    'kind: Credential',
+    `metadata: { name: ${name} }`,
+    'spec:',
+    `  application: ${application}`,
+    `  digest: "${Buffer.from(digest).toString('hex')}"`,
+    '',
+  ].join('\n');
+}
+
+function scarcePlan(): string {
+  const limits = [{ name: 'few', quota: 5, window: '1d' }];
+  return documents([
+    resource('Plan', 'scarce', { limits }),
+    resource('Application', GREEDY, { consumer: 'orders-buyer' }),
+    resource('Subscription', GREEDY, { application: GREEDY, product: 'orders', plan: 'scarce' }),
+  ]);
 }

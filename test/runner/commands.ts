@@ -61,12 +61,18 @@ export async function runSpecs(): Promise<Outcome> {
 /** Whether a program is there in the end, having been installed if that is possible here. */
 export function ensureTool({ command, debianPackage }: Tool): boolean {
   if (isOnPath(command)) return true;
+  installPackages([debianPackage]);
+  return isOnPath(command);
+}
+
+/** Installs packages of Debian where that is possible; answers whether it went well. */
+export function installPackages(names: readonly string[]): boolean {
   if (process.getuid?.() !== 0 || !isOnPath('apt-get')) return false;
-  console.log(`  installing ${debianPackage} ...`);
+  console.log(`  installing ${names.join(' ')} ...`);
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   spawnSync('apt-get', ['update', '-qq'], { env, stdio: 'ignore' });
-  spawnSync('apt-get', ['install', '-y', '-qq', debianPackage], { env, stdio: 'ignore' });
-  return isOnPath(command);
+  const args = ['install', '-y', '-qq', ...names];
+  return spawnSync('apt-get', args, { env, stdio: 'ignore' }).status === 0;
 }
 
 function isOnPath(command: string): boolean {

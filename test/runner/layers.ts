@@ -53,6 +53,7 @@ export const LAYERS: readonly Layer[] = [
   layer('fuzz', ['test/fuzz'], 2, 5 * MINUTE_MS),
   layer('model', ['test/model'], 1, 8 * MINUTE_MS, [SPIN, GCC]),
   layer('e2e', ['test/e2e'], 1, 8 * MINUTE_MS),
+  layer('bench', ['test/bench'], 1, 3 * MINUTE_MS),
   layer('smoke', ['test/smoke'], 1, 4 * MINUTE_MS),
 ];
 

@@ -36,7 +36,8 @@ export const APPLICATION = 'shop';
 
 const API_VERSION = 'sidegate.dev/v1alpha1';
 
-function resource(kind: string, name: string, spec: object): object {
+/** One resource as an object. */
+export function resource(kind: string, name: string, spec: object): object {
   return { apiVersion: API_VERSION, kind, metadata: { name }, spec };
 }
 
@@ -83,7 +84,7 @@ const STEPS = [
   { remove: 'x-internal' },
 ];
 
-/** JSON is YAML; documents are set apart as YAML does. */
-function documents(resources: readonly object[]): string {
+/** A file of resources: JSON is YAML, and documents are set apart as YAML does. */
+export function documents(resources: readonly object[]): string {
   return resources.map((one) => `${JSON.stringify(one, null, 2)}\n`).join('---\n');
 }

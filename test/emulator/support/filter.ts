@@ -80,7 +80,8 @@ export function filterModule(name = 'filter.wasm'): LoadedModule {
 
 /** What a rig runs with. */
 export interface RigOptions {
-  module?: string;
+  /** A build by its name, or a module that was loaded otherwise. */
+  module?: string | LoadedModule;
   config?: string;
   /** Applied before the filter starts; '' leaves the host empty. */
   resources?: string;
@@ -111,7 +112,9 @@ export class FilterRig implements AsyncDisposable {
     if (resources !== '') await host.apply(resources);
     const clusters = new Clusters();
     clusters.set(CLUSTER, options.reachable === false ? 'refused' : host.serve);
-    const vm = new Vm(filterModule(options.module), {
+    const { module } = options;
+    const loaded = typeof module === 'object' ? module : filterModule(module);
+    const vm = new Vm(loaded, {
       ...{ clock, clusters, random: seededRandom(7) },
       ...(options.environment && { environment: options.environment }),
       properties: { 'xds.node.id': 'sidecar~1', 'xds.node.cluster': 'orders' },

@@ -1,0 +1,80 @@
+/**
+ * Rows of the table that tests of other layers already measure: it runs those tests and reads what
+ * they print. It must never keep a figure of a test that failed.
+ */
+import path from 'node:path';
+import { ROOT } from '../runner/layers.ts';
+import { Program } from '../support/programs.ts';
+import type { Measured, Row } from './results.ts';
+
+/** A test file, and the figures in what it prints. Each pattern names its numbers by groups. */
+interface Source {
+  file: string;
+  env?: Record<string, string>;
+  figures: Record<string, RegExp>;
+}
+
+const SOURCES: readonly Source[] = [
+  {
+    file: 'test/host/http/watch-load.test.ts',
+    env: { SIDEGATE_LOAD: 'full' },
+    figures: {
+      'key changes, protocol':
+        /(?<changes>\d+) changes, (?<filters>\d+) filters.*?(?<keys>\d+) keys: p50 (?<p50>[\d.]+) ms, p99 (?<p99>[\d.]+) ms, worst (?<worst>[\d.]+) ms, (?<bytes>\d+) body bytes/,
+    },
+  },
+  {
+    file: 'test/e2e/keys.test.ts',
+    figures: {
+      'key revoked, on Envoy': /revoked: p50 (?<p50>\d+) ms, p99 (?<p99>\d+) ms/,
+      'key made, on Envoy': /created: p50 (?<p50>\d+) ms, p99 (?<p99>\d+) ms/,
+      'bytes of a key change, on Envoy': /(?<bytes>\d+) bytes per change and VM/,
+    },
+  },
+  {
+    file: 'test/host/store/scale.test.ts',
+    figures: {
+      'compile policy': /compile 500 operations, \d+ subscriptions: (?<ms>\d+) ms/,
+      'project directory': /project \d+ credentials into a directory: (?<ms>\d+) ms/,
+      'make a key': /create a key among \d+: median (?<ms>[\d.]+) ms/,
+    },
+  },
+  {
+    file: 'test/e2e/quickstart.test.ts',
+    figures: { 'npm start': /first 200 after (?<ms>\d+) ms/ },
+  },
+  {
+    file: 'test/simulation/fleet.test.ts',
+    figures: {
+      'quota used, roomy':
+        /# 20 holders, 60k a minute, demand 150 %: used (?<percent>[\d.]+) %, per 1,000 requests (?<calls>\d+)/,
+      'quota used, 1,000 holders':
+        /# 1,000 holders of 1\.5 requests a second: used (?<percent>[\d.]+) %, per 1,000 requests (?<calls>\d+)/,
+      'quota used, scarce':
+        /# scarce: 3k over 1,000 holders, demand 150 %: used (?<percent>[\d.]+) %, per 1,000 requests (?<calls>\d+)/,
+    },
+  },
+];
+
+/** Runs the tests, or those whose figures hold `only`. */
+export async function measureFleet(only?: string): Promise<Measured> {
+  const rows: Record<string, Row> = {};
+  const missing: Record<string, string> = {};
+  for (const { file, env = {}, figures } of SOURCES) {
+    const wanted = Object.entries(figures).filter(([name]) => name.includes(only ?? ''));
+    if (wanted.length === 0) continue;
+    console.log(`running ${file} ...`);
+    await using program = new Program(process.execPath, ['--test', path.join(ROOT, file)], { env });
+    const code = await program.ended;
+    for (const [name, pattern] of wanted) {
+      const numbers = code === 0 ? pattern.exec(program.output)?.groups : undefined;
+      if (numbers === undefined) {
+        missing[name] = code === 0 ? `${file} printed no such figure` : `${file} failed`;
+        continue;
+      }
+      const row = Object.entries(numbers).map(([what, value]) => [what, Number(value)]);
+      rows[name] = { ...Object.fromEntries(row), from: file };
+    }
+  }
+  return { rows, missing, partial: only !== undefined };
+}

@@ -1,0 +1,77 @@
+/**
+ * Opens one Envoy for every proxy that some chains go through, keeps them running side by side, and
+ * lets a section visit the chains in random order. It knows nothing of what is measured.
+ */
+import { availableParallelism } from 'node:os';
+import { ENVOY_VERSION } from '../../envoy/locate.ts';
+import { Envoy } from '../support/envoy.ts';
+import type { Config } from '../support/envoy-config.ts';
+import * as config from '../support/envoy-config.ts';
+import { send } from '../support/requests.ts';
+import { until } from '../support/wait.ts';
+import type { Chain, ProxySpec } from './chains.ts';
+
+/** A path that the product of the Sidegate chains has; the other chains answer any. */
+export const PATH = '/orders';
+const LISTENER = 'in';
+
+/** Cores for the proxies and for the load; undefined where there is but one. */
+export const CORES: { proxy: number | undefined; load: number | undefined } =
+  availableParallelism() > 1 ? { proxy: 0, load: 1 } : { proxy: undefined, load: undefined };
+
+/** A chain with its running proxy. */
+export interface Lane {
+  chain: Chain;
+  envoy: Envoy;
+  port: number;
+}
+
+/** The configuration of a proxy that answers every request itself. */
+export function configOf({ filters, clusters }: ProxySpec): Config {
+  return config.bootstrap('bench', [config.listener({ name: LISTENER, filters })], clusters);
+}
+
+/** Starts the proxies of all chains; each answers as expected when this resolves. */
+export async function openLanes(
+  chains: readonly Chain[],
+  cleanup: AsyncDisposableStack,
+  workers = 1,
+): Promise<Lane[]> {
+  const running = new Map<ProxySpec, Envoy>();
+  const lanes: Lane[] = [];
+  for (const chain of chains) {
+    console.log(`starting: ${chain.name}`);
+    const envoy = running.get(chain.proxy) ?? cleanup.use(await startProxy(chain.proxy, workers));
+    running.set(chain.proxy, envoy);
+    const lane = { chain, envoy, port: envoy.port(LISTENER) };
+    await becomeReady(lane);
+    lanes.push(lane);
+  }
+  return lanes;
+}
+
+function startProxy(spec: ProxySpec, workers: number): Promise<Envoy> {
+  return Envoy.start({
+    config: configOf(spec),
+    version: ENVOY_VERSION,
+    logLevel: 'warning',
+    workers,
+    ...(CORES.proxy === undefined ? {} : { core: CORES.proxy }),
+  });
+}
+
+async function becomeReady({ chain, port }: Lane): Promise<void> {
+  const isUp = async () => {
+    const { status } = await send({ port, path: PATH, headers: chain.headers() });
+    return status === chain.expect;
+  };
+  await until(`${chain.name} answers`, isUp, { deadlineMs: 120_000, everyMs: 200 });
+}
+
+/** The same things in random order. */
+export function shuffled<T>(items: readonly T[]): T[] {
+  return items
+    .map((item) => ({ item, place: Math.random() }))
+    .sort((a, b) => a.place - b.place)
+    .map(({ item }) => item);
+}

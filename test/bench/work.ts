@@ -1,0 +1,136 @@
+/**
+ * How much a request makes the filter do, whatever machine it runs on: calls into the proxy and
+ * executed WebAssembly instructions, counted in the emulator on the module that ships. The same for
+ * the largest single callback while policies are swapped and 100,000 keys come in.
+ */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { makeKey } from '../../host/credential/key.ts';
+import { type LoadedModule, loadModule, type Pair } from '../../host/emulator/index.ts';
+import { FilterRig } from '../emulator/support/filter.ts';
+import { RELEASE_MODULE } from '../support/rig.ts';
+import { callerHeaders, LARGE, thousands } from './chains.ts';
+import { PATH } from './lanes.ts';
+import { COUNTER, meter } from './meter.ts';
+import type { Row } from './results.ts';
+import { rounded } from './results.ts';
+import { keyedResources } from './sidegate.ts';
+
+const REQUESTS = 200;
+/** Virtual time between two requests. */
+const GAP_MS = 20;
+const RESPONSE: Pair[] = [
+  [':status', '200'],
+  ['content-length', '2'],
+];
+
+/** The release module with its counter. */
+async function meteredModule(): Promise<LoadedModule> {
+  const loaded = loadModule(meter(await readFile(RELEASE_MODULE)));
+  assert.ok(loaded.ok, loaded.ok ? '' : JSON.stringify(loaded.problems));
+  return loaded.module;
+}
+
+/** A kind of request against one rig. */
+interface Case {
+  name: string;
+  key: string;
+  count?: number;
+  status: number;
+}
+
+/** Counts for hosts with so many keys; answers a row for each chain of the main table. */
+export async function measureWork(sizes: readonly number[]): Promise<Record<string, Row>> {
+  const module = await meteredModule();
+  const rows: Record<string, Row> = {};
+  for (const size of sizes) {
+    const { files, keys, greedyKey } = keyedResources(size);
+    const largest = new Largest();
+    await using rig = await FilterRig.start({ module, resources: '' });
+    largest.follow(rig);
+    await rig.host.apply(Object.values(files).join('---\n'));
+    await rig.advance(60_000, 100);
+    const name = `Sidegate, ${thousands(size)} keys`;
+    const good = { name, key: keys[0] ?? '', status: 200 };
+    const cases: Case[] = [good, { ...good, name: `${name}, ${LARGE} headers`, count: LARGE }];
+    if (size === sizes[0]) {
+      const unknown = makeKey('sg', randomBytes).key.reveal();
+      cases.push({ name: 'Sidegate, unknown key', key: unknown, status: 401 });
+      cases.push({ name: 'Sidegate, limited', key: greedyKey, status: 429 });
+    }
+    for (const one of cases) rows[one.name] = await countRequests(rig, one);
+    rows[`callbacks, ${thousands(size)} keys`] = await largest.row(rig);
+  }
+  return rows;
+}
+
+function instructionsOf(rig: FilterRig): number {
+  return Number(rig.vm.guest.read(COUNTER) ?? 0);
+}
+
+/**
+ * Sends requests one by one, time passing between them as the leases need it. What the filter does
+ * in between, and a request that had to wait for units, belong to no request and are not counted.
+ */
+async function countRequests(rig: FilterRig, one: Case): Promise<Row> {
+  const { abi } = rig.vm;
+  const fields = Object.entries(callerHeaders(one.key, one.count));
+  const headers: Pair[] = [...fields, ['user-agent', 'bench'], ['x-forwarded-proto', 'http']];
+  const tally = { requests: 0, instructions: 0, entered: 0, calls: new Map<string, number>() };
+  for (let sent = 0; tally.requests < REQUESTS && sent < 2 * REQUESTS; sent++) {
+    await rig.advance(GAP_MS, GAP_MS);
+    abi.reset();
+    const before = instructionsOf(rig);
+    const stream = rig.request(headers, PATH);
+    const isCounted =
+      stream.outcome !== 'paused' && one.status === (stream.localResponse?.status ?? 200);
+    if (stream.outcome === 'paused') await rig.decided(stream);
+    else if (stream.outcome === 'continued') stream.respond({ headers: RESPONSE });
+    stream.end();
+    if (!isCounted) continue;
+    tally.requests++;
+    tally.instructions += instructionsOf(rig) - before;
+    tally.entered += Object.values(abi.entered).reduce((sum, count) => sum + count, 0);
+    for (const [name, count] of Object.entries(abi.byName)) {
+      tally.calls.set(name, (tally.calls.get(name) ?? 0) + count);
+    }
+  }
+  assert.equal(tally.requests, REQUESTS, `${one.name}: too few were decided at once`);
+  const each = [...tally.calls].map(([name, count]) => [name, count / REQUESTS] as const);
+  return {
+    abiCalls: rounded(
+      each.reduce((sum, [, count]) => sum + count, 0),
+      2,
+    ),
+    entered: rounded(tally.entered / REQUESTS, 2),
+    instructions: Math.round(tally.instructions / REQUESTS),
+    calls: each
+      .map(([name, count]) => `${name.replace('proxy_', '')} ${rounded(count, 2)}`)
+      .join(', '),
+  };
+}
+
+/** The callback that has executed most, of each kind. */
+class Largest {
+  readonly #most = new Map<string, number>();
+
+  /** Looks at every callback from now on. */
+  follow(rig: FilterRig): void {
+    const { guest } = rig.vm;
+    const call = guest.call.bind(guest);
+    guest.call = (callback, ...rest) => {
+      const before = instructionsOf(rig);
+      const answer = call(callback, ...rest);
+      const took = instructionsOf(rig) - before;
+      this.#most.set(callback, Math.max(this.#most.get(callback) ?? 0, took));
+      return answer;
+    };
+  }
+
+  /** What was seen, in instructions. */
+  async row(rig: FilterRig): Promise<Row> {
+    assert.equal(rig.vm.failure, undefined);
+    return Object.fromEntries([...this.#most].sort(([, a], [, b]) => b - a));
+  }
+}

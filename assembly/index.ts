@@ -5,6 +5,7 @@
 import { findRoot } from './engine/roots';
 import { addStream, recordOfStream } from './pipeline/streams';
 import { allocate } from './shell/arena';
+import { onResponseHeaders } from './shell/response';
 import { onCallResponse, onConfigure, onRootCreate, onRootDone, onTick } from './shell/root';
 import { endStream, onRequestHeaders } from './shell/stream';
 
@@ -35,6 +36,12 @@ export function proxy_on_tick(id: u32): void {
 /** 0 = goes on, 1 = waits or was answered. */
 export function proxy_on_request_headers(id: u32, _headers: u32, _end: u32): i32 {
   return onRequestHeaders(id);
+}
+
+/** Always 0: a response never waits. */
+export function proxy_on_response_headers(id: u32, _headers: u32, _end: u32): i32 {
+  onResponseHeaders(id);
+  return 0;
 }
 
 /** The host answered, or did not. */

@@ -88,8 +88,8 @@ export const SOURCES_PER_PRODUCT_MAX: u32 = 16;
 export const BRANDS_PER_PRODUCT_MAX: u32 = 8;
 /** Plans. */
 export const PLANS_MAX: u32 = 1_024;
-/** Steps of the header program of a product. */
-export const STEPS_PER_PRODUCT_MAX: u32 = 64;
+/** Steps of one header program; a product, a plan and an operation have two each. */
+export const STEPS_PER_PROGRAM_MAX: u32 = 64;
 /** Parts of the value of one step. */
 export const PARTS_PER_STEP_MAX: u32 = 16;
 /** Identity headers of a proxy group. */

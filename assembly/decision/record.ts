@@ -67,8 +67,9 @@ export const DECISION_WOULD_DENY: u8 = 1;
 export const DECISION_HELD: u8 = 2;
 export const DECISION_ANSWERED: u8 = 4;
 export const DECISION_HOLDING: u8 = 8;
-/** Flags: it is decided (kept beyond that for the later phases). */
+/** Flags: it is decided (kept beyond that for the later phases) · its response is to be edited. */
 export const DECISION_DONE: u8 = 16;
+export const DECISION_RESPONDS: u8 = 32;
 
 const RECORDS: usize = memory.data(4097 * 168, 16);
 /** The record of a stream that found no place in the table; overwritten by the next such one. */

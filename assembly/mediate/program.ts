@@ -1,51 +1,67 @@
 /**
- * Runs the header program of a product: each step becomes an edit, its value composed of literal
- * text and of what the request's identity gives. It only makes edits; it never sends any.
+ * Runs a header program: each step becomes edits, its value composed of literal text and of what
+ * the request's identity gives. It only makes edits; it never sends any.
  */
 import { editAdd, editRemove, editSet, scratch } from '../pipeline/edits';
-import { HEADER_NAME_LENGTH, headerAt, headerCount } from '../pipeline/headers';
+import { headersKnown } from '../pipeline/headers';
 import {
   PART_TEXT,
   PARTS,
   Part,
   PROGRAM,
-  Product,
+  STEP_ADD,
+  STEP_APPEND,
   STEP_REMOVE,
+  STEP_RENAME,
   STEP_SET,
   Step,
 } from '../policy/layout';
 import { recordOf, textAt } from '../policy/policy';
-import { equalBytes, equalLower } from '../util/bytes';
+import { findPresent, presentAt, presentLength } from './present';
 
 /** Bytes of one of the values that a request gives: address u32 (0 = absent), length u32. */
 export const VALUE_BYTES: u32 = 8;
 /** Kinds of parts that take a value, numbered from 1. */
 export const VALUES: u32 = 5;
+/** `, ` between values that are joined. */
+const COMMA: u16 = 0x202c;
 
 let valueAt: usize = 0;
 let valueLength: u32 = 0;
 
 /**
- * Makes the edits of a product's program. `values` are `VALUES` addresses and lengths in the order
- * of the part kinds from 1 on; they and the policy must stay until the edits are carried out. A
- * step that needs an absent value only removes what the caller sent under its name: a service that
- * trusts the header must not take the caller's word for it.
+ * Makes the edits of the `count` steps from `first` on. `values` are `VALUES` addresses and lengths
+ * in the order of the part kinds from 1 on; they and the policy must stay until the edits are
+ * carried out. A step that needs an absent value does nothing, but in a request (`distrust`) it
+ * removes what the caller sent under its name: a service that trusts the header must not take the
+ * caller's word for it.
  */
-export function runProgram(policy: usize, product: Product, values: usize): void {
-  for (let i: u32 = 0; i < product.programCount; i++) {
-    const step = stepAt(policy, product, i);
+export function runProgram(
+  policy: usize,
+  first: u32,
+  count: u32,
+  values: usize,
+  distrust: bool,
+): void {
+  for (let i: u32 = 0; i < count; i++) {
+    const step = stepAt(policy, first + i);
     const name = textAt(policy, step.name);
-    if (step.op != STEP_REMOVE && compose(policy, step, values)) {
-      if (step.op == STEP_SET) editSet(name, step.nameLength, valueAt, valueLength);
-      else editAdd(name, step.nameLength, valueAt, valueLength);
-    } else if (isThere(policy, product, i, name, step.nameLength)) {
-      editRemove(name, step.nameLength);
-    }
+    if (step.op == STEP_RENAME) rename(policy, step, name);
+    else if (step.op != STEP_REMOVE && compose(policy, step, values)) put(step, name);
+    else if (step.op == STEP_REMOVE || distrust) removePresent(name, step.nameLength);
   }
 }
 
-function stepAt(policy: usize, product: Product, index: u32): Step {
-  return changetype<Step>(recordOf(policy, PROGRAM, product.programFirst + index));
+/** Whether a step of a program asks what a header holds already. */
+export function asksHeaders(policy: usize, first: u32, count: u32): bool {
+  for (let i: u32 = 0; i < count; i++) {
+    if (stepAt(policy, first + i).op >= STEP_APPEND) return true;
+  }
+  return false;
+}
+
+function stepAt(policy: usize, index: u32): Step {
+  return changetype<Step>(recordOf(policy, PROGRAM, index));
 }
 
 function partAt(policy: usize, step: Step, index: u32): Part {
@@ -90,20 +106,55 @@ function compose(policy: usize, step: Step, values: usize): bool {
   return true;
 }
 
-/**
- * Whether there is something to remove under a name: a header of the request or of an earlier step.
- * Each removal costs a call into the proxy, found or not.
- */
-function isThere(policy: usize, product: Product, step: u32, name: usize, length: u32): bool {
-  for (let i: u32 = 0; i < headerCount(); i++) {
-    const entry = headerAt(i);
-    if (load<u32>(entry, HEADER_NAME_LENGTH) != length) continue;
-    if (equalLower(load<u32>(entry), name, length)) return true;
+/** Puts the composed value under the name, as the step says. */
+function put(step: Step, name: usize): void {
+  const length = step.nameLength;
+  if (step.op == STEP_ADD) {
+    editAdd(name, length, valueAt, valueLength);
+    return;
   }
-  for (let i: u32 = 0; i < step; i++) {
-    const earlier = stepAt(policy, product, i);
-    if (earlier.nameLength != length || earlier.op == STEP_REMOVE) continue;
-    if (equalBytes(textAt(policy, earlier.name), name, length)) return true;
+  if (step.op != STEP_SET) {
+    const present = findPresent(name, length);
+    if (present != 0) {
+      if (step.op != STEP_APPEND) return;
+      join(present);
+    }
   }
-  return false;
+  editSet(name, length, valueAt, valueLength);
+}
+
+/** Puts the values that are present before the composed one, with commas between. */
+function join(present: u32): void {
+  let bytes = valueLength + present * 2;
+  for (let i: u32 = 0; i < present; i++) bytes += presentLength(i);
+  const whole = scratch(bytes);
+  if (whole == 0) return;
+  let at = whole;
+  for (let i: u32 = 0; i < present; i++) {
+    memory.copy(at, presentAt(i), presentLength(i));
+    at += presentLength(i);
+    store<u16>(at, COMMA);
+    at += 2;
+  }
+  memory.copy(at, valueAt, valueLength);
+  valueAt = whole;
+  valueLength = bytes;
+}
+
+/** Moves all values to the new name, in the place of what stands there. */
+function rename(policy: usize, step: Step, name: usize): void {
+  const to = partAt(policy, step, 0);
+  const toName = textAt(policy, to.text);
+  const present = findPresent(name, step.nameLength);
+  if (present == 0) return;
+  editRemove(name, step.nameLength);
+  for (let i: u32 = 0; i < present; i++) {
+    if (i == 0) editSet(toName, to.textLength, presentAt(i), presentLength(i));
+    else editAdd(toName, to.textLength, presentAt(i), presentLength(i));
+  }
+}
+
+/** Removes a header that is there: each removal costs a call into the proxy, found or not. */
+function removePresent(name: usize, length: u32): void {
+  if (!headersKnown() || findPresent(name, length) != 0) editRemove(name, length);
 }

@@ -24,7 +24,7 @@ export class Current {
   keyLength: u32;
   /** Units it takes from every limit. */
   cost: u32;
-  reserved: u32;
+  operation: usize;
 }
 
 /** The one request. */

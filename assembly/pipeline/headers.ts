@@ -1,6 +1,6 @@
 /**
- * The index of the request headers: one walk over the buffer of pairs that the proxy hands over,
- * then names and values by number. It reads memory alone and must never trust a length in it.
+ * The index of the headers of a message: one walk over the buffer of pairs that the proxy hands
+ * over, then names and values by number. It reads memory alone and must never trust a length in it.
  */
 import { HEADERS_MAX } from '../limits';
 
@@ -12,13 +12,25 @@ export const HEADER_VALUE_LENGTH: u32 = 12;
 
 const INDEX: usize = memory.data(1024 * 16, 8);
 let count: u32 = 0;
+let known: bool = false;
+
+/** The headers of the message at hand are not read: the index is empty. */
+export function forgetHeaders(): void {
+  count = 0;
+  known = false;
+}
+
+/** Whether the index says what the message has; if not, it says nothing. */
+export function headersKnown(): bool {
+  return known;
+}
 
 /**
  * Indexes `length` bytes of pairs at `pairs`; false when they are not what the ABI says or hold
  * more than `HEADERS_MAX` headers. The index stands until the next call; the bytes must stay.
  */
 export function indexHeaders(pairs: usize, length: u32): bool {
-  count = 0;
+  forgetHeaders();
   if (pairs == 0 || length < 4) return false;
   const found = load<u32>(pairs);
   if (found > HEADERS_MAX) return false;
@@ -41,10 +53,11 @@ export function indexHeaders(pairs: usize, length: u32): bool {
     entry += HEADER_ENTRY;
   }
   count = found;
+  known = true;
   return true;
 }
 
-/** Headers in the index, pseudo headers included, in the order of the request. */
+/** Headers in the index, pseudo headers included, in their order. */
 export function headerCount(): u32 {
   return count;
 }

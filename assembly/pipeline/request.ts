@@ -69,6 +69,7 @@ function reset(root: Root, decision: Decision, waiting: usize, atMs: u64): void 
   CURRENT.subscription = 0;
   CURRENT.keyEditsFrom = 0;
   CURRENT.keyEditsTo = 0;
+  CURRENT.operation = 0;
   decision.mode = root.mode;
 }
 
@@ -134,6 +135,7 @@ function matched(root: Root, decision: Decision, node: u32): u32 {
   if (found == MATCH_PASSES) return pass(decision, reason.UNMATCHED_PASSED);
   if (found != MATCH_FOUND) return deny(decision, reason.OPERATION_NOT_FOUND);
   const operation = operationAt(CURRENT.policy, match.operation);
+  CURRENT.operation = changetype<usize>(operation);
   decision.operation = operation.id;
   CURRENT.cost = operation.cost;
   if (isTooOld(root) && (target.flags & PRODUCT_STALE_DENIES) != 0) {

@@ -14,7 +14,7 @@ import {
   PARTS_PER_STEP_MAX,
   PREFIX_BYTES_MAX,
   SOURCES_PER_PRODUCT_MAX,
-  STEPS_PER_PRODUCT_MAX,
+  STEPS_PER_PROGRAM_MAX,
 } from '../limits';
 import { compareBytes } from '../util/bytes';
 import {
@@ -25,7 +25,9 @@ import {
   LIMIT_OFF,
   LIMITS,
   Limit,
+  MEDIATION,
   METHODS,
+  Mediation,
   Method,
   NamedNode,
   NODES,
@@ -46,6 +48,7 @@ import {
   SOURCES,
   Source,
   STEP_REMOVE,
+  STEP_RENAME,
   STEP_SET,
   STRINGS,
   Step,
@@ -173,6 +176,13 @@ export function checkRecord(policy: usize, kind: u32, index: u32): i32 {
       return checkStep(policy, changetype<Step>(at));
     case PARTS:
       return checkPart(policy, changetype<Part>(at));
+    case MEDIATION: {
+      const programs = changetype<Mediation>(at);
+      const inside =
+        checkProgram(policy, programs.requestFirst, programs.requestCount) &&
+        checkProgram(policy, programs.responseFirst, programs.responseCount);
+      return inside ? 0 : refusal(MEDIATION, REFUSED_INDEX);
+    }
     default:
       return checkIdentity(policy, index, changetype<TextRecord>(at));
   }
@@ -207,7 +217,10 @@ function checkOperation(policy: usize, index: u32, operation: Operation): i32 {
   if (!checkName(policy, operation.name, operation.nameLength)) {
     return refusal(OPERATIONS, REFUSED_TEXT);
   }
-  return operation.product < countOf(policy, PRODUCTS) ? 0 : refusal(OPERATIONS, REFUSED_INDEX);
+  const inside =
+    operation.product < countOf(policy, PRODUCTS) &&
+    operation.mediation <= countOf(policy, MEDIATION);
+  return inside ? 0 : refusal(OPERATIONS, REFUSED_INDEX);
 }
 
 function checkProduct(policy: usize, index: u32, product: Product): i32 {
@@ -222,8 +235,13 @@ function checkProduct(policy: usize, index: u32, product: Product): i32 {
       SOURCES_PER_PRODUCT_MAX,
     ) &&
     checkRange(policy, BRANDS, product.brandFirst, product.brandCount, BRANDS_PER_PRODUCT_MAX) &&
-    checkRange(policy, PROGRAM, product.programFirst, product.programCount, STEPS_PER_PRODUCT_MAX);
+    checkProgram(policy, product.programFirst, product.programCount) &&
+    checkProgram(policy, product.responseFirst, product.responseCount);
   return inside ? 0 : refusal(PRODUCTS, REFUSED_INDEX);
+}
+
+function checkProgram(policy: usize, first: u32, count: u32): bool {
+  return checkRange(policy, PROGRAM, first, count, STEPS_PER_PROGRAM_MAX);
 }
 
 function checkHeaderName(policy: usize, name: u32, length: u32): bool {
@@ -246,9 +264,10 @@ function checkSource(policy: usize, source: Source): i32 {
 function checkPlan(policy: usize, index: u32, plan: Plan): i32 {
   if (!idAscends(policy, PLANS, index)) return refusal(PLANS, REFUSED_ORDER);
   if (!checkName(policy, plan.name, plan.nameLength)) return refusal(PLANS, REFUSED_TEXT);
-  return checkRange(policy, LIMITS, plan.limitFirst, plan.limitCount, LIMITS_PER_PLAN_MAX)
-    ? 0
-    : refusal(PLANS, REFUSED_INDEX);
+  const inside =
+    checkRange(policy, LIMITS, plan.limitFirst, plan.limitCount, LIMITS_PER_PLAN_MAX) &&
+    plan.mediation <= countOf(policy, MEDIATION);
+  return inside ? 0 : refusal(PLANS, REFUSED_INDEX);
 }
 
 function checkLimit(policy: usize, limit: Limit): i32 {
@@ -265,18 +284,28 @@ function checkLimit(policy: usize, limit: Limit): i32 {
 
 /** The texts of the parts are checked with PARTS; here only what they come to together. */
 function checkStep(policy: usize, step: Step): i32 {
-  if (step.op < STEP_SET || step.op > STEP_REMOVE) return refusal(PROGRAM, REFUSED_VALUE);
+  if (step.op < STEP_SET || step.op > STEP_RENAME) return refusal(PROGRAM, REFUSED_VALUE);
   if (!checkHeaderName(policy, step.name, step.nameLength)) return refusal(PROGRAM, REFUSED_TEXT);
   if (!checkRange(policy, PARTS, step.partFirst, step.partCount, PARTS_PER_STEP_MAX)) {
     return refusal(PROGRAM, REFUSED_INDEX);
   }
   if (step.op == STEP_REMOVE && step.partCount != 0) return refusal(PROGRAM, REFUSED_VALUE);
+  if (step.op == STEP_RENAME) return checkRename(policy, step);
   let bytes: u64 = 0;
   for (let i: u32 = 0; i < step.partCount; i++) {
     const part = changetype<Part>(recordOf(policy, PARTS, step.partFirst + i));
     if (part.kind == PART_TEXT) bytes += part.textLength;
   }
   return bytes <= HEADER_TEXT_BYTES_MAX ? 0 : refusal(PROGRAM, REFUSED_BOUND);
+}
+
+/** The new name is the one part, a text; that it lies inside the policy is checked here and now. */
+function checkRename(policy: usize, step: Step): i32 {
+  if (step.partCount != 1) return refusal(PROGRAM, REFUSED_VALUE);
+  const part = changetype<Part>(recordOf(policy, PARTS, step.partFirst));
+  if (part.kind != PART_TEXT) return refusal(PROGRAM, REFUSED_VALUE);
+  const good = checkHeaderName(policy, part.text, part.textLength);
+  return good ? 0 : refusal(PROGRAM, REFUSED_TEXT);
 }
 
 function checkPart(policy: usize, part: Part): i32 {

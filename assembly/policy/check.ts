@@ -45,6 +45,7 @@ import {
   HOSTS,
   IDENTITY,
   LAST_KIND,
+  MEDIATION,
   METHODS,
   NODES,
   OPERATIONS,
@@ -85,7 +86,7 @@ export const CHECK_STATE_BYTES: u32 = 32 + PARENTS_BYTES;
 
 const ROOT_BYTES: u32 = 16;
 /** The sections that are read, one bit per kind. */
-const KNOWN: u32 = 0x1fffe;
+const KNOWN: u32 = 0x11fffe;
 /** Bytes of the checksum that cost as much as one record. */
 const CHECKSUM_STEP: u32 = 64;
 
@@ -169,6 +170,8 @@ function recordsMax(kind: u32): u32 {
       return PLANS_MAX;
     case IDENTITY:
       return IDENTITY_NAMES_MAX;
+    case MEDIATION:
+      return OPERATIONS_MAX + PLANS_MAX;
     default:
       return POLICY_BYTES_MAX;
   }

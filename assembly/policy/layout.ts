@@ -23,6 +23,7 @@ export const LIMITS: u32 = 13;
 export const PROGRAM: u32 = 14;
 export const PARTS: u32 = 15;
 export const IDENTITY: u32 = 16;
+export const MEDIATION: u32 = 20;
 /** The highest kind there may be. Those above IDENTITY are left out of a policy when empty. */
 export const LAST_KIND: u32 = 25;
 
@@ -80,7 +81,8 @@ export class Operation {
   product: u32;
   cost: u32;
   flags: u32;
-  reserved: u32;
+  /** Place of its header programs: index + 1, 0 = none. */
+  mediation: u32;
 }
 
 /** Flag of an operation: no key is asked for. */
@@ -99,7 +101,8 @@ export class Product {
   programFirst: u32;
   programCount: u32;
   reserved0: u32;
-  reserved1: u64;
+  responseFirst: u32;
+  responseCount: u32;
   reserved2: u64;
 }
 
@@ -140,7 +143,9 @@ export class Plan {
   nameLength: u32;
   limitFirst: u32;
   limitCount: u32;
-  reserved: u64;
+  /** Place of its header programs: index + 1, 0 = none. */
+  mediation: u32;
+  reserved: u32;
 }
 
 @unmanaged
@@ -180,6 +185,20 @@ export class Step {
 export const STEP_SET: u32 = 1;
 export const STEP_ADD: u32 = 2;
 export const STEP_REMOVE: u32 = 3;
+/** From here on a step asks what the header holds already. */
+export const STEP_APPEND: u32 = 4;
+export const STEP_SET_IF_ABSENT: u32 = 5;
+/** Its one part, a text, is the new name. */
+export const STEP_RENAME: u32 = 6;
+
+/** The header programs of a plan or an operation. */
+@unmanaged
+export class Mediation {
+  requestFirst: u32;
+  requestCount: u32;
+  responseFirst: u32;
+  responseCount: u32;
+}
 
 @unmanaged
 export class Part {
@@ -221,6 +240,8 @@ export function recordBytes(kind: u32): u32 {
       return offsetof<Step>();
     case PARTS:
       return offsetof<Part>();
+    case MEDIATION:
+      return offsetof<Mediation>();
     default:
       return offsetof<TextRecord>();
   }

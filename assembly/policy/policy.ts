@@ -60,13 +60,18 @@ export function limitAt(policy: usize, index: u32): Limit {
   return changetype<Limit>(recordOf(policy, LIMITS, index));
 }
 
-/** The address of the plan with this id, or 0. Plans are sorted by id. */
+/** The address of the plan with this id, or 0. */
 export function planById(policy: usize, id: u64): usize {
+  return recordById(policy, PLANS, id);
+}
+
+/** The address of the record with this id, or 0, in a table that is sorted by id. */
+export function recordById(policy: usize, kind: u32, id: u64): usize {
   let low: u32 = 0;
-  let high = countOf(policy, PLANS);
+  let high = countOf(policy, kind);
   while (low < high) {
     const middle = (low + high) >> 1;
-    const record = recordOf(policy, PLANS, middle);
+    const record = recordOf(policy, kind, middle);
     const found = load<u64>(record);
     if (found == id) return record;
     if (found < id) low = middle + 1;

@@ -31,6 +31,7 @@ export const OK: u32 = 0;
 
 /** Header maps. */
 export const MAP_REQUEST: i32 = 0;
+export const MAP_RESPONSE: i32 = 2;
 export const MAP_CALL_RESPONSE: i32 = 6;
 
 /** Buffers. */

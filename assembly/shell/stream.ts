@@ -28,7 +28,7 @@ import {
   applyState,
   applyStateLength,
 } from '../pipeline/apply';
-import { EDIT_ADD, EDIT_SET, editAt, resetEdits } from '../pipeline/edits';
+import { resetEdits } from '../pipeline/edits';
 import { HEADER_NAME_LENGTH, headerAt, headerCount, indexHeaders } from '../pipeline/headers';
 import { addHeld, dropHeld, findHeld, Held } from '../pipeline/hold';
 import { OUTCOME_DENY, OUTCOME_HOLD } from '../pipeline/outcome';
@@ -46,17 +46,15 @@ import {
   outAt,
   outLength,
   PAUSE,
-  proxy_add_header_map_value,
   proxy_continue_stream,
   proxy_get_header_map_pairs,
-  proxy_remove_header_map_value,
-  proxy_replace_header_map_value,
   proxy_send_local_response,
   proxy_set_effective_context,
   proxy_set_property,
 } from './abi';
 import { resetArena } from './arena';
 import { makeUrgentCall, quicken } from './calls';
+import { carryOutEdits } from './response';
 
 /** `sidegate`: the filter state that access logs read. */
 const STATE_NAME = ascii('sidegate');
@@ -106,7 +104,7 @@ function decideNow(root: Root, decision: Decision, held: usize, nowMs: u64): u32
 function carryOut(decision: Decision, decided: u32): bool {
   const outcome = apply(decision, decided);
   proxy_set_property(STATE_NAME, STATE_NAME_LENGTH, applyState(), applyStateLength());
-  for (let i = applyEditsFrom(); i < applyEditsTo(); i++) carryOutEdit(editAt(i));
+  carryOutEdits(MAP_REQUEST, applyEditsFrom(), applyEditsTo());
   if (outcome != OUTCOME_DENY) return true;
   proxy_send_local_response(
     decision.status,
@@ -119,21 +117,6 @@ function carryOut(decision: Decision, decided: u32): bool {
     applyGrpcStatus(),
   );
   return false;
-}
-
-function carryOutEdit(edit: usize): void {
-  const op = load<u32>(edit);
-  const name = load<u32>(edit, 4) as usize;
-  const nameLength = load<u32>(edit, 8) as usize;
-  const value = load<u32>(edit, 12) as usize;
-  const valueLength = load<u32>(edit, 16) as usize;
-  if (op == EDIT_SET) {
-    proxy_replace_header_map_value(MAP_REQUEST, name, nameLength, value, valueLength);
-  } else if (op == EDIT_ADD) {
-    proxy_add_header_map_value(MAP_REQUEST, name, nameLength, value, valueLength);
-  } else {
-    proxy_remove_header_map_value(MAP_REQUEST, name, nameLength);
-  }
 }
 
 /** Lets a request wait; `at` = its entry when it waited before. */

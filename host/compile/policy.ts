@@ -3,7 +3,8 @@
  * section 3, lays it down. Same products, plans and ids, same bytes: no clock, no revision, no
  * order that is not written down.
  */
-import type { Operation, Plan, Product, Step } from '../resources/model.ts';
+import { identityNames } from '../resources/identity-headers.ts';
+import type { Mediation, Operation, Plan, Product, Step } from '../resources/model.ts';
 import { VARIABLES } from '../resources/template.ts';
 import { ByteWriter, NONE, StringPool, tableBody, writeMessage } from '../wire/bytes.ts';
 import { POLICY_BYTES_MAX } from '../wire/manifest.ts';
@@ -13,34 +14,38 @@ import type { Excess } from './output.ts';
 import { ANY_METHOD_BIT, type Place, type TreeNode } from './tree.ts';
 
 const MAGIC = 'SGPO';
-const STEP_OPS = { set: 1, add: 2, remove: 3 } as const;
+const STEP_OPS = { set: 1, add: 2, remove: 3, append: 4, setIfAbsent: 5, rename: 6 } as const;
 const CLASS_EXACT = 1;
 /** Flags of products and numbers of limits. */
 const PRODUCT_MODES = { enforce: 0, shadow: 0x100, off: 0x200 } as const;
 const LIMIT_MODES = { enforce: 0, shadow: 1, off: 2 } as const;
 const SOURCE_KINDS = { header: 1, query: 2, cookie: 3 } as const;
 
-/** Record lengths and most records of the tables from section 3 on, in their order. */
+/** Kinds, record lengths and most records of the tables, in their order. */
 const TABLES = {
-  hosts: { bytes: 12, most: 1_024, what: 'hosts' },
-  wildcards: { bytes: 12, most: 1_024, what: 'wildcard hosts' },
-  nodes: { bytes: 32, most: NODES_MAX, what: 'path nodes' },
-  edges: { bytes: 12, most: 65_535, what: 'path edges' },
-  methods: { bytes: 8, most: 16_384, what: 'operations behind hosts' },
-  operations: { bytes: 32, most: 16_384, what: 'operations' },
-  products: { bytes: 64, most: 1_024, what: 'products' },
-  sources: { bytes: 24, most: 16 * 1_024, what: 'key sources' },
-  brands: { bytes: 8, most: 8 * 1_024, what: 'brands' },
-  plans: { bytes: 32, most: 1_024, what: 'plans' },
-  limits: { bytes: 40, most: 8 * 1_024, what: 'limits' },
-  program: { bytes: 24, most: 64 * 1_024, what: 'header edits' },
-  parts: { bytes: 12, most: 16 * 64 * 1_024, what: 'parts of header values' },
-  identity: { bytes: 8, most: 256, what: 'identity headers' },
+  hosts: { kind: 3, bytes: 12, most: 1_024, what: 'hosts' },
+  wildcards: { kind: 4, bytes: 12, most: 1_024, what: 'wildcard hosts' },
+  nodes: { kind: 5, bytes: 32, most: NODES_MAX, what: 'path nodes' },
+  edges: { kind: 6, bytes: 12, most: 65_535, what: 'path edges' },
+  methods: { kind: 7, bytes: 8, most: 16_384, what: 'operations behind hosts' },
+  operations: { kind: 8, bytes: 32, most: 16_384, what: 'operations' },
+  products: { kind: 9, bytes: 64, most: 1_024, what: 'products' },
+  sources: { kind: 10, bytes: 24, most: 16 * 1_024, what: 'key sources' },
+  brands: { kind: 11, bytes: 8, most: 8 * 1_024, what: 'brands' },
+  plans: { kind: 12, bytes: 32, most: 1_024, what: 'plans' },
+  limits: { kind: 13, bytes: 40, most: 8 * 1_024, what: 'limits' },
+  program: { kind: 14, bytes: 24, most: 64 * 1_024, what: 'header edits' },
+  parts: { kind: 15, bytes: 12, most: 16 * 64 * 1_024, what: 'parts of header values' },
+  identity: { kind: 16, bytes: 8, most: 256, what: 'identity headers' },
+  mediation: { kind: 20, bytes: 16, most: 17_408, what: 'plans and operations with edits' },
 } as const;
 
 type TableName = keyof typeof TABLES;
 const TABLE_NAMES = Object.keys(TABLES) as TableName[];
-const FIRST_TABLE_KIND = 3;
+/** Bytes of a table without records. */
+const TABLE_HEAD_BYTES = 8;
+/** Tables of higher kinds are left out when they have no records. */
+const ALWAYS_KIND_MAX = 16;
 
 /** What a policy is compiled from: the products of one group and the plans they may be sold on. */
 export interface PolicyInput {
@@ -103,7 +108,9 @@ class PolicyWriter {
     for (const plan of sortedById(this.#input.plans, (each) => this.#planId(each))) {
       this.#writePlan(plan);
     }
-    for (const name of identityNames(this.#products)) this.#text('identity', name);
+    for (const name of identityNames([...this.#products, ...this.#input.plans])) {
+      this.#text('identity', name);
+    }
     return this.#finish(hosts.anyHost === undefined ? NONE : (nodes.get(hosts.anyHost) ?? NONE));
   }
 
@@ -160,17 +167,18 @@ class PolicyWriter {
   }
 
   #writeOperation(product: Product, operation: Operation, id: number): void {
+    const mediation = this.#writeMediation(operation.mediation);
     const row = this.#row('operations').u64(id);
     this.#strings.reference(operation.name, row);
     row
       .u32(this.#indexOf(product))
       .u32(operation.cost)
       .u32(operation.anonymous ? 1 : 0)
-      .u32(0);
+      .u32(mediation);
   }
 
   #writeProduct(product: Product): void {
-    const { sources, brands, steps, passUnmatched, denyStale, mode } = product;
+    const { sources, brands, mediation, passUnmatched, denyStale, mode } = product;
     const sourceFirst = this.#counts.sources;
     for (const { place, name, prefix } of sources) {
       const row = this.#row('sources').u32(SOURCE_KINDS[place]);
@@ -180,14 +188,31 @@ class PolicyWriter {
     }
     const brandFirst = this.#counts.brands;
     for (const brand of brands) this.#text('brands', brand);
-    const programFirst = this.#counts.program;
-    for (const step of steps) this.#writeStep(step);
+    const programFirst = this.#writeProgram(mediation.request);
+    const responseFirst = this.#writeProgram(mediation.response);
     const ownFormat = brands.length > 0 ? 1 : 0;
     const flags = ownFormat | (passUnmatched ? 2 : 0) | (denyStale ? 4 : 0) | PRODUCT_MODES[mode];
     const row = this.#row('products').u64(this.#productId(product));
     this.#strings.reference(product.name, row);
     row.u32(flags).u32(sourceFirst).u32(sources.length).u32(brandFirst).u32(brands.length);
-    row.u32(programFirst).u32(steps.length).zero(20);
+    row.u32(programFirst).u32(mediation.request.length).u32(0);
+    row.u32(responseFirst).u32(mediation.response.length).zero(8);
+  }
+
+  /** Writes the programs of a plan or operation and answers their place, 0 for none. */
+  #writeMediation({ request, response }: Mediation): number {
+    if (request.length + response.length === 0) return 0;
+    const requestFirst = this.#writeProgram(request);
+    const responseFirst = this.#writeProgram(response);
+    const row = this.#row('mediation').u32(requestFirst).u32(request.length);
+    row.u32(responseFirst).u32(response.length);
+    return this.#counts.mediation;
+  }
+
+  #writeProgram(steps: readonly Step[]): number {
+    const first = this.#counts.program;
+    for (const step of steps) this.#writeStep(step);
+    return first;
   }
 
   #writeStep({ op, header, parts }: Step): void {
@@ -214,9 +239,10 @@ class PolicyWriter {
         .u8(0)
         .u64(0);
     }
+    const mediation = this.#writeMediation(plan.mediation);
     const row = this.#row('plans').u64(this.#planId(plan));
     this.#strings.reference(plan.name, row);
-    row.u32(limitFirst).u32(plan.limits.length).u64(0);
+    row.u32(limitFirst).u32(plan.limits.length).u32(mediation).u32(0);
   }
 
   #finish(anyHostNode: number): PolicyOutcome {
@@ -234,14 +260,11 @@ class PolicyWriter {
     const bytes = writeMessage(MAGIC, [
       { kind: 1, body: root.finish() },
       { kind: 2, body: this.#strings.finish() },
-      ...TABLE_NAMES.map((table, i) => {
-        const body = tableBody(
-          TABLES[table].bytes,
-          this.#counts[table],
-          this.#rows[table].finish(),
-        );
-        return { kind: FIRST_TABLE_KIND + i, body };
-      }),
+      ...TABLE_NAMES.map((table) => {
+        const { kind, bytes } = TABLES[table];
+        const body = tableBody(bytes, this.#counts[table], this.#rows[table].finish());
+        return { kind, body };
+      }).filter(({ kind, body }) => kind <= ALWAYS_KIND_MAX || body.length > TABLE_HEAD_BYTES),
     ]);
     if (bytes.length <= POLICY_BYTES_MAX) return { ok: true, bytes };
     const size = { group, what: 'bytes', count: bytes.length, most: POLICY_BYTES_MAX };
@@ -275,16 +298,6 @@ class PolicyWriter {
 }
 
 type Nodes = ReadonlyMap<TreeNode, number>;
-
-/** Headers that any product sets from what it knows of the caller; `_` counts as `-`. */
-function identityNames(products: readonly Product[]): string[] {
-  const names = products.flatMap(({ steps }) =>
-    steps
-      .filter(({ parts }) => parts.some((part) => 'variable' in part))
-      .map(({ header }) => header.replaceAll('_', '-')),
-  );
-  return [...new Set(names)].sort();
-}
 
 /** Segments are ASCII, so the order of their characters is that of their bytes. */
 function sortedEdges(node: TreeNode): [string, TreeNode][] {

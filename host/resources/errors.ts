@@ -264,6 +264,11 @@ export const ERRORS = {
     message: 'a prefix belongs to a header, not to a {place}',
     fix: 'Remove the prefix.',
   },
+  SG1410: {
+    summary: 'A renamed header would let a caller speak for somebody.',
+    message: 'header "{name}" is set from what is known of the caller, at {where}',
+    fix: 'Rename to another header: a caller must not write what a service takes for identity.',
+  },
   SG1501: {
     summary: 'A declared credential has the digest of a key that key create made.',
     message: 'the digest belongs to a key made by key create',

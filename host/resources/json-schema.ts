@@ -17,6 +17,7 @@ const PATTERNS: Record<TextFormat, string> = {
   window: '^[0-9]+[smhd]$',
   'header-name': "^[0-9A-Za-z!#$%&'*+.^_`|~-]{1,256}$",
   'edited-header': "^[0-9A-Za-z!#$%&'*+.^_`|~-]{1,256}$",
+  'joined-header': "^[0-9A-Za-z!#$%&'*+.^_`|~-]{1,256}$",
   'key-prefix': '^[ -~]{1,64}$',
   'key-parameter': '^[0-9A-Za-z._~-]{1,64}$',
   'header-template': '^[ -~]*$',

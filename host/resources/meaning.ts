@@ -3,6 +3,7 @@
  * quota could ever pay, limits and sources named twice. Each finding is a problem at its place.
  */
 import type { ErrorCode, Facts } from './errors.ts';
+import { checkEdits } from './meaning-edits.ts';
 import type { Credential, Operation, Plan, Product, ResourceSet } from './model.ts';
 import type { Origin, Path } from './origin.ts';
 import { SEGMENTS_MAX } from './path.ts';
@@ -17,6 +18,7 @@ export function checkMeaning(set: ResourceSet): Problem[] {
     ...set.credentials.flatMap(checkCredential),
     ...checkClaims(set.products),
     ...checkCosts(set),
+    ...checkEdits(set),
   ];
 }
 

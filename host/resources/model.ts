@@ -11,6 +11,7 @@ import type {
   ApiKeySpec,
   Kind,
   LimitSpec,
+  MediationSpec,
   Metadata,
   OperationSpec,
   ProductSpec,
@@ -50,15 +51,25 @@ export interface Operation extends PathTemplate {
   readonly methods: readonly string[];
   readonly cost: number;
   readonly anonymous: boolean;
+  readonly mediation: Mediation;
 }
 
-/** One header edit of the request. `parts` is empty for remove. */
+/** One header edit. `parts` is empty for remove and the new name in lower case for rename. */
 export interface Step {
-  readonly op: 'set' | 'add' | 'remove';
+  readonly op: 'set' | 'add' | 'remove' | 'append' | 'setIfAbsent' | 'rename';
   /** In lower case. */
   readonly header: string;
   readonly parts: readonly Part[];
 }
+
+/** Header edits, in order. */
+export interface Mediation {
+  readonly request: readonly Step[];
+  readonly response: readonly Step[];
+}
+
+/** No edits at all. */
+export const NO_EDITS: Mediation = { request: [], response: [] };
 
 /** Whether what a product or a limit says is enforced. */
 export type Mode = 'enforce' | 'shadow' | 'off';
@@ -75,7 +86,7 @@ export interface Product extends Named {
   readonly denyStale: boolean;
   readonly mode: Mode;
   readonly operations: readonly Operation[];
-  readonly steps: readonly Step[];
+  readonly mediation: Mediation;
 }
 
 export interface Limit {
@@ -90,6 +101,7 @@ export interface Limit {
 
 export interface Plan extends Named {
   readonly limits: readonly Limit[];
+  readonly mediation: Mediation;
 }
 
 export interface Application extends Named {
@@ -160,7 +172,7 @@ function product(document: Document<'Product'>): Product {
     denyStale: spec.onStalePolicy === 'deny',
     mode: spec.mode ?? 'enforce',
     operations: (spec.operations ?? []).map(operation),
-    steps: (spec.mediation?.request ?? []).map(step),
+    mediation: mediation(spec.mediation),
   };
 }
 
@@ -184,21 +196,34 @@ function operation(spec: OperationSpec): Operation {
     methods: method === undefined ? methods : [method],
     cost,
     anonymous: security === 'none',
+    mediation: mediation(spec.mediation),
   };
 }
 
+function mediation(spec: MediationSpec = {}): Mediation {
+  const { request = [], response = [] } = spec;
+  return { request: request.map(step), response: response.map(step) };
+}
+
+const EDITS = ['set', 'add', 'append', 'setIfAbsent'] as const;
+
 function step(spec: StepSpec): Step {
-  const { set, add, remove } = spec;
-  const edit = set ?? add;
-  if (edit === undefined) {
-    return { op: 'remove', header: passed(readHeaderName(remove ?? '')), parts: [] };
+  const { remove, rename } = spec;
+  if (remove !== undefined) {
+    return { op: 'remove', header: passed(readHeaderName(remove)), parts: [] };
   }
-  const header = passed(readHeaderName(edit.name));
-  return { op: set === undefined ? 'add' : 'set', header, parts: passed(readTemplate(edit.value)) };
+  if (rename !== undefined) {
+    const to = passed(readHeaderName(rename.to));
+    return { op: 'rename', header: passed(readHeaderName(rename.from)), parts: [{ text: to }] };
+  }
+  const op = EDITS.find((each) => spec[each] !== undefined) ?? 'set';
+  const { name = '', value = '' } = spec[op] ?? {};
+  return { op, header: passed(readHeaderName(name)), parts: passed(readTemplate(value)) };
 }
 
 function plan(document: Document<'Plan'>): Plan {
-  return { ...named(document), limits: (document.spec.limits ?? []).map(limit) };
+  const { limits = [], mediation: edits } = document.spec;
+  return { ...named(document), limits: limits.map(limit), mediation: mediation(edits) };
 }
 
 function limit(spec: LimitSpec): Limit {

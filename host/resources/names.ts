@@ -70,6 +70,12 @@ export function readEditedHeader(text: string): Read<string> {
   return fault('SG1207', { value: text, why: 'x-sidegate-* is kept for Sidegate' });
 }
 
+/** A header whose values may stand in one line, in lower case. */
+export function readJoinedHeader(text: string): Read<string> {
+  if (text.toLowerCase() !== 'set-cookie') return readEditedHeader(text);
+  return fault('SG1207', { value: text, why: 'cookies cannot be joined; use add' });
+}
+
 /** What stands before a key in a header. */
 export function readKeyPrefix(text: string): Read<string> {
   if (text === '') return fault('SG1214', { why: 'is empty' });

@@ -4,6 +4,7 @@
  */
 import { NONE } from './bytes.ts';
 import { POLICY_BYTES_MAX } from './manifest.ts';
+import { danglingOf } from './policy-references.ts';
 import {
   type ByteReader,
   type Decoded,
@@ -17,6 +18,7 @@ import {
 const MAGIC = 'SGPO';
 const WINDOW_SECONDS_MAX = 86_400;
 const SOURCE_KIND_MAX = 3;
+const STEP_OP_MAX = 6;
 
 /** A range of records in another table. */
 export interface Range {
@@ -48,6 +50,8 @@ export interface PolicyOperation {
   readonly product: number;
   readonly cost: number;
   readonly anonymous: boolean;
+  /** Index of its header programs, or undefined. */
+  readonly mediation: number | undefined;
 }
 
 export interface PolicyProduct {
@@ -61,6 +65,7 @@ export interface PolicyProduct {
   readonly sources: Range;
   readonly brands: Range;
   readonly program: Range;
+  readonly responseProgram: Range;
 }
 
 /** A place of keys: kind 1 header, 2 query, 3 cookie. */
@@ -74,6 +79,8 @@ export interface PolicyPlan {
   readonly id: number;
   readonly name: string;
   readonly limits: Range;
+  /** Index of its header programs, or undefined. */
+  readonly mediation: number | undefined;
 }
 
 /** A limit; class, mode and the rest are the numbers of docs/wire.md. */
@@ -89,7 +96,13 @@ export interface PolicyLimit {
   readonly owner: number;
 }
 
-/** One step of a product's header edits. */
+/** The header programs of a plan or an operation. */
+export interface PolicyMediation {
+  readonly request: Range;
+  readonly response: Range;
+}
+
+/** One step of a header program. */
 export interface PolicyStep {
   readonly op: number;
   readonly name: string;
@@ -119,9 +132,10 @@ export interface Policy {
   readonly program: readonly PolicyStep[];
   readonly parts: readonly PolicyPart[];
   readonly identity: readonly string[];
+  readonly mediation: readonly PolicyMediation[];
 }
 
-/** The tables of a policy but for ROOT and STRINGS, in the order of their kinds from 3. */
+/** The tables of a policy but for ROOT and STRINGS, in the order of their kinds. */
 const TABLES = {
   hosts: { kind: 3, bytes: 12, most: 1_024, read: readNamedNode },
   wildcards: { kind: 4, bytes: 12, most: 1_024, read: readNamedNode },
@@ -137,7 +151,11 @@ const TABLES = {
   program: { kind: 14, bytes: 24, most: 64 * 1_024, read: readStep },
   parts: { kind: 15, bytes: 12, most: 16 * 64 * 1_024, read: readPart },
   identity: { kind: 16, bytes: 8, most: 256, read: readText },
+  mediation: { kind: 20, bytes: 16, most: 17_408, read: readMediation },
 } as const;
+
+/** Tables of higher kinds are left out when they have no records. */
+const ALWAYS_KIND_MAX = 16;
 
 type Tables = {
   -readonly [Name in keyof typeof TABLES]: ReturnType<(typeof TABLES)[Name]['read']>[];
@@ -149,7 +167,7 @@ type Strings = (reader: ByteReader) => string;
 /** Reads a whole policy whose references all lie inside it. */
 export function decodePolicy(bytes: Uint8Array): Decoded<Policy> {
   if (bytes.length > POLICY_BYTES_MAX) return refuse('wrong_length', 'policy');
-  const kinds = Array.from({ length: 16 }, (_, index) => index + 1);
+  const kinds = [1, 2, ...Object.values(TABLES).map(({ kind }) => kind)];
   const sections = readMessage(bytes, MAGIC, kinds);
   if (!sections.ok) return sections;
   const root = readSection(sections.value, 1, (reader) => {
@@ -171,6 +189,10 @@ export function decodePolicy(bytes: Uint8Array): Decoded<Policy> {
 function readTables(sections: Sections, strings: Strings): Decoded<Tables> {
   const tables: Record<string, unknown[]> = {};
   for (const [name, { kind, bytes, most, read }] of Object.entries(TABLES)) {
+    if (kind > ALWAYS_KIND_MAX && !sections.has(kind)) {
+      tables[name] = [];
+      continue;
+    }
     const table = readTable<unknown>(sections, kind, bytes, most, (reader) =>
       read(reader, strings),
     );
@@ -196,6 +218,12 @@ function stringsOf(bytes: Uint8Array): Strings {
 function readIndex(reader: ByteReader): number | undefined {
   const index = reader.u32();
   return index === NONE ? undefined : index;
+}
+
+/** A place is an index plus 1; 0 stands for none. */
+function readPlace(reader: ByteReader): number | undefined {
+  const place = reader.u32();
+  return place === 0 ? undefined : place - 1;
 }
 
 function readRange(reader: ByteReader): Range {
@@ -229,8 +257,8 @@ function readOperation(reader: ByteReader, text: Strings): PolicyOperation {
   const product = reader.u32();
   const cost = reader.u32();
   const flags = reader.u32();
-  reader.skip(4);
-  return { id, name, product, cost, anonymous: (flags & 1) !== 0 };
+  const mediation = readPlace(reader);
+  return { id, name, product, cost, anonymous: (flags & 1) !== 0, mediation };
 }
 
 function readProduct(reader: ByteReader, text: Strings): PolicyProduct {
@@ -240,7 +268,9 @@ function readProduct(reader: ByteReader, text: Strings): PolicyProduct {
   const sources = readRange(reader);
   const brands = readRange(reader);
   const program = readRange(reader);
-  reader.skip(20);
+  reader.skip(4);
+  const responseProgram = readRange(reader);
+  reader.skip(8);
   return {
     id,
     name,
@@ -251,6 +281,7 @@ function readProduct(reader: ByteReader, text: Strings): PolicyProduct {
     sources,
     brands,
     program,
+    responseProgram,
   };
 }
 
@@ -273,8 +304,9 @@ function readPlan(reader: ByteReader, text: Strings): PolicyPlan {
   const id = reader.safe();
   const name = text(reader);
   const limits = readRange(reader);
-  reader.skip(8);
-  return { id, name, limits };
+  const mediation = readPlace(reader);
+  reader.skip(4);
+  return { id, name, limits, mediation };
 }
 
 function readLimit(reader: ByteReader, text: Strings): PolicyLimit {
@@ -300,59 +332,16 @@ function readStep(reader: ByteReader, text: Strings): PolicyStep {
   const name = text(reader);
   const parts = readRange(reader);
   reader.skip(4);
-  if (op < 1 || op > 3) reader.fail('wrong_value');
+  if (op < 1 || op > STEP_OP_MAX) reader.fail('wrong_value');
   return { op, name, parts };
+}
+
+function readMediation(reader: ByteReader): PolicyMediation {
+  return { request: readRange(reader), response: readRange(reader) };
 }
 
 function readPart(reader: ByteReader, text: Strings): PolicyPart {
   const kind = reader.u32();
   if (kind > 5) reader.fail('wrong_value');
   return { kind, text: text(reader) };
-}
-
-/** The name of the first table with a reference that leads nowhere, or undefined. */
-function danglingOf(policy: Policy): string | undefined {
-  const inside = (range: Range, table: readonly unknown[]) =>
-    range.first + range.count <= table.length;
-  const known = (index: number | undefined, table: readonly unknown[]) =>
-    index === undefined || index < table.length;
-  const { nodes, products } = policy;
-  const checks: [string, boolean][] = [
-    ['root', known(policy.anyHostNode, nodes)],
-    ['hosts', policy.hosts.every(({ node }) => known(node, nodes))],
-    ['wildcards', policy.wildcards.every(({ node }) => known(node, nodes))],
-    ['edges', policy.edges.every(({ node }) => known(node, nodes))],
-    ['methods', policy.methods.every((method) => known(method.operation, policy.operations))],
-    ['operations', policy.operations.every((operation) => known(operation.product, products))],
-    ['plans', policy.plans.every((plan) => inside(plan.limits, policy.limits))],
-    ['program', policy.program.every((step) => inside(step.parts, policy.parts))],
-    [
-      'nodes',
-      nodes.every(
-        (node, index) =>
-          inside(node.edges, policy.edges) &&
-          known(node.anyNode, nodes) &&
-          (node.anyNode ?? nodes.length) > index &&
-          inside(node.methods, policy.methods) &&
-          inside(node.restMethods, policy.methods) &&
-          known(node.product, products) &&
-          childrenOf(node, policy).every((child) => child > index),
-      ),
-    ],
-    [
-      'products',
-      products.every(
-        (product) =>
-          inside(product.sources, policy.sources) &&
-          inside(product.brands, policy.brands) &&
-          inside(product.program, policy.program),
-      ),
-    ],
-  ];
-  return checks.find(([, good]) => !good)?.[0];
-}
-
-function childrenOf(node: PolicyNode, policy: Policy): number[] {
-  const { first, count } = node.edges;
-  return policy.edges.slice(first, first + count).map((edge) => edge.node);
 }

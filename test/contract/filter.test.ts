@@ -8,7 +8,7 @@ import { before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { compilePolicy } from '../../host/compile/policy.ts';
 import { makeKey } from '../../host/credential/key.ts';
-import type { Operation, Product } from '../../host/resources/model.ts';
+import { NO_EDITS, type Operation, type Product } from '../../host/resources/model.ts';
 import { decodeDirectory } from '../../host/wire/directory.ts';
 import { decodePolicy, type Policy } from '../../host/wire/policy.ts';
 import { match } from '../host/compile/support.ts';
@@ -140,6 +140,7 @@ function operation(): fc.Arbitrary<Omit<Operation, 'name'>> {
     methods: fc.constantFrom(['GET'], ['POST', 'GET'], ['*']),
     cost: fc.constant(1),
     anonymous: fc.boolean(),
+    mediation: fc.constant(NO_EDITS),
   }) as never;
 }
 
@@ -154,7 +155,7 @@ function product(): fc.Arbitrary<Product> {
     basePath: fc.array(literal, { maxLength: 2 }),
     sources: fc.constant([{ place: 'header', name: 'x-api-key', prefix: '' }]),
     brands: fc.constant(['sg']),
-    steps: fc.constant([]),
+    mediation: fc.constant(NO_EDITS),
     passUnmatched: fc.boolean(),
     denyStale: fc.boolean(),
     mode: fc.constantFrom('enforce', 'shadow', 'off'),

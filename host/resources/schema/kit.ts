@@ -14,6 +14,7 @@ export type TextFormat =
   | 'window'
   | 'header-name'
   | 'edited-header'
+  | 'joined-header'
   | 'key-prefix'
   | 'key-parameter'
   | 'header-template'

@@ -4,6 +4,7 @@
  */
 import Type from 'typebox';
 import { list, name, object, text, word } from './kit.ts';
+import { Mediation } from './mediation.ts';
 
 /** A limit of a plan. */
 export const Limit = object(
@@ -50,6 +51,9 @@ export const Limit = object(
 /** The spec of a plan. */
 export const Plan = object(
   'A named bundle of limits.',
-  { limits: Type.Optional(list(Limit, 'The limits; none = unlimited.', 8, { default: [] })) },
+  {
+    limits: Type.Optional(list(Limit, 'The limits; none = unlimited.', 8, { default: [] })),
+    mediation: Type.Optional(Mediation),
+  },
   { later: ['mode', 'scopes', 'approval', 'description', 'displayName', 'concurrency', 'blocks'] },
 );

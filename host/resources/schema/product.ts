@@ -4,6 +4,7 @@
  */
 import Type from 'typebox';
 import { list, name, object, text, word } from './kit.ts';
+import { Mediation } from './mediation.ts';
 
 /** Highest cost of an operation. */
 export const COST_MAX = 1_000_000;
@@ -74,39 +75,12 @@ export const Operation = object(
     security: Type.Optional(
       word('"none": no key is asked for and no quota is counted.', ['none'], undefined),
     ),
+    mediation: Type.Optional(Mediation),
   },
   {
     exactlyOne: ['method', 'methods'],
-    later: ['scopes', 'conditions', 'mediation', 'identify', 'mode', 'limits', 'description'],
+    later: ['scopes', 'conditions', 'identify', 'mode', 'limits', 'description'],
   },
-);
-
-const Edit = object('A header and its value.', {
-  name: text('edited-header', 'Name of the header.'),
-  value: text(
-    'header-template',
-    'Text; a variable stands as $ and its name in braces, such as consumer.name.',
-  ),
-});
-
-/** One edit of headers. */
-export const Step = object(
-  'One edit of the request headers.',
-  {
-    set: Type.Optional(Edit),
-    add: Type.Optional(Edit),
-    remove: Type.Optional(text('edited-header', 'Name of the header to remove.')),
-  },
-  {
-    exactlyOne: ['set', 'add', 'remove'],
-    later: ['append', 'ifAbsent', 'rename', 'copy', 'when', 'if', 'conditions'],
-  },
-);
-
-const Mediation = object(
-  'Header edits.',
-  { request: Type.Optional(list(Step, 'Edits of the request, in order.', 64, { default: [] })) },
-  { later: ['response', 'conditions'] },
 );
 
 /** The spec of a product. */

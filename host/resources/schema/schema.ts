@@ -6,9 +6,10 @@
  */
 import Type, { type Static } from 'typebox';
 import { name, object } from './kit.ts';
+import type { Mediation, Step } from './mediation.ts';
 import { Application, Consumer, Credential, ProxyGroup, Subscription } from './parties.ts';
 import { type Limit, Plan } from './plan.ts';
-import { type ApiKey, type Operation, Product, type Step } from './product.ts';
+import { type ApiKey, type Operation, Product } from './product.ts';
 
 export { type Extras, extrasOf, type TextFormat } from './kit.ts';
 export { ANY_METHOD, COST_MAX, METHODS } from './product.ts';
@@ -69,6 +70,7 @@ export type Metadata = Static<typeof Metadata>;
 export type ProductSpec = Static<typeof Product>;
 export type ApiKeySpec = Static<typeof ApiKey>;
 export type OperationSpec = Static<typeof Operation>;
+export type MediationSpec = Static<typeof Mediation>;
 export type StepSpec = Static<typeof Step>;
 export type PlanSpec = Static<typeof Plan>;
 export type LimitSpec = Static<typeof Limit>;

@@ -3,7 +3,8 @@
  * identity name what the filter says and nothing that a caller sent.
  */
 import { runProgram, VALUES } from '../../../assembly/mediate/program';
-import { editsOverflowed } from '../../../assembly/pipeline/edits';
+import { editRemove, editsOverflowed } from '../../../assembly/pipeline/edits';
+import { forgetHeaders } from '../../../assembly/pipeline/headers';
 import { isIdentityName, productAt } from '../../../assembly/policy/policy';
 import { room, Text } from '../support/bytes';
 import { edits, request } from '../support/headers';
@@ -12,6 +13,9 @@ import { checkPolicy, PolicyWriter } from '../support/policy';
 const SET: u32 = 1;
 const ADD: u32 = 2;
 const REMOVE: u32 = 3;
+const APPEND: u32 = 4;
+const SET_IF_ABSENT: u32 = 5;
+const RENAME: u32 = 6;
 
 /** The values of a request: consumer, application, plan, product, credential; '' = absent. */
 function values(texts: string[]): usize {
@@ -30,7 +34,20 @@ function run(writer: PolicyWriter, headers: string[], known: string[]): string {
   const policy = writer.place();
   expect(checkPolicy(policy, writer.length)).toBe(1);
   request(headers);
-  runProgram(policy, productAt(policy, 0), values(known));
+  const product = productAt(policy, 0);
+  runProgram(policy, product.programFirst, product.programCount, values(known), true);
+  return edits();
+}
+
+/** The same for a response, whose headers are read or not. */
+function respond(writer: PolicyWriter, headers: string[], read: bool): string {
+  writer.response().product(1, 'p');
+  const policy = writer.place();
+  expect(checkPolicy(policy, writer.length)).toBe(1);
+  request(headers);
+  if (!read) forgetHeaders();
+  const product = productAt(policy, 0);
+  runProgram(policy, product.programFirst, product.programCount, values(NOBODY), false);
   return edits();
 }
 
@@ -69,6 +86,71 @@ describe('a header program', () => {
       .step(SET, 'x-set', [0], ['1'])
       .step(REMOVE, 'x-set', [], []);
     expect(run(writer, ['x-other: 1'], ALL)).toBe('x-set=1\n-x-set');
+  });
+
+  // Guarantees that a step which builds on a header sees all its values and those of earlier steps.
+  test('appends to what is there', () => {
+    const writer = new PolicyWriter()
+      .step(APPEND, 'via', [0], ['1.1 a'])
+      .step(APPEND, 'via', [0, 3], ['1.1 ', ''])
+      .step(APPEND, 'x-new', [0], ['first'])
+      .step(APPEND, 'x-new', [0], ['second']);
+    expect(run(writer, ['via: 1.0 x', 'a: b', 'Via: 1.0 y'], ALL)).toBe(
+      'via=1.0 x, 1.0 y, 1.1 a\nvia=1.0 x, 1.0 y, 1.1 a, 1.1 gold\nx-new=first\nx-new=first, second',
+    );
+  });
+
+  // Guarantees that a default is given only where nothing stands, an empty value being something.
+  test('sets what is absent', () => {
+    const writer = new PolicyWriter()
+      .step(SET_IF_ABSENT, 'x-a', [0], ['default'])
+      .step(SET_IF_ABSENT, 'x-b', [0], ['default'])
+      .step(SET_IF_ABSENT, 'x-b', [0], ['again'])
+      .step(REMOVE, 'x-a', [], [])
+      .step(SET_IF_ABSENT, 'x-a', [0], ['gone']);
+    expect(run(writer, ['x-a: '], ALL)).toBe('x-b=default\n-x-a\nx-a=gone');
+  });
+
+  // Guarantees that a rename moves every value and leaves nothing of what stood there.
+  test('renames with all values', () => {
+    const writer = new PolicyWriter()
+      .step(RENAME, 'x-old', [0], ['x-new'])
+      .step(RENAME, 'x-none', [0], ['x-other']);
+    expect(run(writer, ['x-old: 1', 'x-new: 0', 'X-Old: 2'], ALL)).toBe('-x-old\nx-new=1\nx-new+2');
+  });
+
+  // Guarantees that no step brings back a key that was cut or an identity that was made up.
+  test('builds on edits and not on what a caller sent', () => {
+    const writer = new PolicyWriter()
+      .step(RENAME, 'authorization', [0], ['x-auth'])
+      .step(APPEND, 'x-consumer', [0], ['tail'])
+      .step(SET_IF_ABSENT, 'x-plan', [0], ['none']);
+    writer.product(1, 'p');
+    const policy = writer.place();
+    expect(checkPolicy(policy, writer.length)).toBe(1);
+    request(['authorization: sg_key', 'x-consumer: mallory', 'x-plan: platinum']);
+    const cut = ['authorization', 'x-consumer', 'x-plan'];
+    for (let i = 0; i < cut.length; i++) {
+      const name = new Text(cut[i]);
+      editRemove(name.at, name.length);
+    }
+    const product = productAt(policy, 0);
+    runProgram(policy, product.programFirst, product.programCount, values(ALL), true);
+    expect(edits()).toBe('-authorization\n-x-consumer\n-x-plan\nx-consumer=tail\nx-plan=none');
+  });
+
+  // Guarantees that a response is edited without being read where no step asks what it holds, and
+  // that what only the service can have sent is not removed for want of a value.
+  test('of a response trusts the service', () => {
+    const steps = new PolicyWriter()
+      .step(REMOVE, 'server', [], [])
+      .step(SET, 'x-plan', [3], [''])
+      .step(SET, 'x-product', [4], ['']);
+    expect(respond(steps, [], false)).toBe('-server\nx-product=orders');
+    const reading = new PolicyWriter()
+      .step(REMOVE, 'server', [], [])
+      .step(SET_IF_ABSENT, 'cache-control', [0], ['no-store']);
+    expect(respond(reading, ['cache-control: public'], true)).toBe('');
   });
 
   // Guarantees that values too large for the room are noticed and that nothing is written beyond.

@@ -163,6 +163,15 @@ describe('references', () => {
     const wrapped = samplePolicy();
     wrapped.plan(99, 'x', 0xffffffff, 2);
     expect(checked(wrapped)).toBe(-(12 * 8 + 4));
+    const edits = samplePolicy();
+    edits.plan(99, 'x', 0, 0, 2);
+    expect(checked(edits)).toBe(-(12 * 8 + 4));
+    const more = samplePolicy();
+    more.operation(99, 'x', 0, 1, 0, 2);
+    expect(checked(more)).toBe(-(8 * 8 + 4));
+    const steps = samplePolicy();
+    steps.mediation.u32(0).u32(0).u32(1000).u32(1);
+    expect(checked(steps)).toBe(-(20 * 8 + 4));
   });
 
   // Guarantees that texts stay inside STRINGS, also where offset and length wrap around.
@@ -252,7 +261,7 @@ describe('order, bounds and values', () => {
     none.limit(99, 1, 'zero', 0);
     expect(checked(none)).toBe(-(13 * 8 + 6));
     const op = samplePolicy();
-    op.step(4, 'x-a', [], []);
+    op.step(7, 'x-a', [], []);
     expect(checked(op)).toBe(-(14 * 8 + 6));
     const part = samplePolicy();
     part.step(1, 'x-a', [6], ['']);
@@ -260,6 +269,15 @@ describe('order, bounds and values', () => {
     const remove = samplePolicy();
     remove.step(3, 'x-a', [0], ['text']);
     expect(checked(remove)).toBe(-(14 * 8 + 6));
+    const nowhere = samplePolicy();
+    nowhere.step(6, 'x-a', [], []);
+    expect(checked(nowhere)).toBe(-(14 * 8 + 6));
+    const variable = samplePolicy();
+    variable.step(6, 'x-a', [1], ['']);
+    expect(checked(variable)).toBe(-(14 * 8 + 6));
+    const pseudo = samplePolicy();
+    pseudo.step(6, 'x-a', [0], [':path']);
+    expect(checked(pseudo)).toBe(-(14 * 8 + 5));
   });
 
   // Guarantees that exactly the bytes of a field name may stand in one.

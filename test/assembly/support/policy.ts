@@ -80,6 +80,7 @@ export class PolicyWriter {
   program: Writer = new Writer();
   parts: Writer = new Writer();
   identity: Writer = new Writer();
+  mediation: Writer = new Writer();
   anyHost: u32 = NONE;
   length: u32 = 0;
   private ordered: TreeNode[] = [];
@@ -137,8 +138,15 @@ export class PolicyWriter {
     return this;
   }
 
-  operation(id: u64, name: string, product: u32, cost: u32 = 1, flags: u32 = 0): PolicyWriter {
-    this.ref(this.operations.u64(id), name).u32(product).u32(cost).u32(flags).u32(0);
+  operation(
+    id: u64,
+    name: string,
+    product: u32,
+    cost: u32 = 1,
+    flags: u32 = 0,
+    mediation: u32 = 0,
+  ): PolicyWriter {
+    this.ref(this.operations.u64(id), name).u32(product).u32(cost).u32(flags).u32(mediation);
     return this;
   }
 
@@ -151,12 +159,33 @@ export class PolicyWriter {
     const steps = this.program.length / 24;
     at.u32(this.sourceFirst).u32(sources - this.sourceFirst);
     at.u32(this.brandFirst).u32(brands - this.brandFirst);
-    at.u32(this.stepFirst)
-      .u32(steps - this.stepFirst)
-      .zero(20);
+    const programs = this.programs(steps);
+    at.add(programs.part(0, 8)).u32(0).add(programs.part(8, 16)).zero(8);
     this.sourceFirst = sources;
     this.brandFirst = brands;
+    return this;
+  }
+
+  /** The steps since the last product or `both` are one program; those after this call another. */
+  response(): PolicyWriter {
+    this.responseFrom = this.program.length / 24;
+    return this;
+  }
+
+  /** Two ranges: the request's and the response's program of what is being written. */
+  private programs(steps: u32): Writer {
+    const middle = this.responseFrom == NONE ? steps : this.responseFrom;
+    const ranges = new Writer().u32(this.stepFirst).u32(middle - this.stepFirst);
+    ranges.u32(middle).u32(steps - middle);
     this.stepFirst = steps;
+    this.responseFrom = NONE;
+    return ranges;
+  }
+  private responseFrom: u32 = NONE;
+
+  /** Adds the programs of a plan or operation; its place is how many there are then. */
+  both(): PolicyWriter {
+    this.mediation.add(this.programs(this.program.length / 24));
     return this;
   }
   private sourceFirst: u32 = 0;
@@ -174,8 +203,8 @@ export class PolicyWriter {
     return this;
   }
 
-  plan(id: u64, name: string, limitFirst: u32, limitCount: u32): PolicyWriter {
-    this.ref(this.plans.u64(id), name).u32(limitFirst).u32(limitCount).u64(0);
+  plan(id: u64, name: string, limitFirst: u32, limitCount: u32, mediation: u32 = 0): PolicyWriter {
+    this.ref(this.plans.u64(id), name).u32(limitFirst).u32(limitCount).u32(mediation).u32(0);
     return this;
   }
 
@@ -216,6 +245,7 @@ export class PolicyWriter {
     section(to, 14, table(24, this.program));
     section(to, 15, table(12, this.parts));
     section(to, 16, table(8, this.identity));
+    if (this.mediation.length > 0) section(to, 20, table(16, this.mediation));
     return message('SGPO', to);
   }
 
@@ -257,12 +287,14 @@ export function samplePolicy(): PolicyWriter {
   policy.step(1, 'x-consumer', [1], ['']);
   policy.step(2, 'x-via', [0, 3, 0, 4], ['plan=', '', ';product=', '']);
   policy.step(3, 'x-internal', [], []);
+  policy.response().step(5, 'x-served-by', [4], ['']).step(6, 'x-old', [0], ['x-new']);
   policy.product(11, 'orders', 1);
+  policy.step(4, 'x-via', [0], ['one']).response().step(3, 'server', [], []).both();
   policy.source('x-key', '').product(12, 'other', 2);
   policy.operation(21, 'list', 0).operation(22, 'create', 0, 5).operation(23, 'one', 0);
-  policy.operation(24, 'files', 0, 1, 1).operation(25, 'rest', 1);
+  policy.operation(24, 'files', 0, 1, 1, 1).operation(25, 'rest', 1);
   policy.limit(41, 100, 'daily', 86400).limit(42, 5, 'burst', 1).limit(43, 9, 'daily', 60);
-  policy.plan(31, 'gold', 0, 2).plan(32, 'free', 2, 1);
+  policy.plan(31, 'gold', 0, 2, 1).plan(32, 'free', 2, 1);
   policy.identityName('x-consumer');
   return policy;
 }

@@ -44,6 +44,13 @@ export class Writer {
     return this;
   }
 
+  /** The bytes from `from` up to but without `to`. */
+  part(from: i32, to: i32): Writer {
+    const part = new Writer();
+    part.bytes = this.bytes.slice(from, to);
+    return part;
+  }
+
   get length(): u32 {
     return <u32>this.bytes.length;
   }

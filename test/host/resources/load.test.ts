@@ -55,8 +55,12 @@ test('a product is read into what it means', () => {
     rest: true,
     cost: 1,
     anonymous: false,
+    mediation: {
+      request: [{ op: 'rename', header: 'x-item-token', parts: [{ text: 'x-token' }] }],
+      response: [{ op: 'append', header: 'vary', parts: [{ text: 'x-token' }] }],
+    },
   });
-  assert.deepEqual(orders.steps[1], {
+  assert.deepEqual(orders.mediation.request[1], {
     op: 'set',
     header: 'x_trace',
     parts: [

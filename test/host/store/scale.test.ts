@@ -11,7 +11,7 @@ import { after, test } from 'node:test';
 import { compileSet } from '../../../host/compile/compile.ts';
 import { Ids, idNames } from '../../../host/compile/ids.ts';
 import type { DeclaredCredential } from '../../../host/compile/output.ts';
-import type { ResourceSet } from '../../../host/resources/model.ts';
+import { NO_EDITS, type ResourceSet } from '../../../host/resources/model.ts';
 import { openSqliteStore } from '../../../host/store/sqlite.ts';
 import type { Store } from '../../../host/store/store.ts';
 import { newKey, walk } from '../../contract/store-kit.ts';
@@ -40,12 +40,13 @@ function largeSet(): ResourceSet {
     rest: false,
     cost: 1,
     anonymous: false,
+    mediation: NO_EDITS,
   }));
   const product = {
     passUnmatched: false,
     denyStale: false,
     mode: 'enforce' as const,
-    steps: [],
+    mediation: NO_EDITS,
     basePath: ['v1'],
   };
   const source = { place: 'header', name: 'x-api-key', prefix: '' } as const;
@@ -67,6 +68,7 @@ function largeSet(): ResourceSet {
       {
         ...named,
         name: 'gold',
+        mediation: NO_EDITS,
         limits: [
           {
             name: 'minute',

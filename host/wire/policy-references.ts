@@ -1,0 +1,71 @@
+/**
+ * Checks that every reference inside a policy leads somewhere. It looks at tables that were read
+ * and must never look at bytes.
+ */
+import type { Policy, PolicyNode, Range } from './policy.ts';
+
+/** The name of the first table with a reference that leads nowhere, or undefined. */
+export function danglingOf(policy: Policy): string | undefined {
+  const inside = (range: Range, table: readonly unknown[]) =>
+    range.first + range.count <= table.length;
+  const known = (index: number | undefined, table: readonly unknown[]) =>
+    index === undefined || index < table.length;
+  const { nodes, products } = policy;
+  const checks: [string, boolean][] = [
+    ['root', known(policy.anyHostNode, nodes)],
+    ['hosts', policy.hosts.every(({ node }) => known(node, nodes))],
+    ['wildcards', policy.wildcards.every(({ node }) => known(node, nodes))],
+    ['edges', policy.edges.every(({ node }) => known(node, nodes))],
+    ['methods', policy.methods.every((method) => known(method.operation, policy.operations))],
+    [
+      'operations',
+      policy.operations.every(
+        (operation) =>
+          known(operation.product, products) && known(operation.mediation, policy.mediation),
+      ),
+    ],
+    [
+      'plans',
+      policy.plans.every(
+        (plan) => inside(plan.limits, policy.limits) && known(plan.mediation, policy.mediation),
+      ),
+    ],
+    [
+      'mediation',
+      policy.mediation.every(
+        ({ request, response }) =>
+          inside(request, policy.program) && inside(response, policy.program),
+      ),
+    ],
+    ['program', policy.program.every((step) => inside(step.parts, policy.parts))],
+    [
+      'nodes',
+      nodes.every(
+        (node, index) =>
+          inside(node.edges, policy.edges) &&
+          known(node.anyNode, nodes) &&
+          (node.anyNode ?? nodes.length) > index &&
+          inside(node.methods, policy.methods) &&
+          inside(node.restMethods, policy.methods) &&
+          known(node.product, products) &&
+          childrenOf(node, policy).every((child) => child > index),
+      ),
+    ],
+    [
+      'products',
+      products.every(
+        (product) =>
+          inside(product.sources, policy.sources) &&
+          inside(product.brands, policy.brands) &&
+          inside(product.program, policy.program) &&
+          inside(product.responseProgram, policy.program),
+      ),
+    ],
+  ];
+  return checks.find(([, good]) => !good)?.[0];
+}
+
+function childrenOf(node: PolicyNode, policy: Policy): number[] {
+  const { first, count } = node.edges;
+  return policy.edges.slice(first, first + count).map((edge) => edge.node);
+}

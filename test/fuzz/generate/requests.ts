@@ -27,6 +27,8 @@ const FORGED = [
   ...['x-sidegate-consumer', 'x_sidegate_plan', 'X-Sidegate-', 'x-sidegate', 'x-consumer'],
   ...['x_consumer', 'x-plan', 'x_plan', 'x-app', 'x--app', 'x-internal', 'x-note', 'accept'],
 ];
+const FIELD_NAMES = ['api_key', 'key', 'a', 'sid', 'API_KEY', '', 'b', ' key', 'api%5fkey'];
+const FIELD_VALUES = ['', '1', 'sg_', '%zz', '"', '" "', 'a=b', '\x00', '%00', 'sg%5F1'];
 const PLAIN: readonly Pair[] = [
   ['accept', '*/*'],
   ['user-agent', 'fuzz'],
@@ -45,12 +47,13 @@ export function drawRequest(dice: Dice, palette: Palette): SceneRequest {
   const found = match(policy, aim.host, aim.path, aim.method);
   const product = 'product' in found ? policy.products[found.product] : undefined;
   const sources = product && !dice.once(5) ? slice(policy.sources, product.sources) : [];
+  const from = sources.length > 0 ? sources : policy.sources;
   const headers: Pair[] = [
     [':method', aim.method],
-    [':path', aim.path],
+    [':path', aim.path + drawFields(dice, from, palette.keys, '&')],
     [':authority', aim.host],
     [':scheme', 'http'],
-    ...drawHeaders(dice, sources.length > 0 ? sources : policy.sources, palette.keys),
+    ...drawHeaders(dice, from, palette.keys),
   ];
   if (dice.once(40)) headers.splice(dice.int(4), 1);
   const settings = dice.once(3) ? dice.int(SETTINGS.length) : 0;
@@ -109,7 +112,8 @@ function drawHeaders(
   const headers: Pair[] = dice.once(2) ? dice.some(PLAIN) : [];
   const values = dice.pick([0, 1, 1, 1, 1, 1, 1, 2, 2, 3]);
   for (let i = 0; i < values && sources.length > 0; i++) {
-    const { name, prefix } = dice.pick(sources);
+    const { kind, name, prefix } = dice.pick(sources);
+    if (kind > 1 && !dice.once(8)) continue;
     const before = dice.once(6) ? dice.pick(['', 'bEARER ', ' ', 'Basic ']) : wireText(prefix);
     const pad = dice.once(6) ? dice.pick([' ', '   ', '\t', '\x00', ',']) : '';
     headers.push([
@@ -117,10 +121,47 @@ function drawHeaders(
       before + pad + drawKeyText(dice, keys) + (dice.once(6) ? pad : ''),
     ]);
   }
+  const cookies = drawFields(dice, sources, keys, '; ');
+  if (cookies !== '') headers.push(['cookie', cookies]);
+  if (dice.once(20)) {
+    headers.push(['x-envoy-original-path', `/o${drawFields(dice, sources, keys, '&')}`]);
+  }
   if (dice.once(3)) {
     headers.push(...dice.times(1 + dice.int(4), (): Pair => [dice.pick(FORGED), 'forged']));
   }
   return headers;
+}
+
+/** Parameters or cookies, some of them keys, written as few would write them. */
+function drawFields(
+  dice: Dice,
+  sources: readonly PolicySource[],
+  keys: readonly string[],
+  separator: '&' | '; ',
+): string {
+  const kind = separator === '&' ? 2 : 3;
+  const named = sources.filter((source) => source.kind === kind);
+  const none = named.length === 0 || dice.once(3);
+  if (none && !dice.once(6)) return '';
+  const fields = dice.times(dice.pick([1, 1, 2, 4]), () => {
+    const name = none || dice.once(3) ? dice.pick(FIELD_NAMES) : wireText(dice.pick(named).name);
+    const value = dice.once(4) ? dice.pick(FIELD_VALUES) : drawKeyText(dice, keys);
+    const pad = dice.once(8) ? dice.pick([' ', '\t', '"', '%20', '+', '%', '%22']) : '';
+    return `${escaped(dice, name)}=${pad}${escaped(dice, value)}${dice.once(2) ? pad : ''}`;
+  });
+  const start = separator === '&' ? dice.pick(['?', '?', '?a=1&', '?&', '#?', '']) : '';
+  return start + fields.join(dice.once(8) ? dice.pick(['&', ';', '; ', '&&']) : separator);
+}
+
+/** A text with some of its characters percent-encoded. */
+function escaped(dice: Dice, text: string): string {
+  if (!dice.once(4)) return text;
+  return [...text]
+    .map((char) => {
+      const hex = char.charCodeAt(0).toString(16).padStart(2, '0');
+      return dice.once(3) ? `%${dice.once(2) ? hex : hex.toUpperCase()}` : char;
+    })
+    .join('');
 }
 
 /** A key that exists, or one that nearly does. */

@@ -17,6 +17,7 @@ const HOSTS = [
   ...['*.a.example.com', 'x.test', '*.test'],
 ];
 const HEADERS = ['x-api-key', 'x-key', 'authorization', 'cookie-key', 'x_key'];
+const FIELDS = ['api_key', 'key', 'a', 'sid'];
 const PREFIXES = ['', 'Bearer ', 'ApiKey ', 'Key:'];
 const SEGMENTS = ['orders', 'v1', 'a', '{}', '*', 'a.b', '~x', '%41b', '%C3%A9', 'A'];
 /** One for each product, so that hosts may be shared. */
@@ -87,6 +88,7 @@ function product(dice: Dice, name: string, basePath: string) {
     identify: sources(dice),
     ...(opaque ? { keyFormat: 'opaque' } : { ...(brands.length > 0 && { brands }) }),
     unmatchedOperations: dice.pick(['deny', 'allow']),
+    mode: dice.pick(['enforce', 'enforce', 'enforce', 'enforce', 'shadow', 'off']),
     operations,
     mediation: { request: dice.times(dice.int(5), () => step(dice)) },
   });
@@ -94,11 +96,13 @@ function product(dice: Dice, name: string, basePath: string) {
 
 function sources(dice: Dice): object[] {
   const header = dice.int(HEADERS.length);
-  return dice.times(1 + dice.int(3), (at) => {
+  const inFields = [{ query: dice.pick(FIELDS) }, { cookie: dice.pick(FIELDS) }];
+  const headers = dice.times(1 + dice.int(3), (at) => {
     const prefix = dice.pick(PREFIXES);
     const name = HEADERS[(header + at) % HEADERS.length];
-    return { apiKey: { header: name, ...(prefix !== '' && { prefix }) } };
+    return { header: name, ...(prefix !== '' && { prefix }) };
   });
+  return [...headers, ...dice.some(inFields)].map((apiKey) => ({ apiKey }));
 }
 
 function operation(dice: Dice, name: string) {
@@ -126,6 +130,7 @@ function plan(dice: Dice, name: string) {
     return {
       ...{ name: limit, window: dice.pick(['1d', '12h']) },
       quota: limit === 'large' ? 1_000_000 : 5 + dice.int(50),
+      mode: dice.pick(['enforce', 'enforce', 'enforce', 'enforce', 'enforce', 'off', 'shadow']),
     };
   });
   return resource('Plan', name, { limits });

@@ -4,8 +4,8 @@
  */
 import type { PolicyLimit } from '../../../host/wire/policy.ts';
 
-const MODE_OFF = 2;
-const MODE_SHADOW = 1;
+/** Mode of a limit that is not asked. */
+const OFF = 2;
 
 /** Units used by account. */
 export class Accounts {
@@ -26,9 +26,8 @@ export class Accounts {
    * Takes `cost` from every limit, or from none and answers the first that does not have it.
    */
   take(owner: number, limits: readonly PolicyLimit[], cost: number): PolicyLimit | undefined {
-    const counted = limits.filter(({ mode }) => mode !== MODE_OFF);
-    const lacks = (limit: PolicyLimit) => this.#of(owner, limit) + cost > limit.quota;
-    const denies = counted.find((limit) => limit.mode !== MODE_SHADOW && lacks(limit));
+    const counted = limits.filter(({ mode }) => mode !== OFF);
+    const denies = counted.find((limit) => this.#of(owner, limit) + cost > limit.quota);
     if (denies !== undefined) return denies;
     for (const limit of counted) {
       this.#used.set(accountOf(owner, limit), this.#of(owner, limit) + cost);

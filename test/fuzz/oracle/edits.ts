@@ -4,7 +4,7 @@
  */
 import { HeaderMap, type Pair } from '../../../host/emulator/index.ts';
 import type { Policy, PolicyProduct } from '../../../host/wire/policy.ts';
-import { countedKeys } from './identify.ts';
+import { withoutKey } from './identify.ts';
 import { slice } from './match.ts';
 import { wireText } from './world.ts';
 
@@ -22,10 +22,11 @@ export function withoutKeys(
   products: readonly PolicyProduct[],
   headers: readonly Pair[],
 ): Pair[] {
-  const cut = new Set(
-    products.flatMap((product) => countedKeys(policy, product, headers).map(({ at }) => at)),
-  );
-  return headers.filter((_, at) => !cut.has(at));
+  return headers.flatMap((header) => {
+    let left: Pair | undefined = header;
+    for (const product of products) left = left && withoutKey(policy, product, left);
+    return left ? [left] : [];
+  });
 }
 
 /** Whether a name is one that only the filter may set. */

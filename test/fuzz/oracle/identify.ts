@@ -4,14 +4,13 @@
  */
 import { crc32 } from 'node:zlib';
 import type { Pair } from '../../../host/emulator/index.ts';
-import type { Policy, PolicyProduct } from '../../../host/wire/policy.ts';
+import type { Policy, PolicyProduct, PolicySource } from '../../../host/wire/policy.ts';
+import { type Field, type FieldKind, fieldsOf, withoutFields } from './fields.ts';
 import { slice } from './match.ts';
 import { wireText } from './world.ts';
 
 /** A value of a request that counts as a key of a product. */
 export interface Counted {
-  /** Place of the header in the request. */
-  readonly at: number;
   /** Place of the source in the product's list. */
   readonly source: number;
   readonly key: string;
@@ -20,22 +19,70 @@ export interface Counted {
 const KEY_BYTES_MAX = 512;
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
+const HEADER = 1;
+/** Kinds of sources whose keys stand in fields, and the headers that hold those. */
+const IN_FIELDS: Readonly<Record<number, { kind: FieldKind; header: string }>> = {
+  2: { kind: 'query', header: ':path' },
+  3: { kind: 'cookie', header: 'cookie' },
+};
+/** A proxy that rewrote the path keeps here what it was; nobody is identified by it. */
+const ORIGINAL_PATH = 'x-envoy-original-path';
+
 /** Every value that counts as a key of a product. */
 export function countedKeys(
   policy: Policy,
   product: PolicyProduct,
   headers: readonly Pair[],
 ): Counted[] {
-  const brands = slice(policy.brands, product.brands).map(wireText);
   return slice(policy.sources, product.sources).flatMap((source, index) =>
-    headers.flatMap(([name, value], at) => {
-      if (name !== wireText(source.name)) return [];
-      const key = afterPrefix(value, wireText(source.prefix));
-      if (key === undefined || key === '') return [];
-      const branded = brands.length === 0 || brands.some((brand) => key.startsWith(`${brand}_`));
-      return branded ? [{ at, source: index, key }] : [];
+    headers.flatMap(([name, value]) => {
+      const { kind, header } = IN_FIELDS[source.kind] ?? {};
+      const values =
+        kind === undefined
+          ? [name === wireText(source.name) ? headerKey(source, value) : '']
+          : fieldsOf(kind, name === header ? value : '').map((field) => fieldKey(source, field));
+      return values
+        .filter((key) => isBranded(policy, product, key))
+        .map((key) => ({ source: index, key }));
     }),
   );
+}
+
+/** A header without the keys of a product that stand in it; undefined if nothing is left of it. */
+export function withoutKey(
+  policy: Policy,
+  product: PolicyProduct,
+  [name, value]: Pair,
+): Pair | undefined {
+  const sources = slice(policy.sources, product.sources);
+  const counts = (key: string) => isBranded(policy, product, key);
+  const isKey = sources.some(
+    (source) =>
+      source.kind === HEADER && name === wireText(source.name) && counts(headerKey(source, value)),
+  );
+  if (isKey) return undefined;
+  let left: string | undefined = value;
+  for (const source of sources) {
+    const { kind, header } = IN_FIELDS[source.kind] ?? {};
+    if (kind === undefined || left === undefined) continue;
+    if (name !== header && (kind !== 'query' || name !== ORIGINAL_PATH)) continue;
+    left = withoutFields(kind, left, (field) => counts(fieldKey(source, field)));
+  }
+  return left === undefined ? undefined : [name, left];
+}
+
+function headerKey(source: PolicySource, value: string): string {
+  return afterPrefix(value, wireText(source.prefix)) ?? '';
+}
+
+function fieldKey(source: PolicySource, { name, value }: Field): string {
+  return name === wireText(source.name) ? value : '';
+}
+
+function isBranded(policy: Policy, product: PolicyProduct, key: string): boolean {
+  const brands = slice(policy.brands, product.brands).map(wireText);
+  if (key === '') return false;
+  return brands.length === 0 || brands.some((brand) => key.startsWith(`${brand}_`));
 }
 
 /** The one key of those counted, none of them, or that they contradict each other. */

@@ -47,6 +47,9 @@ export interface Facts {
 const HEADERS_MAX = 1_024;
 const ARENA_BYTES = 262_144;
 const FORGED_MAX = 256;
+/** Modes of products and limits. */
+const SHADOW = 1;
+const OFF = 2;
 
 /** What is known of a request on its way through the phases. */
 interface Found {
@@ -70,6 +73,7 @@ export function decide(request: Request, facts: Facts): Verdict {
   const { policy } = world;
   const { product } = found;
   if (reason === 'other_host_passed') return verdict(reason, plain);
+  if (product?.mode === OFF) return { ...verdict('mode_off', plain), product: product.name };
   const cutting = product === undefined ? policy.products : [product];
   const more = {
     ...(product && { product: product.name }),
@@ -79,7 +83,8 @@ export function decide(request: Request, facts: Facts): Verdict {
   const denial = REASONS.get(reason);
   const cut = withoutIdentity(policy, withoutKeys(policy, cutting, headers));
   if (denial !== undefined) {
-    return { ...verdict(reason, cut), ...more, denial, shadow: settings.mode === 'shadow' };
+    const shadow = settings.mode === 'shadow' || product?.mode === SHADOW;
+    return { ...verdict(reason, cut), ...more, denial, shadow };
   }
   const runs = product !== undefined && reason !== 'unmatched_passed';
   const left = runs ? mediated(policy, product, found.party ?? {}, cut) : cut;
@@ -170,7 +175,11 @@ function quota(
   const { party, subscription } = by;
   const limits = slice(facts.world.policy.limits, by.limits);
   // In shadow nothing waits for units: whether there are some, and what is left then, is chance.
-  if (facts.settings.mode === 'shadow' && limits.length > 0) facts.accounts.blur(subscription.id);
+  const shadowed =
+    facts.settings.mode === 'shadow' ||
+    product.mode === SHADOW ||
+    limits.some(({ mode }) => mode === SHADOW);
+  if (shadowed && limits.length > 0) facts.accounts.blur(subscription.id);
   if (facts.accounts.isBlurred(subscription.id)) {
     return ['allowed', { product, party, vague: true }];
   }

@@ -14,14 +14,16 @@ import { HostMetrics } from './http/metrics.ts';
 import type { Log } from './http/server.ts';
 import { makeSyncPort } from './http/sync-port.ts';
 import { WatchHub } from './http/watch-hub.ts';
+import { formatProblem } from './resources/problem.ts';
 import { Access } from './service/access.ts';
 import { type AdminToken, adminToken } from './service/admin-token.ts';
+import { Catalogue } from './service/catalogue.ts';
 import { ThreadCompiler } from './service/compiler.ts';
 import { watchFolder } from './service/folder.ts';
 import { Heads } from './service/heads.ts';
 import { Keys } from './service/keys.ts';
 import { Policies } from './service/policies.ts';
-import { type Reading, Reloader } from './service/reload.ts';
+import { type Reading, Reloader, type ResourceStatus } from './service/reload.ts';
 import { Terms } from './service/terms.ts';
 import { type Ledger, LedgerError } from './store/ledger.ts';
 import { openSqliteLedger } from './store/ledger-sqlite.ts';
@@ -109,7 +111,7 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
   const policies = new Policies(store, heads);
   stack.defer(() => policies.close());
   const metrics = new HostMetrics();
-  const reloader = await startReloader(options, { store, compiler, metrics }, stack);
+  const declared = await startResources(options, { store, compiler, metrics }, stack);
   const onFault = (err: unknown) => log.error({ err }, 'watches were not answered');
   const { watchHoldMs: holdMs, heartbeatMs, syncSecret } = settings;
   const hub = new WatchHub({ store, heads, nowMs, random, holdMs, onFault });
@@ -130,7 +132,8 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
       ...shared,
       keys: new Keys(store, randomBytes, nowMs),
       access: new Access(store, token.digest, randomBytes, nowMs),
-      resources: () => reloader.status,
+      catalogue: declared.catalogue,
+      resources: declared.status,
       version: options.version,
     },
     log,
@@ -141,7 +144,7 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
     sync: await listen(sync, settings.syncListen, settings.syncPort, '--sync-port'),
   };
   announce(options, addresses, token);
-  return { ...addresses, reload: () => reload(reloader, log), stop: () => stack.disposeAsync() };
+  return { ...addresses, reload: declared.reload, stop: () => stack.disposeAsync() };
 }
 
 type Port = ReturnType<typeof makeAdminPort>;
@@ -195,10 +198,51 @@ function fold(ledger: Ledger, { nowMs, log }: HostOptions): () => void {
   return () => clearTimeout(timer);
 }
 
+interface Parts {
+  readonly store: Store;
+  readonly compiler: Compiler;
+  readonly metrics: HostMetrics;
+}
+
+/** Where declared resources come from. */
+interface Declared {
+  readonly catalogue: Catalogue;
+  readonly status: () => ResourceStatus;
+  readonly reload: () => void;
+}
+
+/** Resources from a folder where there is one, else by the admin API. */
+async function startResources(
+  options: HostOptions,
+  parts: Parts,
+  stack: AsyncDisposableStack,
+): Promise<Declared> {
+  const { settings, nowMs, log } = options;
+  const folder = settings.resources;
+  const { store, compiler } = parts;
+  const catalogue = new Catalogue({ store, compiler, nowMs, folder });
+  if (folder !== undefined) {
+    const reloader = await startReloader(folder, options, parts, stack);
+    return { catalogue, status: () => reloader.status, reload: () => reload(reloader, log) };
+  }
+  const started = await catalogue.start();
+  const problems = started.ok ? [] : started.problems.map(formatProblem);
+  if (!started.ok)
+    log.error({ problems }, 'stored resources were refused; what was in force still is');
+  const state = started.ok ? 'applied' : 'refused';
+  const readAtMs = nowMs();
+  return {
+    catalogue,
+    status: () => ({ state, readAtMs, problems }),
+    reload: () => log.info('resources come by the admin API: there is no folder to read'),
+  };
+}
+
 /** Reads the folder once, then follows it. A first reading with problems refuses the start. */
 async function startReloader(
-  { settings, nowMs, log }: HostOptions,
-  parts: { readonly store: Store; readonly compiler: Compiler; readonly metrics: HostMetrics },
+  path: string,
+  { nowMs, log }: HostOptions,
+  parts: Parts,
   stack: AsyncDisposableStack,
 ): Promise<Reloader> {
   const { store, compiler, metrics } = parts;
@@ -212,7 +256,6 @@ async function startReloader(
       log.info({ outcome, revision, seconds }, 'the resource folder was read');
     }
   };
-  const path = settings.resources;
   const reloader = new Reloader({ path, store, compiler, nowMs, onRead });
   const stop = watchFolder(path, () => reload(reloader, log), {
     debounceMs: FOLDER_DEBOUNCE_MS,

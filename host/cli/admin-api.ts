@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { Printable } from '../resources/problem.ts';
 import type { Context } from './context.ts';
 import { CommandError, Exit, type ExitCode } from './outcome.ts';
 
@@ -71,16 +72,25 @@ function readDemo(folder: string): { host: string; token: string } | undefined {
   }
 }
 
+/** How a call differs from the usual one. */
+export interface CallOptions {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
+  /** What the answer is; JSON unless told. */
+  readonly as?: 'json' | 'text';
+}
+
 /** Calls the admin API and answers its JSON. Throws a CommandError for everything but success. */
 export async function callApi<T>(
   target: Target,
-  method: 'GET' | 'POST',
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
   path: string,
   body?: unknown,
+  options: CallOptions = {},
 ): Promise<T> {
-  const response = await send(target, method, path, body);
+  const response = await send(target, method, path, body, options);
   const text = await response.text().catch(() => '');
-  const answer = parse(text);
+  const answer = options.as === 'text' && response.ok ? text : parse(text);
   if (response.ok && answer !== undefined) return answer as T;
   throw failureOf(target, response.status, answer);
 }
@@ -90,27 +100,29 @@ async function send(
   method: string,
   path: string,
   body: unknown,
+  { headers = {}, timeoutMs = TIMEOUT_MS }: CallOptions,
 ): Promise<Response> {
-  const headers: Record<string, string> = { authorization: `Bearer ${token}` };
-  if (body !== undefined) headers['content-type'] = 'application/json';
+  const sent: Record<string, string> = { ...headers, authorization: `Bearer ${token}` };
+  if (body !== undefined) sent['content-type'] = 'application/json';
   try {
     return await fetch(new URL(path, host), {
       method,
-      headers,
+      headers: sent,
       redirect: 'error',
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeoutMs),
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
   } catch (error) {
-    throw new CommandError(Exit.unreachable, `no host answers at ${host} (${reasonOf(error)})`, [
+    const why = reasonOf(error, timeoutMs);
+    throw new CommandError(Exit.unreachable, `no host answers at ${host} (${why})`, [
       'Start one with "npm start" or "sidegate serve", or say where it is with --host.',
     ]);
   }
 }
 
-function reasonOf(error: unknown): string {
+function reasonOf(error: unknown, timeoutMs: number): string {
   const { cause, name, message } = error as Error & { cause?: Error & { code?: string } };
-  if (name === 'TimeoutError') return `no answer in ${TIMEOUT_MS / 1_000} s`;
+  if (name === 'TimeoutError') return `no answer in ${timeoutMs / 1_000} s`;
   return cause?.code ?? cause?.message ?? message;
 }
 
@@ -131,10 +143,17 @@ function failureOf({ host }: Target, status: number, answer: unknown): CommandEr
       ['Is this the address of the admin port?'],
     );
   }
+  const placed = (errors ?? []).filter(isPlaced);
+  if (placed.length > 0) return new CommandError(Exit.problems, detail ?? code, [], placed);
   const advice = (errors ?? []).map(({ pointer = '', message }) => `${pointer} ${message}`.trim());
   if (status === 401) advice.push('Check SIDEGATE_ADMIN_TOKEN or --token-file.');
   if (status >= 500) advice.push(`The host's log has more: request ${requestId}.`);
   return new CommandError(exitOf(status), detail ?? code, advice);
+}
+
+/** Whether an error says where it stands in a file. */
+function isPlaced(error: object): error is Printable {
+  return 'file' in error;
 }
 
 interface ProblemBody {
@@ -147,6 +166,7 @@ interface ProblemBody {
 function exitOf(status: number): ExitCode {
   if (status === 401 || status === 403 || status === 429) return Exit.denied;
   if (status === 400 || status === 413) return Exit.usage;
+  if (status === 422) return Exit.problems;
   if (status === 503) return Exit.unreachable;
   return status < 500 ? Exit.refused : Exit.unexpected;
 }

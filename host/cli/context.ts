@@ -21,6 +21,8 @@ export interface Context {
   /** For talk. */
   readonly stderr: TextStream;
   readonly nowMs: () => number;
+  /** All that comes on standard input. */
+  readonly stdin?: () => Promise<Uint8Array>;
 }
 
 /** Writes a line of data. */

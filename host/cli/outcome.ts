@@ -2,6 +2,7 @@
  * How a command ends: exit codes, the same for every output format, and the errors that carry
  * them. Append only: scripts rely on the numbers.
  */
+import type { Printable } from '../resources/problem.ts';
 
 /** Exit codes of `sidegate`. */
 export const Exit = {
@@ -22,11 +23,19 @@ export type ExitCode = (typeof Exit)[keyof typeof Exit];
 export class CommandError extends Error {
   readonly exit: ExitCode;
   readonly advice: readonly string[];
+  /** Problems of resources, to be printed with their places. */
+  readonly problems: readonly Printable[];
 
-  constructor(exit: ExitCode, message: string, advice: readonly string[] = []) {
+  constructor(
+    exit: ExitCode,
+    message: string,
+    advice: readonly string[] = [],
+    problems: readonly Printable[] = [],
+  ) {
     super(message);
     this.name = 'CommandError';
     this.exit = exit;
     this.advice = advice;
+    this.problems = problems;
   }
 }

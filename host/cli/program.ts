@@ -2,7 +2,9 @@
  * The commands of `sidegate` and how each ends. It must never do the work of a command.
  */
 import { Command, CommanderError } from 'commander';
+import { formatProblems } from '../resources/problem.ts';
 import { addAccessTokens } from './access-token.ts';
+import { addApply } from './apply.ts';
 import { type Context, paint, tell } from './context.ts';
 import { addDoctor } from './doctor.ts';
 import { addExplain } from './explain.ts';
@@ -11,7 +13,11 @@ import { addKeyList } from './key-list.ts';
 import { addKeyRevoke } from './key-revoke.ts';
 import { addOciBuild } from './oci-build.ts';
 import { CommandError, Exit, type ExitCode } from './outcome.ts';
+import { addResources } from './resources.ts';
+import { addRevisions } from './revisions.ts';
 import { addSamplesIstio } from './samples.ts';
+import { addStatus } from './status.ts';
+import { addSubscription } from './subscription.ts';
 import { addValidate } from './validate.ts';
 import { addVersion, packageVersion } from './version.ts';
 
@@ -45,6 +51,11 @@ function makeProgram(context: Context, setExit: SetExit): Command {
     .exitOverride();
   addValidate(program, context, setExit);
   addExplain(program, context);
+  addApply(program, context, setExit);
+  addResources(program, context);
+  addRevisions(program, context);
+  addSubscription(program, context);
+  addStatus(program, context, setExit);
   const key = program.command('key').description('make, list and revoke keys');
   addKeyCreate(key, context);
   addKeyList(key, context);
@@ -75,10 +86,11 @@ function explain(error: unknown, context: Context): ExitCode {
     // Commander has said it already; help that was asked for is no error.
     return error.exitCode === 0 ? Exit.done : Exit.usage;
   }
-  const { message, exit, advice } =
+  const { message, exit, advice, problems } =
     error instanceof CommandError
       ? error
-      : { message: String(error), exit: Exit.unexpected, advice: [] };
+      : { message: String(error), exit: Exit.unexpected, advice: [], problems: [] };
+  if (problems.length > 0) context.stderr.write(`${formatProblems(problems)}\n`);
   tell(context, `${paint(context, 'red', 'error:')} ${message}`);
   for (const line of advice) tell(context, `  ${line}`);
   return exit;

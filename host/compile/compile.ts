@@ -66,7 +66,7 @@ export function compileSet(set: ResourceSet, groups: readonly string[], ids: Ids
 }
 
 function productsOf(set: ResourceSet, group: string): Product[] {
-  return set.products.filter(({ proxyGroup }) => proxyGroup === group);
+  return set.products.filter((each) => each.isServed && each.proxyGroup === group);
 }
 
 /** Turns subscriptions into records: only what has a subscription to a product is in. */

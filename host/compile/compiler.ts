@@ -3,7 +3,14 @@
  * loaded set between the two steps, so that a set crosses no thread; ids come from the store.
  */
 
-import { type CanonicalResource, type InputFile, loadResources } from '../resources/load.ts';
+import type { ResourceDiff } from '../resources/diff.ts';
+import {
+  type CanonicalResource,
+  type InputFile,
+  type Loaded,
+  loadResources,
+} from '../resources/load.ts';
+import { mergeResources, type SetChange } from '../resources/merge.ts';
 import type { ResourceSet } from '../resources/model.ts';
 import type { Problem } from '../resources/problem.ts';
 import { compilePolicies, compileSet, groupsOf } from './compile.ts';
@@ -16,6 +23,12 @@ export interface LoadedSet {
   readonly resources: readonly CanonicalResource[];
   /** Names that need ids. */
   readonly names: readonly NameKey[];
+}
+
+/** A changed set free of problems, waiting for ids. */
+export interface MergedSet extends LoadedSet {
+  /** What leads from the stored set to this one. */
+  readonly diff: readonly ResourceDiff[];
 }
 
 /** Problems of a set, in the order of files and lines. */
@@ -36,6 +49,12 @@ export interface StoreRefusal {
 export interface Compiler {
   /** Loads files. `known` = proxy groups that have a policy already. Replaces the set before. */
   load(files: readonly InputFile[], known: readonly string[]): Promise<LoadedSet | Faulty>;
+  /** Brings a change into the stored set and loads what comes of it. Replaces the set before. */
+  merge(
+    stored: readonly CanonicalResource[],
+    change: SetChange,
+    known: readonly string[],
+  ): Promise<MergedSet | Faulty>;
   /** Compiles the loaded set; `ids[i]` is the id of `names[i]`. */
   compile(ids: readonly number[]): Promise<CompiledSet>;
   /** The store's refusal of the loaded set as a problem at its place. */
@@ -51,7 +70,22 @@ export class InlineCompiler implements Compiler {
 
   async load(files: readonly InputFile[], known: readonly string[]): Promise<LoadedSet | Faulty> {
     this.#set = undefined;
-    const loaded = loadResources(files);
+    return this.#take(loadResources(files), known);
+  }
+
+  async merge(
+    stored: readonly CanonicalResource[],
+    change: SetChange,
+    known: readonly string[],
+  ): Promise<MergedSet | Faulty> {
+    this.#set = undefined;
+    const merged = mergeResources(stored, change);
+    if (!merged.ok) return merged;
+    const taken = this.#take(merged, known);
+    return taken.ok ? { ...taken, diff: merged.diff } : taken;
+  }
+
+  #take(loaded: Loaded, known: readonly string[]): LoadedSet | Faulty {
     if (!loaded.ok) return loaded;
     const groups = groupsOf(loaded.set, known);
     const names = idNames(loaded.set, groups);

@@ -7,8 +7,8 @@ import { Secret } from '../credential/secret.ts';
 
 /** Settings of a host, checked. Times are milliseconds. */
 export interface Settings {
-  /** Folder of resource files. */
-  readonly resources: string;
+  /** Folder of resource files; undefined = resources come by the admin API. */
+  readonly resources: string | undefined;
   /** Folder of store and ledger. */
   readonly store: string;
   readonly listen: string;
@@ -46,7 +46,11 @@ const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
 
 /** Every option; the variable of an option is SIDEGATE_ and its name in upper case. */
 export const OPTIONS: readonly Option[] = [
-  { name: 'resources', value: 'dir', text: 'folder of resource files', fallback: 'resources' },
+  {
+    name: 'resources',
+    value: 'dir',
+    text: 'folder of resource files, read-only; without one they come by "sidegate apply"',
+  },
   {
     name: 'store',
     value: 'dir',
@@ -141,7 +145,7 @@ export function readSettings(args: readonly string[], env: Environment): Setting
   };
   const number = (name: string): number => readNumber(name, text(name) ?? '', problems);
   const settings: Settings = {
-    resources: text('resources') ?? '',
+    resources: text('resources'),
     store: text('store') ?? '',
     listen: text('listen') ?? '',
     adminPort: number('admin-port'),

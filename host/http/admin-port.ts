@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import type { Access } from '../service/access.ts';
+import type { Catalogue } from '../service/catalogue.ts';
 import type { Heads } from '../service/heads.ts';
 import type { Keys } from '../service/keys.ts';
 import type { ResourceStatus } from '../service/reload.ts';
@@ -15,6 +16,8 @@ import { rememberRoutes } from './route-list.ts';
 import { tokenRoutes } from './routes/access-tokens.ts';
 import { credentialRoutes } from './routes/credentials.ts';
 import { healthRoutes, metricsRoute } from './routes/health.ts';
+import { resourceRoutes } from './routes/resources.ts';
+import { revisionRoutes } from './routes/revisions.ts';
 import { statusRoute } from './routes/status.ts';
 import { type Log, makeServer } from './server.ts';
 import type { WatchHub } from './watch-hub.ts';
@@ -26,6 +29,7 @@ export interface AdminServices {
   readonly heads: Heads;
   readonly keys: Keys;
   readonly access: Access;
+  readonly catalogue: Catalogue;
   readonly hub: WatchHub;
   readonly metrics: HostMetrics;
   readonly nowMs: () => number;
@@ -62,6 +66,8 @@ export function makeAdminPort({ services, log }: AdminPortOptions): FastifyInsta
     guard(guarded, services.access, services.nowMs);
     credentialRoutes(guarded, services);
     metricsRoute(guarded, services);
+    resourceRoutes(guarded, services);
+    revisionRoutes(guarded, services);
     statusRoute(guarded, services);
     tokenRoutes(guarded, services);
   });

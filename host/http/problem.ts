@@ -18,12 +18,15 @@ export const PROBLEMS = {
   name_taken: 409,
   digest_taken: 409,
   managed_by_resources: 409,
+  read_only: 409,
   directory_full: 409,
   too_many: 409,
+  gone: 410,
   policy_replaced: 410,
   revision_conflict: 412,
   too_large: 413,
   unsupported_media_type: 415,
+  invalid_resources: 422,
   too_many_failures: 429,
   internal: 500,
   not_ready: 503,
@@ -44,12 +47,15 @@ export interface ProblemDetail {
   readonly pointer?: string;
 }
 
+/** One of several errors, whatever more its kind says: those of resources say where they stand. */
+export type AnyDetail = ProblemDetail | (Pick<ProblemDetail, 'code' | 'message'> & object);
+
 /** Thrown by routes to answer with a problem. The message is for the caller. */
 export class Problem extends Error {
   readonly code: ProblemCode;
-  readonly errors: readonly ProblemDetail[];
+  readonly errors: readonly AnyDetail[];
 
-  constructor(code: ProblemCode, message: string, errors: readonly ProblemDetail[] = []) {
+  constructor(code: ProblemCode, message: string, errors: readonly AnyDetail[] = []) {
     super(message);
     this.name = 'Problem';
     this.code = code;

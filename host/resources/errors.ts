@@ -284,6 +284,11 @@ export const ERRORS = {
     message: '{reason}',
     fix: 'Revoke keys that are not used, or move products to another proxy group.',
   },
+  SG1504: {
+    summary: 'A deprecated or retired product takes no new subscription.',
+    message: 'product "{name}" is {lifecycle} and takes no new subscription',
+    fix: 'Subscribe to another product, or publish this one again.',
+  },
 } as const satisfies Record<string, ErrorText>;
 
 /** A code of {@link ERRORS}. */

@@ -56,14 +56,28 @@ export function loadResources(
   files: readonly InputFile[],
   bounds: LoadBounds = LOAD_BOUNDS,
 ): Loaded {
-  const reader = new SetReader(bounds);
-  reader.read(files);
-  const documents = reader.documents;
-  const problems = [...reader.problems, ...checkReferences(reader.declared, documents)];
+  const { documents, declared, problems: found } = readFiles(files, bounds);
+  const problems = [...found, ...checkReferences(declared, documents)];
   const set = buildSet(documents);
   problems.push(...checkMeaning(set));
   if (problems.length > 0) return { ok: false, problems: inOrder(problems) };
   return { ok: true, set, resources: documents.map(canonical) };
+}
+
+/** What files say, each resource by itself: references and meaning are not checked. */
+export interface FilesRead {
+  /** Resources without problems of their own. */
+  readonly documents: readonly Document[];
+  /** Every name, also of those with problems. */
+  readonly declared: readonly Declared[];
+  readonly problems: readonly Problem[];
+}
+
+/** Reads files. */
+export function readFiles(files: readonly InputFile[], bounds: LoadBounds): FilesRead {
+  const reader = new SetReader(bounds);
+  reader.read(files);
+  return reader;
 }
 
 /** The set of resources that the store holds, checked when they were applied. */
@@ -76,7 +90,8 @@ export function setFromStore(resources: readonly CanonicalResource[]): ResourceS
   );
 }
 
-function canonical({ kind, metadata, spec }: Document): CanonicalResource {
+/** A checked resource in the form the store keeps. */
+export function canonical({ kind, metadata, spec }: Document): CanonicalResource {
   const { namespace = 'default', name } = metadata;
   return { kind, namespace, name, text: JSON.stringify({ metadata, spec }, sortedKeys) };
 }
@@ -132,13 +147,13 @@ class SetReader {
   }
 
   #readResource(file: SourceFile, root: Node): void {
-    const origin = new Origin(file, root, undefined);
+    const origin = Origin.of(file, root, undefined);
     if (!isMap(root)) {
       this.problems.push(origin.problem('SG1004', { found: foundIn(root) }, []));
       return;
     }
     const kind = this.#kindOf(origin, root);
-    if (kind !== undefined) this.#readKind(kind, new Origin(file, root, kind), root);
+    if (kind !== undefined) this.#readKind(kind, Origin.of(file, root, kind), root);
   }
 
   #kindOf(origin: Origin, root: Node): Kind | undefined {

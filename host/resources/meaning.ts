@@ -16,7 +16,7 @@ export function checkMeaning(set: ResourceSet): Problem[] {
     ...set.products.flatMap(checkProduct),
     ...set.plans.flatMap(checkPlan),
     ...set.credentials.flatMap(checkCredential),
-    ...checkClaims(set.products),
+    ...checkClaims(inOrderOfClaims(set.products)),
     ...checkCosts(set),
     ...checkEdits(set),
   ];
@@ -134,6 +134,12 @@ function clash(
     where,
   };
   return at(product.origin, 'SG1402', facts, path);
+}
+
+/** Products that proxies know, stored ones first: who comes later has the problem. */
+function inOrderOfClaims(products: readonly Product[]): Product[] {
+  const rank = ({ origin }: Product) => (origin?.isStored === true ? 0 : 1);
+  return products.filter(({ isServed }) => isServed).sort((a, b) => rank(a) - rank(b));
 }
 
 /** Products of one proxy group that share a host, each pair once. */

@@ -25,7 +25,7 @@ export interface Document<K extends Kind = Kind> {
   readonly kind: K;
   readonly metadata: Metadata;
   readonly spec: Specs[K];
-  /** Absent for a resource from the store. */
+  /** Absent where no problem can be about it. */
   readonly origin: Origin | undefined;
 }
 
@@ -75,6 +75,8 @@ export const NO_EDITS: Mediation = { request: [], response: [] };
 export type Mode = 'enforce' | 'shadow' | 'off';
 
 export interface Product extends Named {
+  /** Whether proxies know it: published or deprecated. */
+  readonly isServed: boolean;
   readonly proxyGroup: string;
   readonly hosts: readonly string[];
   /** Segments. */
@@ -163,6 +165,7 @@ function product(document: Document<'Product'>): Product {
   const { spec } = document;
   return {
     ...named(document),
+    isServed: !['draft', 'retired'].includes(spec.lifecycle ?? 'published'),
     proxyGroup: spec.proxyGroup ?? 'default',
     hosts: spec.hosts ?? [],
     basePath: passed(readBasePath(spec.basePath ?? '/')),
@@ -238,7 +241,13 @@ function limit(spec: LimitSpec): Limit {
 
 function subscription(document: Document<'Subscription'>): Subscription {
   const { application, product, plan, state } = document.spec;
-  return { ...named(document), application, product, plan, active: state !== 'suspended' };
+  return {
+    ...named(document),
+    application,
+    product,
+    plan,
+    active: (state ?? 'active') === 'active',
+  };
 }
 
 function credential(document: Document<'Credential'>): Credential {

@@ -1,12 +1,12 @@
 /**
- * Where a resource comes from: leads from a field of it back to the place in its file, or says
- * nothing for one that was read from the store, where only checked resources are.
+ * Where a resource comes from: leads from a field of it back to the place in its file, or in the
+ * text that stands for one when it was read from the store.
  */
 import { isMap, isScalar, isSeq, type Node, type Pair } from 'yaml';
-import { pairOf } from './documents.ts';
+import { pairOf, readDocuments } from './documents.ts';
 import type { ErrorCode, Facts, Fault } from './errors.ts';
 import { type Place, type Problem, problem } from './problem.ts';
-import type { SourceFile } from './source.ts';
+import { SourceFile } from './source.ts';
 
 /** A field of a resource: keys and places in lists. */
 export type Path = readonly (string | number)[];
@@ -18,17 +18,49 @@ export interface Marking {
   readonly suggestion?: string | undefined;
 }
 
+/** A text and the node of a resource in it. */
+interface Source {
+  readonly file: SourceFile;
+  readonly root: Node;
+}
+
 /** The document a resource was read from. */
 export class Origin {
-  readonly file: SourceFile;
-  readonly #root: Node;
+  /** Whether the resource was read from the store and not from a file. */
+  readonly isStored: boolean;
   readonly #kind: string | undefined;
+  readonly #read: () => Source;
+  #source: Source | undefined;
 
-  /** `kind` is undefined while it is not known. */
-  constructor(file: SourceFile, root: Node, kind: string | undefined) {
-    this.file = file;
-    this.#root = root;
+  private constructor(kind: string | undefined, isStored: boolean, read: () => Source) {
     this.#kind = kind;
+    this.isStored = isStored;
+    this.#read = read;
+  }
+
+  /** A resource of a file. `kind` is undefined while it is not known. */
+  static of(file: SourceFile, root: Node, kind: string | undefined): Origin {
+    return new Origin(kind, false, () => ({ file, root }));
+  }
+
+  /** A resource of the store. Its text is made only when a problem has to show it. */
+  static stored(name: string, kind: string, text: () => string): Origin {
+    return new Origin(kind, true, () => {
+      const file = new SourceFile(name, text());
+      const [root] = readDocuments(file).roots;
+      if (root === undefined) throw new Error(`${name} is stored and cannot be read`);
+      return { file, root };
+    });
+  }
+
+  /** The file, or what stands for one. */
+  get file(): SourceFile {
+    return this.#document.file;
+  }
+
+  get #document(): Source {
+    this.#source ??= this.#read();
+    return this.#source;
   }
 
   /** True when texts of the resource may be keys, which no problem may show. */
@@ -87,7 +119,7 @@ export class Origin {
     const pair = this.#pairAt(path);
     const value = this.#valueAt(path);
     const node = part === 'value' ? (value ?? pair?.key) : (pair?.key ?? value);
-    const [offset = 0, end = offset + 1] = (node ?? this.#root).range ?? [];
+    const [offset = 0, end = offset + 1] = (node ?? this.#document.root).range ?? [];
     // A block mapping is marked at its first key, not over all its lines.
     const mapping = isMap<Node>(node) ? node.items[0]?.key : undefined;
     if (part === 'key' && mapping?.range != null) {
@@ -105,7 +137,7 @@ export class Origin {
 
   /** The node of a field, or undefined when it is not written. */
   #valueAt(path: Path): Node | undefined {
-    let node: unknown = this.#root;
+    let node: unknown = this.#document.root;
     for (const step of path) {
       if (typeof step === 'number') node = isSeq(node) ? node.items[step] : undefined;
       else node = pairOf(node as Node, step)?.value;

@@ -7,12 +7,12 @@ import { type Compiler, InlineCompiler } from '../compile/compiler.ts';
 
 /** A call of the thread: a method of {@link Compiler} but `close`, which ends the thread. */
 export type CompileCall = {
-  [Method in 'load' | 'compile' | 'explain']: {
+  [Method in 'load' | 'merge' | 'compile' | 'explain']: {
     readonly id: number;
     readonly method: Method;
     readonly args: Parameters<Compiler[Method]>;
   };
-}['load' | 'compile' | 'explain'];
+}['load' | 'merge' | 'compile' | 'explain'];
 
 /** The answer to the call with the same id. */
 export type CompileAnswer =
@@ -38,6 +38,8 @@ function run(call: CompileCall): Promise<unknown> {
   switch (call.method) {
     case 'load':
       return compiler.load(...call.args);
+    case 'merge':
+      return compiler.merge(...call.args);
     case 'compile':
       return compiler.compile(...call.args);
     case 'explain':

@@ -3,9 +3,10 @@
  * with the next call; it must never hang a caller.
  */
 import { Worker } from 'node:worker_threads';
-import type { Compiler, Faulty, LoadedSet, StoreRefusal } from '../compile/compiler.ts';
+import type { Compiler, Faulty, LoadedSet, MergedSet, StoreRefusal } from '../compile/compiler.ts';
 import type { CompiledSet } from '../compile/output.ts';
-import type { InputFile } from '../resources/load.ts';
+import type { CanonicalResource, InputFile } from '../resources/load.ts';
+import type { SetChange } from '../resources/merge.ts';
 import type { Problem } from '../resources/problem.ts';
 import type { CompileAnswer, CompileCall } from './compile-worker.ts';
 
@@ -27,6 +28,14 @@ export class ThreadCompiler implements Compiler {
 
   load(files: readonly InputFile[], known: readonly string[]): Promise<LoadedSet | Faulty> {
     return this.#call((id) => ({ id, method: 'load', args: [files, known] }));
+  }
+
+  merge(
+    stored: readonly CanonicalResource[],
+    change: SetChange,
+    known: readonly string[],
+  ): Promise<MergedSet | Faulty> {
+    return this.#call((id) => ({ id, method: 'merge', args: [stored, change, known] }));
   }
 
   compile(ids: readonly number[]): Promise<CompiledSet> {

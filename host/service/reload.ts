@@ -3,6 +3,7 @@
  * folder with problems changes nothing; it must never be applied in part.
  */
 import type { Compiler } from '../compile/compiler.ts';
+import type { CanonicalResource } from '../resources/load.ts';
 import { formatProblem, type Problem } from '../resources/problem.ts';
 import type { Refusal, ResourceChange, Store } from '../store/store.ts';
 import { type FolderFile, readFolder } from './folder.ts';
@@ -14,6 +15,8 @@ export type Reading =
 
 /** What the host has in force, and what is wrong with the folder as last read. */
 export interface ResourceStatus {
+  /** The folder that alone changes resources, or undefined where the admin API does. */
+  readonly folder?: string | undefined;
   /** `none` before the first reading, `refused` while the folder has problems. */
   readonly state: 'none' | 'applied' | 'refused';
   /** When the folder was last read, Unix milliseconds; 0 before. */
@@ -35,12 +38,13 @@ export interface ReloaderOptions {
 /** Reads the folder when asked to; askings during a reading become one more. */
 export class Reloader {
   readonly #options: ReloaderOptions;
-  #status: ResourceStatus = { state: 'none', readAtMs: 0, problems: [] };
+  #status: ResourceStatus;
   #running: Promise<Reading> | undefined;
   #queued: Promise<Reading> | undefined;
 
   constructor(options: ReloaderOptions) {
     this.#options = options;
+    this.#status = { folder: options.path, state: 'none', readAtMs: 0, problems: [] };
   }
 
   /** What the last reading came to. */
@@ -71,6 +75,7 @@ export class Reloader {
     const reading = await this.#apply();
     const refused = reading.outcome === 'refused';
     this.#status = {
+      folder: this.#options.path,
       state: refused ? 'refused' : 'applied',
       readAtMs: beganMs,
       problems: refused ? reading.problems : [],
@@ -89,7 +94,12 @@ export class Reloader {
     }
     const compiled = await this.#compile(files);
     if ('outcome' in compiled) return compiled;
-    const outcome = await store.applyResources({ ...compiled, nowMs: nowMs() });
+    const outcome = await store.applyResources({
+      ...compiled,
+      nowMs: nowMs(),
+      by: 'folder',
+      cause: 'folder',
+    });
     if (!outcome.ok) return refused(await this.#explain(outcome));
     return { outcome: outcome.changed ? 'applied' : 'unchanged', revision: outcome.revision };
   }
@@ -97,7 +107,9 @@ export class Reloader {
   async #compile(files: readonly FolderFile[]): Promise<Omit<ResourceChange, 'nowMs'> | Reading> {
     const { compiler, store } = this.#options;
     const known = (await store.groups()).map(({ group }) => group);
-    const loaded = await compiler.load(files, known);
+    const stored = (await store.resources()) as readonly CanonicalResource[];
+    const change = { files, remove: [], prune: true, namespaces: [] };
+    const loaded = await compiler.merge(stored, change, known);
     if (!loaded.ok) return refused(texts(loaded.problems));
     const { credentials, groups } = await compiler.compile(await store.reserveIds(loaded.names));
     return { resources: loaded.resources, credentials, groups };

@@ -50,6 +50,9 @@ class Refused extends Error {
   }
 }
 
+/** Undoes a change that was only worked out, as a refusal would. */
+const REHEARSED = refusal('revision_conflict', '', 'nothing was to be changed');
+
 /** A store over tables. It owns the tables and closes them. */
 export class StoreCore implements Store {
   readonly #opened: Tables;
@@ -95,8 +98,15 @@ export class StoreCore implements Store {
     const { by: actor = 'host', cause = 'apply', nowMs: atMs } = change;
     const outcome = this.#attempt(() => {
       const plan = new ResourceChangePlan(tables, this.#limits, current + 1);
-      return plan.refusalOf(change) ?? plan.commit({ actor, cause, atMs });
+      const refused = plan.refusalOf(change);
+      if (refused !== undefined || change.dryRun !== true) {
+        return refused ?? plan.commit({ actor, cause, atMs });
+      }
+      return REHEARSED;
     });
+    if (outcome === REHEARSED) {
+      return { ok: true, revision: current, changed: false, value: null };
+    }
     if ('ok' in outcome) return outcome;
     const changed = outcome.revision > current;
     if (changed) this.#tell(outcome);

@@ -114,6 +114,8 @@ export interface ResourceChange {
   readonly by?: string;
   /** What was asked for; `apply` unless given. */
   readonly cause?: string;
+  /** Works the change out, with every refusal, and leaves everything as it was. */
+  readonly dryRun?: boolean;
 }
 
 /** One row of a proxy group's directory as pages carry it. */

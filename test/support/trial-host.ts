@@ -16,6 +16,7 @@ import { makeSyncPort } from '../../host/http/sync-port.ts';
 import { WatchHub } from '../../host/http/watch-hub.ts';
 import { formatProblems } from '../../host/resources/problem.ts';
 import { Access } from '../../host/service/access.ts';
+import { Catalogue } from '../../host/service/catalogue.ts';
 import { Heads } from '../../host/service/heads.ts';
 import { Keys } from '../../host/service/keys.ts';
 import { Policies } from '../../host/service/policies.ts';
@@ -38,6 +39,8 @@ export interface TrialOptions {
   readonly pageBytes?: number;
   readonly removalsKeptMax?: number;
   readonly credentialsMax?: number;
+  /** As if resources came from this folder alone. */
+  readonly folder?: string;
 }
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -62,6 +65,7 @@ export class TrialHost implements AsyncDisposable {
   readonly terms: Terms;
   readonly keys: Keys;
   readonly hub: WatchHub;
+  readonly catalogue: Catalogue;
   readonly admin: Port;
   readonly sync: Port;
   readonly log: string[] = [];
@@ -80,6 +84,9 @@ export class TrialHost implements AsyncDisposable {
     this.keys = new Keys(store, randomBytes, nowMs);
     const onFault = (error: unknown) => this.log.push(String(error));
     this.hub = new WatchHub({ store, heads, nowMs, random, holdMs, onFault });
+    const { folder } = options;
+    const compiler = new InlineCompiler();
+    this.catalogue = new Catalogue({ store, compiler, nowMs, folder });
     const metrics = new HostMetrics();
     const { hub, ledger, keys } = this;
     const access = new Access(store, digestOf(this.adminToken), randomBytes, nowMs);
@@ -99,7 +106,7 @@ export class TrialHost implements AsyncDisposable {
     });
     this.admin = makeAdminPort({
       services: {
-        ...{ ...shared, keys, access, version: '0.0.0' },
+        ...{ ...shared, keys, access, catalogue: this.catalogue, version: '0.0.0' },
         resources: () => this.resources,
       },
       log,

@@ -11,7 +11,7 @@ export function statusRoute(server: FastifyInstance, services: AdminServices): v
   const { store, hub, version } = services;
   server.get('/v1/status', { config: { role: 'view' } }, async (request) => {
     const { storeId, epoch } = store.identity;
-    const { state, readAtMs, problems } = services.resources();
+    const { folder, state, readAtMs, problems } = services.resources();
     // Problems quote resources of every namespace.
     const shown = callerOf(request).namespaces.length === 0 ? problems : [];
     const groups = await store.groups();
@@ -20,7 +20,14 @@ export function statusRoute(server: FastifyInstance, services: AdminServices): v
       storeId: Buffer.from(storeId).toString('hex'),
       epoch,
       revision: await store.revision(),
-      resources: { state, readAt: new Date(readAtMs).toISOString(), problems: shown },
+      resourceRevision: await store.resourceRevision(),
+      resources: {
+        from: folder === undefined ? 'api' : 'folder',
+        folder,
+        state,
+        readAt: new Date(readAtMs).toISOString(),
+        problems: shown,
+      },
       groups: groups.map(({ group, policyRevision, directoryRevision, credentials }) => ({
         name: group,
         policyRevision,

@@ -30,7 +30,14 @@ export const Subscription = object(
     application: name('The application.'),
     product: name('The product.'),
     plan: name('The plan.'),
-    state: Type.Optional(word('Whether it may be used.', ['active', 'suspended'], 'active')),
+    state: Type.Optional(
+      word(
+        'Whether it may be used: only active ones may. Left out, a subscription keeps the state ' +
+          'it has; a new one is active, or pending where the product asks for approval.',
+        ['pending', 'active', 'suspended', 'rejected'],
+        undefined,
+      ),
+    ),
   },
   { later: ['overrides', 'approval', 'scopes', 'billingDay', 'notBefore', 'notAfter'] },
 );

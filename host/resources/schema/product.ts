@@ -20,7 +20,6 @@ export const ApiKey = object(
       text(
         'key-prefix',
         'Text before the key in a header, such as "Bearer ". Compared without case.',
-        { default: '' },
       ),
     ),
   },
@@ -88,7 +87,19 @@ export const Product = object(
   'What is protected: hosts, operations and how callers identify themselves.',
   {
     lifecycle: Type.Optional(
-      word('State of the product.', ['published'], 'published', ['draft', 'deprecated', 'retired']),
+      word(
+        'draft: no proxy knows it yet. published: open. deprecated: calls go on, no new ' +
+          'subscriptions. retired: no proxy knows it any more.',
+        ['draft', 'published', 'deprecated', 'retired'],
+        'published',
+      ),
+    ),
+    approval: Type.Optional(
+      word(
+        'Whether a new subscription has to be approved before it may be used.',
+        ['automatic', 'manual'],
+        'automatic',
+      ),
     ),
     proxyGroup: Type.Optional(
       name('The proxy group whose proxies protect it.', { default: 'default' }),

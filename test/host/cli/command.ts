@@ -17,6 +17,7 @@ export interface Surroundings {
   readonly env?: Environment;
   readonly folder?: string;
   readonly terminal?: boolean;
+  readonly stdin?: string;
 }
 
 /** Runs one command line. */
@@ -34,6 +35,7 @@ export async function sidegate(args: readonly string[], where: Surroundings = {}
     stdout: stream('stdout'),
     stderr: stream('stderr'),
     nowMs: Date.now,
+    stdin: async () => Buffer.from(where.stdin ?? ''),
   });
   return { exit, ...said };
 }

@@ -10,6 +10,7 @@ import { InlineCompiler } from '../../../host/compile/compiler.ts';
 import { digestOf } from '../../../host/credential/key.ts';
 import { ERRORS } from '../../../host/resources/errors.ts';
 import { LOAD_BOUNDS, loadResources } from '../../../host/resources/load.ts';
+import { mergeResources, NO_CHANGE } from '../../../host/resources/merge.ts';
 import { formatProblems, type Problem } from '../../../host/resources/problem.ts';
 import { openMemoryStore } from '../../../host/store/memory.ts';
 import type { Store } from '../../../host/store/store.ts';
@@ -65,6 +66,16 @@ async function problemsOf(name: string): Promise<readonly Problem[]> {
     const bounds = { ...LOAD_BOUNDS, [bound[1] ?? '']: Number(bound[2]) };
     const loaded = loadResources([{ name, bytes }], bounds);
     return loaded.ok ? [] : loaded.problems;
+  }
+  if (first.startsWith('# stored:')) {
+    const [before = ''] = Buffer.from(bytes).toString('utf8').split('\n# new\n');
+    const stored = mergeResources([], {
+      ...NO_CHANGE,
+      files: [{ name, bytes: Buffer.from(before) }],
+    });
+    assert.ok(stored.ok);
+    const merged = mergeResources(stored.resources, { ...NO_CHANGE, files: [{ name, bytes }] });
+    return merged.ok ? [] : merged.problems;
   }
   if (!first.startsWith('# store:')) {
     return apply(openMemoryStore({ storeId: new Uint8Array(16) }), name, bytes);

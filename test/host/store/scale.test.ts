@@ -45,6 +45,7 @@ function largeSet(): ResourceSet {
   const product = {
     passUnmatched: false,
     denyStale: false,
+    isServed: true,
     mode: 'enforce' as const,
     mediation: NO_EDITS,
     basePath: ['v1'],

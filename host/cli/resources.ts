@@ -1,0 +1,189 @@
+/**
+ * `sidegate get`, `describe`, `delete` and `export`: the declared resources of a host, in the
+ * manners of kubectl.
+ */
+import { type Command, Option } from 'commander';
+import { stringify } from 'yaml';
+import type { Kind } from '../resources/schema/schema.ts';
+import { type ApiOptions, callApi, findTarget, type Target } from './admin-api.ts';
+import { type ChangeAnswer, printChange, tellChange } from './changes.ts';
+import { type Context, say } from './context.ts';
+import { withApi, withFormat } from './key.ts';
+import { readKind } from './kinds.ts';
+import { type Column, FORMATS, type Format, printRows, printValue } from './output.ts';
+
+/** A resource as the admin API shows it. */
+interface Whole {
+  readonly kind: Kind;
+  readonly metadata: { readonly name: string; readonly namespace: string; labels?: object };
+  readonly spec?: Record<string, unknown>;
+}
+
+interface Options extends ApiOptions {
+  readonly namespace?: string;
+  readonly output: Format | 'wide';
+}
+
+/** Fields of the spec that a table shows, by kind; those of `wide` behind them. */
+const SHOWN: Record<Kind, readonly [readonly string[], readonly string[]]> = {
+  Product: [
+    ['lifecycle', 'proxyGroup', 'basePath'],
+    ['hosts', 'approval', 'mode'],
+  ],
+  Plan: [['limits'], []],
+  Consumer: [['displayName'], ['contacts']],
+  Application: [['consumer'], ['displayName']],
+  Subscription: [['application', 'product', 'plan', 'state'], []],
+  Credential: [
+    ['application', 'state'],
+    ['notBefore', 'notAfter', 'digest'],
+  ],
+  ProxyGroup: [[], []],
+};
+
+/** Adds the verbs. */
+export function addResources(program: Command, context: Context): void {
+  const get = withApi(program.command('get'))
+    .description('show resources of one kind, or one of them')
+    .argument('<kind>', 'such as plan, plans or Plan')
+    .argument('[name]', 'one of them')
+    .option('-n, --namespace <name>', 'only of this namespace; that of the name is default')
+    .addOption(
+      new Option('-o, --output <format>', 'how to print it')
+        .choices([...FORMATS, 'wide'])
+        .default('table'),
+    );
+  get.action((kind: string, name: string | undefined, options: Options) =>
+    getResources(context, readKind(kind), name, options),
+  );
+  const describe = withApi(program.command('describe'))
+    .description('show one resource and its last changes')
+    .argument('<kind>', 'kind of the resource')
+    .argument('<name>', 'name of the resource')
+    .option('-n, --namespace <name>', 'namespace of the name', 'default');
+  describe.action((kind: string, name: string, options: Options) =>
+    describeResource(context, readKind(kind), name, options),
+  );
+  const remove = program
+    .command('delete')
+    .description('remove one resource; refused while others refer to it')
+    .argument('<kind>', 'kind of the resource')
+    .argument('<name>', 'name of the resource')
+    .option('-n, --namespace <name>', 'namespace of the name', 'default');
+  withFormat(withApi(remove)).action(async (kind: string, name: string, options: Options) => {
+    const path = pathOf(readKind(kind), options.namespace, name);
+    const answer = await callApi<ChangeAnswer>(findTarget(context, options), 'DELETE', path);
+    printChange(context, options.output as Format, answer);
+    tellChange(context, answer, false);
+  });
+  const exported = withApi(program.command('export'))
+    .description(
+      'print the declared resources as files have them; applied again they change nothing',
+    )
+    .option('-n, --namespace <name>', 'only of this namespace')
+    .option('--kind <kind>', 'only of this kind');
+  exported.action((options: Options & { readonly kind?: string }) =>
+    exportResources(context, options),
+  );
+}
+
+function pathOf(kind: Kind, namespace: string | undefined, name: string): string {
+  const parts = [kind.toLowerCase(), namespace ?? 'default', name];
+  return `/v1/resources/${parts.map(encodeURIComponent).join('/')}`;
+}
+
+async function getResources(
+  context: Context,
+  kind: Kind,
+  name: string | undefined,
+  options: Options,
+): Promise<void> {
+  const target = findTarget(context, options);
+  const { namespace, output } = options;
+  const found =
+    name === undefined
+      ? await listAll(target, kind, namespace)
+      : [await callApi<Whole>(target, 'GET', pathOf(kind, namespace, name))];
+  const rows = found.map((each) => ({ ...each, name: each.metadata.name }));
+  if (output === 'json' || output === 'yaml') {
+    printValue(context, output, name === undefined ? found : found[0]);
+    return;
+  }
+  const [usual, more] = SHOWN[kind];
+  const fields = output === 'wide' ? [...usual, ...more] : usual;
+  const columns: Column<Whole & { name: string }>[] = [
+    { head: 'NAMESPACE', cell: ({ metadata }) => metadata.namespace },
+    { head: 'NAME', cell: ({ metadata }) => metadata.name },
+    ...fields.map((field) => ({
+      head: field.replace(/[A-Z]/g, (letter) => `-${letter}`).toUpperCase(),
+      cell: ({ spec }: Whole) => cellOf(field, spec?.[field]),
+    })),
+  ];
+  printRows(context, output === 'wide' ? 'table' : output, rows, columns);
+}
+
+function cellOf(field: string, value: unknown): string {
+  if (value === undefined || value === '') return '-';
+  if (field === 'limits' && Array.isArray(value)) {
+    return value.map(({ name, quota, window }) => `${name} ${quota}/${window}`).join(', ') || '-';
+  }
+  return Array.isArray(value) ? value.join(',') || '-' : String(value);
+}
+
+async function listAll(target: Target, kind: Kind, namespace?: string): Promise<Whole[]> {
+  const found: Whole[] = [];
+  let after: string | null = null;
+  do {
+    const query = new URLSearchParams({ limit: '500' });
+    if (namespace !== undefined) query.set('namespace', namespace);
+    if (after !== null) query.set('after', after);
+    const path = `/v1/resources/${kind.toLowerCase()}?${query}`;
+    const page: { items: Whole[]; next: string | null } = await callApi(target, 'GET', path);
+    found.push(...page.items);
+    after = page.next;
+  } while (after !== null);
+  return found;
+}
+
+async function describeResource(
+  context: Context,
+  kind: Kind,
+  name: string,
+  options: Options,
+): Promise<void> {
+  const target = findTarget(context, options);
+  const { namespace = 'default' } = options;
+  const whole = await callApi<Whole>(target, 'GET', pathOf(kind, namespace, name));
+  say(context, stringify(whole).trimEnd());
+  const query = new URLSearchParams({ kind, namespace, name, limit: '10' });
+  const { items } = await callApi<{ items: Change[] }>(target, 'GET', `/v1/audit?${query}`);
+  say(context, '\n# Last changes');
+  for (const { at, actor, cause, revision, action } of items) {
+    say(
+      context,
+      `# ${at}  revision ${revision}  ${action.replace('resource.', '')}  by ${actor} (${cause})`,
+    );
+  }
+}
+
+interface Change {
+  readonly at: string;
+  readonly actor: string;
+  readonly cause: string;
+  readonly revision: number;
+  readonly action: string;
+}
+
+async function exportResources(
+  context: Context,
+  options: Options & { readonly kind?: string },
+): Promise<void> {
+  const query = new URLSearchParams();
+  if (options.namespace !== undefined) query.set('namespace', options.namespace);
+  if (options.kind !== undefined) query.set('kind', readKind(options.kind).toLowerCase());
+  const target = findTarget(context, options);
+  const text = await callApi<string>(target, 'GET', `/v1/export?${query}`, undefined, {
+    as: 'text',
+  });
+  context.stdout.write(text);
+}

@@ -1,0 +1,261 @@
+/**
+ * Declared resources over the admin API: batches with their diff, single ones with ETag and
+ * If-Match, export, and the states of subscriptions.
+ */
+import { createHash } from 'node:crypto';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { type Static, Type } from 'typebox';
+import type { CanonicalResource } from '../../resources/load.ts';
+import { LOAD_BOUNDS } from '../../resources/load.ts';
+import { KINDS, type Kind } from '../../resources/schema/schema.ts';
+import { resourcesYaml, wholeResource } from '../../resources/yaml.ts';
+import type { Catalogue, ChangeOptions, ChangeOutcome } from '../../service/catalogue.ts';
+import type { StoredResource } from '../../store/store.ts';
+import type { AdminServices } from '../admin-port.ts';
+import { callerOf, requireNamespace } from '../auth.ts';
+import { Problem } from '../problem.ts';
+import { LABEL, LIMIT } from './forms.ts';
+
+/** Longest body of a batch. */
+export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Most resources of one page of a list. */
+export const RESOURCES_LISTED_MAX = 500;
+
+const Batch = Type.Object(
+  {
+    files: Type.Array(
+      Type.Object(
+        { name: Type.String({ minLength: 1, maxLength: 1024 }), text: Type.String() },
+        { additionalProperties: false },
+      ),
+      { maxItems: LOAD_BOUNDS.filesMax },
+    ),
+    prune: Type.Optional(Type.Boolean()),
+  },
+  { additionalProperties: false },
+);
+
+const KIND = Type.Unsafe<string>({ type: 'string', enum: KINDS.map((kind) => kind.toLowerCase()) });
+/** A resource as a file has it; what is wrong with it is said as for a file. */
+const Whole = Type.Object({}, { additionalProperties: true });
+const KindParams = Type.Object({ kind: KIND });
+const NameParams = Type.Object({ kind: KIND, namespace: LABEL, name: LABEL });
+const StateParams = Type.Object({
+  namespace: LABEL,
+  name: LABEL,
+  verb: Type.Unsafe<Verb>({ type: 'string', enum: ['approve', 'reject', 'suspend', 'resume'] }),
+});
+
+const ListQuery = Type.Object(
+  {
+    namespace: Type.Optional(LABEL),
+    search: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+    after: Type.Optional(Type.String({ minLength: 3, maxLength: 130 })),
+    limit: Type.Optional(LIMIT),
+  },
+  { additionalProperties: false },
+);
+
+const ExportQuery = Type.Object(
+  { namespace: Type.Optional(LABEL), kind: Type.Optional(KIND) },
+  { additionalProperties: false },
+);
+
+type Verb = 'approve' | 'reject' | 'suspend' | 'resume';
+
+const STATES: Record<Verb, string> = {
+  approve: 'active',
+  reject: 'rejected',
+  suspend: 'suspended',
+  resume: 'active',
+};
+
+/** Adds the routes of resources. */
+export function resourceRoutes(server: FastifyInstance, { catalogue }: AdminServices): void {
+  batchRoutes(server, catalogue);
+  readRoutes(server, catalogue);
+  changeRoutes(server, catalogue);
+}
+
+function batchRoutes(server: FastifyInstance, catalogue: Catalogue): void {
+  for (const url of ['/v1/apply', '/v1/diff'] as const) {
+    const dryRun = url === '/v1/diff';
+    server.post<{ Body: Static<typeof Batch> }>(
+      url,
+      {
+        schema: { body: Batch },
+        config: { role: dryRun ? 'view' : 'operate' },
+        bodyLimit: BATCH_BYTES_MAX,
+      },
+      async (request) => {
+        const { files, prune = false } = request.body;
+        const { namespaces } = callerOf(request);
+        const inputs = files.map(({ name, text }) => ({ name, bytes: Buffer.from(text) }));
+        const change = { files: inputs, remove: [], prune, namespaces };
+        const options = { ...optionsOf(request, 'apply'), dryRun };
+        return answerOf(await catalogue.apply(change, options));
+      },
+    );
+  }
+}
+
+function readRoutes(server: FastifyInstance, catalogue: Catalogue): void {
+  server.get<{ Querystring: Static<typeof ExportQuery> }>(
+    '/v1/export',
+    { schema: { querystring: ExportQuery }, config: { role: 'view' } },
+    async (request, reply) => {
+      const { namespace, kind } = request.query;
+      const found = await catalogue.list(
+        callerOf(request),
+        kind === undefined ? undefined : kindOf(kind),
+      );
+      const chosen = found.filter(
+        (each) => namespace === undefined || each.namespace === namespace,
+      );
+      return reply.type('application/yaml').send(resourcesYaml(chosen));
+    },
+  );
+
+  server.get<{ Params: Static<typeof KindParams>; Querystring: Static<typeof ListQuery> }>(
+    '/v1/resources/:kind',
+    { schema: { params: KindParams, querystring: ListQuery }, config: { role: 'view' } },
+    async (request) => {
+      const { namespace, search, after = '', limit: asked } = request.query;
+      const limit = Math.min(RESOURCES_LISTED_MAX, Number(asked ?? 100));
+      const all = await catalogue.list(callerOf(request), kindOf(request.params.kind));
+      const found = all.filter(
+        (each) =>
+          placeOf(each) > after &&
+          (namespace === undefined || each.namespace === namespace) &&
+          (search === undefined || each.name.includes(search)),
+      );
+      const items = found.slice(0, limit);
+      const last = items.at(-1);
+      const next = found.length > limit && last !== undefined ? placeOf(last) : null;
+      return { items: items.map(wholeResource), next };
+    },
+  );
+
+  server.get<{ Params: Static<typeof NameParams> }>(
+    '/v1/resources/:kind/:namespace/:name',
+    { schema: { params: NameParams }, config: { role: 'view' } },
+    async (request, reply) => {
+      const { kind, namespace, name } = request.params;
+      const all = await catalogue.list(callerOf(request), kindOf(kind));
+      const found = all.find((each) => each.namespace === namespace && each.name === name);
+      if (found === undefined) {
+        throw new Problem('not_found', `no ${kind} "${name}" in namespace "${namespace}"`);
+      }
+      return reply.header('etag', etagOf(found.text)).send(wholeResource(found));
+    },
+  );
+}
+
+function changeRoutes(server: FastifyInstance, catalogue: Catalogue): void {
+  server.put<{ Params: Static<typeof NameParams>; Body: Record<string, unknown> }>(
+    '/v1/resources/:kind/:namespace/:name',
+    { schema: { params: NameParams, body: Whole }, config: { role: 'operate' } },
+    async (request) => {
+      const { namespace, name } = request.params;
+      const kind = kindOf(request.params.kind);
+      const { metadata, kind: told = kind } = request.body as Partial<Record<string, never>>;
+      const { name: called = name, namespace: place = namespace } = metadata ?? ({} as Named);
+      if (told !== kind || called !== name || place !== namespace) {
+        throw new Problem('bad_request', 'the body names another resource than the path');
+      }
+      const whole = { ...request.body, kind, metadata: { ...(metadata ?? {}), name, namespace } };
+      const bytes = Buffer.from(JSON.stringify(whole, null, 2));
+      const change = {
+        ...{ files: [{ name: 'body', bytes }], remove: [], prune: false, namespaces: [] },
+      };
+      return answerOf(await changeOne(catalogue, request, { kind, namespace, name }, change));
+    },
+  );
+
+  server.delete<{ Params: Static<typeof NameParams> }>(
+    '/v1/resources/:kind/:namespace/:name',
+    { schema: { params: NameParams }, config: { role: 'operate' } },
+    async (request) => {
+      const named = { ...request.params, kind: kindOf(request.params.kind) };
+      const change = { files: [], remove: [named], prune: false, namespaces: [] };
+      return answerOf(await changeOne(catalogue, request, named, change));
+    },
+  );
+
+  server.post<{ Params: Static<typeof StateParams> }>(
+    '/v1/subscriptions/:namespace/:name/:verb',
+    { schema: { params: StateParams }, config: { role: 'operate' } },
+    async (request) => {
+      const { namespace, name, verb } = request.params;
+      requireNamespace(request, namespace);
+      const options = optionsOf(request, `subscription ${verb}`);
+      const wanted = { namespace, name, state: STATES[verb] };
+      return answerOf(await catalogue.setSubscription(wanted, options));
+    },
+  );
+}
+
+interface Named {
+  readonly name?: string;
+  readonly namespace?: string;
+}
+
+type Named3 = Pick<CanonicalResource, 'kind' | 'namespace' | 'name'>;
+
+/** Changes one resource if it is as `If-Match` or `If-None-Match: *` say. */
+function changeOne(
+  catalogue: Catalogue,
+  request: FastifyRequest,
+  named: Named3,
+  change: Parameters<Catalogue['apply']>[0],
+): Promise<ChangeOutcome> {
+  requireNamespace(request, named.namespace);
+  const match = request.headers['if-match'];
+  const absent = request.headers['if-none-match'] === '*';
+  const isAsMeant = (text: string | undefined) => {
+    if (absent && text !== undefined) return false;
+    if (match === undefined) return true;
+    return text !== undefined && (match === '*' || match === etagOf(text));
+  };
+  const cause = change.remove.length > 0 ? 'delete' : 'put';
+  return catalogue.changeOne(named, isAsMeant, change, { by: callerOf(request), cause });
+}
+
+/** Who asks and, in `If-Match`, at which revision. */
+export function optionsOf(request: FastifyRequest, cause: string): ChangeOptions {
+  const match = request.headers['if-match'];
+  const revision = /^"?(\d{1,15})"?$/.exec(match ?? '')?.[1];
+  if (match !== undefined && revision === undefined) {
+    throw new Problem(
+      'bad_request',
+      'If-Match must hold the revision of the resources, such as "7"',
+    );
+  }
+  return {
+    ...{ by: callerOf(request), cause },
+    ...(revision !== undefined && { ifRevision: Number(revision) }),
+  };
+}
+
+/** The answer to a change; throws what was wrong with it. */
+export function answerOf(outcome: ChangeOutcome): object {
+  if (!outcome.ok) throw new Problem(outcome.code, outcome.message, outcome.problems);
+  const { revision, diff } = outcome;
+  return { revision, changed: diff.length > 0, diff };
+}
+
+function kindOf(word: string): Kind {
+  const kind = KINDS.find((each) => each.toLowerCase() === word);
+  if (kind === undefined) throw new Problem('bad_request', `unknown kind ${word}`);
+  return kind;
+}
+
+function placeOf({ namespace, name }: StoredResource): string {
+  return `${namespace}/${name}`;
+}
+
+/** Equal texts have equal tags. */
+function etagOf(text: string): string {
+  return `"${createHash('sha256').update(text).digest('hex').slice(0, 32)}"`;
+}

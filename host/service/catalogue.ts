@@ -1,0 +1,236 @@
+/**
+ * The declared resources of a host that takes them over the admin API: batches, single ones,
+ * states of subscriptions, the way back to an older revision. Each change is whole: read, checked
+ * against everything else, compiled and written in one transaction, one change at a time. It must
+ * never touch a key that was made here.
+ */
+import type { Compiler, MergedSet } from '../compile/compiler.ts';
+import { diffTexts, keyOf, type ResourceDiff } from '../resources/diff.ts';
+import type { CanonicalResource } from '../resources/load.ts';
+import { NO_CHANGE, type SetChange } from '../resources/merge.ts';
+import type { Printable } from '../resources/problem.ts';
+import type { Kind } from '../resources/schema/schema.ts';
+import { resourceYaml } from '../resources/yaml.ts';
+import type { Refusal, Store, StoredResource } from '../store/store.ts';
+import { type Caller, mayUse } from './access.ts';
+import { rolledBack } from './rollback.ts';
+
+/** How a change is asked for. */
+export interface ChangeOptions {
+  readonly by: Caller;
+  /** What the audit trail says was asked for. */
+  readonly cause: string;
+  /** Works everything out, the store's refusals included, and changes nothing. */
+  readonly dryRun?: boolean;
+  /** When given, resources must have last changed at this revision. */
+  readonly ifRevision?: number;
+}
+
+/** A change that was made, or would be. */
+export interface Changed {
+  readonly ok: true;
+  /** Revision the resources are at. */
+  readonly revision: number;
+  readonly diff: readonly ResourceDiff[];
+}
+
+/** Why nothing was changed. */
+export interface Unchanged {
+  readonly ok: false;
+  readonly code: Refusal['code'] | 'read_only' | 'invalid_resources' | 'forbidden' | 'gone';
+  readonly message: string;
+  /** Problems of the resources, in the order of files and lines. */
+  readonly problems: readonly Printable[];
+}
+
+/** Outcome of a change. */
+export type ChangeOutcome = Changed | Unchanged;
+
+/** What a change is made of, given what is stored; or why there is none. */
+type MakeChange = (stored: readonly CanonicalResource[]) => Promise<SetChange | Unchanged>;
+
+/** What a catalogue works with. */
+export interface CatalogueOptions {
+  readonly store: Store;
+  readonly compiler: Compiler;
+  readonly nowMs: () => number;
+  /** Folder that alone changes resources; undefined = the admin API does. */
+  readonly folder: string | undefined;
+}
+
+/** A change without a condition is tried again when another one came in between. */
+const TRIES_MAX = 4;
+
+/** Declared resources. */
+export class Catalogue {
+  readonly #options: CatalogueOptions;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: CatalogueOptions) {
+    this.#options = options;
+  }
+
+  /** The folder that alone changes resources, or undefined. */
+  get folder(): string | undefined {
+    return this.#options.folder;
+  }
+
+  /**
+   * Compiles what is stored anew, so that proxies get what this version makes of it. Answers the
+   * problems that a newer version may find; what was in force then still is.
+   */
+  async start(): Promise<ChangeOutcome> {
+    const by: Caller = { name: 'host', role: 'admin', namespaces: [] };
+    return this.#inTurn(() => this.#attempt(async () => NO_CHANGE, { by, cause: 'start' }, true));
+  }
+
+  /** Brings a change of files into force. */
+  apply(change: SetChange, options: ChangeOptions): Promise<ChangeOutcome> {
+    return this.#change(async () => change, options);
+  }
+
+  /** Changes or removes one resource; `ifText` tells whether what is stored is what was meant. */
+  changeOne(
+    name: Pick<StoredResource, 'kind' | 'namespace' | 'name'>,
+    ifText: (text: string | undefined) => boolean,
+    change: SetChange,
+    options: ChangeOptions,
+  ): Promise<ChangeOutcome> {
+    return this.#change(async (stored) => {
+      const held = stored.find((each) => keyOf(each) === keyOf(name));
+      const what = `${name.kind} "${name.name}" in namespace "${name.namespace}"`;
+      if (held === undefined && change.remove.length > 0) return no('not_found', `no ${what}`);
+      if (ifText(held?.text)) return change;
+      return no('revision_conflict', `${what} is not as it was when you read it`);
+    }, options);
+  }
+
+  /** Changes the state of a subscription. */
+  setSubscription(
+    { namespace, name, state }: Readonly<Record<'namespace' | 'name' | 'state', string>>,
+    options: ChangeOptions,
+  ): Promise<ChangeOutcome> {
+    return this.#change(async (stored) => {
+      const key = keyOf({ kind: 'Subscription', namespace, name });
+      const held = stored.find((each) => keyOf(each) === key);
+      if (held === undefined) {
+        return no('not_found', `no subscription "${name}" in namespace "${namespace}"`);
+      }
+      const { metadata, spec } = JSON.parse(held.text);
+      const text = JSON.stringify({ metadata, spec: { ...spec, state } });
+      const bytes = new TextEncoder().encode(resourceYaml({ kind: 'Subscription', text }));
+      return { ...NO_CHANGE, files: [{ name: key, bytes }] };
+    }, options);
+  }
+
+  /** Brings the resources of an older revision back, but nothing that was taken away since. */
+  rollback(revision: number, options: ChangeOptions): Promise<ChangeOutcome> {
+    const { store, nowMs } = this.#options;
+    return this.#change(async (stored) => {
+      const current = await store.resourceRevision();
+      if (revision > current) return no('not_found', `there is no revision ${revision} yet`);
+      const entries = await store.resourceChangesAfter(revision);
+      if (entries === undefined) return no('gone', `revision ${revision} is forgotten`);
+      return rolledBack(stored, entries, nowMs());
+    }, options);
+  }
+
+  /** The stored resources, of one kind when given. */
+  async list(by: Caller, kind?: Kind): Promise<readonly StoredResource[]> {
+    const resources = await this.#options.store.resources(kind);
+    return resources.filter(({ namespace }) => mayUse(by, namespace));
+  }
+
+  /** What a revision did to resources; undefined when it did nothing or is forgotten. */
+  async revisionDiff(revision: number, by: Caller): Promise<readonly ResourceDiff[] | undefined> {
+    const limit = 100_000;
+    const found = await this.#options.store.audit({ revision, limit });
+    const entries = found.filter(({ action }) => action.startsWith('resource.'));
+    if (entries.length === 0) return undefined;
+    return entries
+      .filter(({ namespace }) => mayUse(by, namespace))
+      .flatMap((entry) => {
+        const { kind, namespace, name, before, after } = entry;
+        return diffTexts({ kind: kind as Kind, namespace, name }, before, after) ?? [];
+      })
+      .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  }
+
+  #change(make: MakeChange, options: ChangeOptions): Promise<ChangeOutcome> {
+    const { folder } = this.#options;
+    if (folder !== undefined && options.dryRun !== true) {
+      const message = `this host takes resources from the folder ${folder} alone: change them there`;
+      return Promise.resolve(no('read_only', message));
+    }
+    return this.#inTurn(async () => {
+      for (let tried = 1; ; tried += 1) {
+        const outcome = await this.#attempt(make, options, false);
+        const raced = !outcome.ok && outcome.code === 'revision_conflict';
+        if (!raced || options.ifRevision !== undefined || tried === TRIES_MAX) return outcome;
+        // A conflict that the caller's own condition found would only be found again.
+        if (outcome.message.endsWith('read it')) return outcome;
+      }
+    });
+  }
+
+  /** One change after another: the compiler holds one set at a time. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work);
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #attempt(make: MakeChange, options: ChangeOptions, whole: boolean): Promise<ChangeOutcome> {
+    const { store, compiler } = this.#options;
+    const { by, ifRevision } = options;
+    const revision = await store.resourceRevision();
+    if (ifRevision !== undefined && ifRevision !== revision) {
+      const message = `resources last changed at revision ${revision}, not ${ifRevision}`;
+      return no('revision_conflict', message);
+    }
+    const stored = (await store.resources()) as readonly CanonicalResource[];
+    const change = await make(stored);
+    if ('ok' in change) return change;
+    const known = (await store.groups()).map(({ group }) => group);
+    const merged = await compiler.merge(stored, change, known);
+    if (!merged.ok) return no('invalid_resources', 'the resources have problems', merged.problems);
+    const foreign = merged.diff.find(({ namespace }) => !mayUse(by, namespace));
+    if (foreign !== undefined) {
+      return no('forbidden', `your token is not for namespace "${foreign.namespace}"`);
+    }
+    if (merged.diff.length === 0 && !whole) return { ok: true, revision, diff: [] };
+    return this.#write(merged, revision, options);
+  }
+
+  async #write(
+    merged: MergedSet,
+    revision: number,
+    { by, cause, dryRun = false }: ChangeOptions,
+  ): Promise<ChangeOutcome> {
+    const { store, compiler, nowMs } = this.#options;
+    const ids = await store.reserveIds(merged.names);
+    const outcome = await store.applyResources({
+      ...(await compiler.compile(ids)),
+      resources: merged.resources,
+      ifRevision: revision,
+      nowMs: nowMs(),
+      by: by.name,
+      cause,
+      dryRun,
+    });
+    if (outcome.ok) {
+      const at = dryRun ? revision : await store.resourceRevision();
+      return { ok: true, revision: at, diff: merged.diff };
+    }
+    const { code, message } = outcome;
+    return no(code, message, await compiler.explain(outcome));
+  }
+}
+
+function no(
+  code: Unchanged['code'],
+  message: string,
+  problems: readonly Printable[] = [],
+): Unchanged {
+  return { ok: false, code, message, problems };
+}

@@ -70,6 +70,19 @@ export const POLICY_PAGE_BYTES: u32 = 32_768;
 /** Rows of the request counter; beyond them the product is `other`. */
 export const METRICS_MAX: u32 = TEST_BUILD ? 8 : 256;
 
+// Usage.
+
+/** Rows of usage of one engine; beyond them requests are counted without their subscription. */
+export const USAGE_ROWS_MAX: u32 = TEST_BUILD ? 32 : 16_384;
+/** Rows of usage an engine has room for when it starts; a power of two. */
+export const USAGE_ROWS_MIN: u32 = TEST_BUILD ? 16 : 2_048;
+/** Rows kept for requests that found no row of their own, one for each reason and mode. */
+export const USAGE_OTHER_KEPT: u32 = TEST_BUILD ? 4 : 128;
+/** Rows of usage in one sync call; more follow in the next. */
+export const USAGE_ROWS_PER_CALL_MAX: u32 = TEST_BUILD ? 8 : 768;
+/** Credentials whose use is to be reported; of further ones the next use is. */
+export const USAGE_TOUCHED_MAX: u32 = TEST_BUILD ? 8 : 512;
+
 // Policy: what a policy may hold (docs/wire.md, section 3). One beyond a bound is refused whole.
 
 /** Exact hosts, and as many wildcards. */

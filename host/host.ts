@@ -25,11 +25,14 @@ import { Keys } from './service/keys.ts';
 import { Policies } from './service/policies.ts';
 import { type Reading, Reloader, type ResourceStatus } from './service/reload.ts';
 import { Terms } from './service/terms.ts';
+import { makeUsage, sweepUsage, type UsageParts } from './service/usage-parts.ts';
 import { type Ledger, LedgerError } from './store/ledger.ts';
 import { openSqliteLedger } from './store/ledger-sqlite.ts';
 import { StoreError } from './store/open.ts';
 import { openSqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
+import { UsageStoreError } from './store/usage.ts';
+import { openSqliteUsage } from './store/usage-sqlite.ts';
 
 /** What a host is given by its process. */
 export interface HostOptions {
@@ -75,6 +78,7 @@ export class HostRefused extends Error {
 }
 
 const FOLD_EVERY_MS = 1_000;
+const DAY_MS = 86_400_000;
 const FOLDER_DEBOUNCE_MS = 50;
 const FOLDER_POLL_MS = 2_000;
 /** Longest wait for calls under way when stopping; then their connections are closed. */
@@ -108,6 +112,7 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
   stack.defer(fold(ledger, options));
   const heads = await Heads.open(store);
   stack.defer(() => heads.close());
+  const { engines, usage } = await startUsage(options, { store, heads, terms }, stack);
   const policies = new Policies(store, heads);
   stack.defer(() => policies.close());
   const metrics = new HostMetrics();
@@ -117,11 +122,11 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
   const hub = new WatchHub({ store, heads, nowMs, random, holdMs, onFault });
   metrics.observe({
     heads,
-    nowMs,
+    engines,
     watchesOf: (group) => hub.openOf(group),
     ledgerStats: () => ledger.stats(),
   });
-  const shared = { store, ledger, heads, hub, metrics, nowMs };
+  const shared = { store, ledger, heads, hub, metrics, engines, usage, nowMs };
   const sync = makeSyncPort({
     services: { ...shared, policies, terms, heartbeatMs },
     log,
@@ -179,6 +184,22 @@ async function openLedger(
     resolve: (account) => terms.resolve(account),
     seed,
   });
+}
+
+/** Opens usage and goes on sweeping it. */
+async function startUsage(
+  { settings, nowMs, log }: HostOptions,
+  parts: { readonly store: Store; readonly heads: Heads; readonly terms: Terms },
+  stack: AsyncDisposableStack,
+): Promise<UsageParts> {
+  const onFault = (err: unknown) => log.error({ err }, 'usage was not taken or swept');
+  const usageStore = await openSqliteUsage(join(settings.store, 'usage.db'));
+  stack.defer(() => usageStore.close());
+  const keepMs = settings.usageKeepDays * DAY_MS;
+  const made = makeUsage({ ...parts, usageStore, nowMs, keepMs, onFault });
+  stack.defer(() => made.close());
+  stack.defer(sweepUsage(made.usage, onFault));
+  return made;
 }
 
 /** Folds silent holders again and again; the answered function stops it. */
@@ -320,8 +341,10 @@ async function closePorts(ports: readonly Port[]): Promise<void> {
 }
 
 function refusalOf(error: unknown): unknown {
-  if (error instanceof StoreError || error instanceof LedgerError) {
-    return new HostRefused(Exit.refused, [`${error.code}: ${error.message}`]);
+  const known = [StoreError, LedgerError, UsageStoreError].some((kind) => error instanceof kind);
+  if (known) {
+    const { code, message } = error as StoreError;
+    return new HostRefused(Exit.refused, [`${code}: ${message}`]);
   }
   return error;
 }

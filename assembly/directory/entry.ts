@@ -22,6 +22,8 @@ export class Entry {
 
 @unmanaged
 export class Credential extends Entry {
+  /** The period in which its use was last reported, 0 never; not of the record. */
+  usedPeriod: u32;
   application: u64;
   /** Unix time in milliseconds; 0 = no bound. */
   notBeforeMs: u64;
@@ -139,7 +141,7 @@ export function sameBody(a: usize, b: usize, kind: u32): bool {
     return false;
   }
   const names = offsetof<Application>('consumerNameLength');
-  for (let at = <usize>names; at < 24; at++) {
+  for (let at = <usize>names; at < 24 && kind == APPLICATION; at++) {
     if (load<u8>(a + at) != load<u8>(b + at)) return false;
   }
   const bytes = entryBytes(kind);

@@ -9,6 +9,7 @@ import { ENGINES_MAX, HOLDINGS_MIN, ROOTS_MAX } from '../limits';
 import { CHECK_STATE_BYTES } from '../policy/check';
 import { freeHoldings, newHoldings } from '../quota/holdings';
 import { clearFlights } from '../quota/lease';
+import { freeUsage, newUsage } from '../usage/table';
 import { freeBlock, takeBlock } from './blocks';
 import {
   CALL_KINDS,
@@ -130,8 +131,9 @@ function newEngine(clusters: u32, random0: u64, random1: u64, nowMs: u64): usize
     engine.directory = takeBlock(DIRECTORY_BYTES);
     engine.checkState = takeBlock(CHECK_STATE_BYTES);
     engine.holdings = newHoldings(HOLDINGS_MIN, random1, ~random0);
+    engine.usage = newUsage();
     const whole = engine.closing != 0 && engine.directory != 0 && engine.checkState != 0;
-    if (!whole || engine.holdings == 0) {
+    if (!whole || engine.holdings == 0 || engine.usage == 0) {
       releaseBlocks(engine);
       return 0;
     }
@@ -153,6 +155,7 @@ function releaseBlocks(engine: Engine): void {
   freeBlock(engine.directory, DIRECTORY_BYTES);
   freeBlock(engine.checkState, CHECK_STATE_BYTES);
   freeHoldings(engine.holdings);
+  freeUsage(engine.usage);
   freeBlock(engine.policy, engine.policyBlock);
   freeBlock(engine.back, engine.backBlock);
   freeBlock(changetype<usize>(engine), ENGINE_BLOCK);

@@ -129,6 +129,7 @@ export class Engine {
   watchBlind: u32;
 
   holdings: usize;
+  usage: usize;
   closing: usize;
   closingCount: u32;
   heldCount: u32;

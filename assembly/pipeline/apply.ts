@@ -15,6 +15,7 @@ import { Application, applicationName } from '../directory/entry';
 import { Plan, Product } from '../policy/layout';
 import { limitAt, textAt } from '../policy/policy';
 import { countRequest } from '../telemetry/counters';
+import { countDecision } from '../usage/count';
 import { ascii } from '../util/ascii';
 import { CURRENT } from './current';
 import { editCount, editsOverflowed } from './edits';
@@ -63,6 +64,7 @@ export function apply(decision: Decision, outcome: u32): u32 {
   decision.flags |= DECISION_DONE;
   writeState(decision, why);
   countRequest(decision);
+  countDecision(decision);
   if (stands == OUTCOME_PASS) {
     editsFrom = 0;
     editsTo = editCount();

@@ -27,6 +27,8 @@ import { holdingCount } from '../quota/holdings';
 import { roundOfHoldings } from '../quota/round';
 import { checkSlice } from '../sync/fetch';
 import { callByToken, NO_CALL, takeAnswer } from '../sync/schedule';
+import { hasUsage } from '../usage/report';
+import { usageTick } from '../usage/table';
 import { ascii, asciiLength } from '../util/ascii';
 import {
   BUFFER_CALL_RESPONSE,
@@ -129,6 +131,7 @@ export function onTick(id: u32): void {
   checkSlice(engine, nowMs);
   directoryTick(engine.directory);
   roundOfHoldings(engine, nowMs);
+  usageTick(engine.usage, nowMs);
   goOn(engine, false, nowMs);
 }
 
@@ -190,7 +193,7 @@ export function onRootDone(at: usize): bool {
   const last = isLastRoot(root);
   retireRoot(root);
   const nowMs = monotonicMs();
-  if (root.engine == 0 || !last || holdingCount(engineAt(root.engine).holdings) == 0) {
+  if (root.engine == 0 || !last || hasNothingToTell(engineAt(root.engine))) {
     forgetRoot(root, nowMs);
     return true;
   }
@@ -204,6 +207,10 @@ export function onRootDone(at: usize): bool {
   if (engine.leaving != LEAVING_DONE) return false;
   forgetRoot(root, nowMs);
   return true;
+}
+
+function hasNothingToTell(engine: Engine): bool {
+  return engine.hasStore == 0 || (holdingCount(engine.holdings) == 0 && !hasUsage(engine.usage));
 }
 
 /** Forgets a root; if others share its engine, the newest of them makes its calls anew. */

@@ -23,6 +23,7 @@ import { POLICY_BYTES_MAX, POLICY_PAGE_BYTES } from '../limits';
 import { checkBegin, checkStep } from '../policy/check';
 import { POLICY_HEAD_BYTES } from '../policy/layout';
 import { noteEvent, POLICIES_APPLIED, POLICIES_REFUSED } from '../telemetry/events';
+import { forgetUsage } from '../usage/table';
 import { equalBytes } from '../util/bytes';
 import { sectionLength } from '../util/frame';
 import { sha256 } from '../util/sha256';
@@ -168,6 +169,7 @@ export function settlePolicy(engine: Engine): void {
 }
 
 function swapPolicy(engine: Engine): void {
+  if (engine.policy != 0 && engine.policyFresh == 0) forgetUsage(engine.usage);
   freeBlock(engine.policy, engine.policyBlock);
   engine.policy = engine.back;
   engine.policyBlock = engine.backBlock;

@@ -2,9 +2,10 @@
  * Takes the answer to a sync call (docs/wire.md §6). Each item names its holding itself, so lost,
  * doubled, delayed and reordered answers do no harm: what is not held is ignored.
  */
-import { CLOSING_BYTES, callOf, Engine } from '../engine/state';
+import { CALL_SYNC, CLOSING_BYTES, callOf, Engine } from '../engine/state';
 import { findHolding, Holding } from '../quota/holdings';
 import { balanceOf, clearFlights, clearHolding, clearNext } from '../quota/lease';
+import { usageConfirmed } from '../usage/report';
 import { isTable, tableCount, tableRecord } from '../util/frame';
 import { hearHost, hearPolicyRevision } from './host';
 import { bodyOf, openMessage } from './message';
@@ -38,6 +39,7 @@ export function takeSync(engine: Engine, kind: u32, at: usize, length: u32, nowM
   const interval = load<u32>(sync, 4);
   engine.intervalMs = min(max(interval, HEARTBEAT_MIN_MS), HEARTBEAT_MAX_MS);
   hearPolicyRevision(engine, load<u64>(sync, 8));
+  if (kind == CALL_SYNC) usageConfirmed(engine.usage, load<u64>(sync, 16));
   const answersThis = load<u32>(sync) == call.sequence;
   const count = tableCount(items);
   for (let i: u32 = 0; i < count; i++) {

@@ -16,6 +16,7 @@ import {
 } from '../quota/holdings';
 import { balanceOf, takeGeneration, wanted } from '../quota/lease';
 import { releaseEverything } from '../quota/round';
+import { hasUsage, usageLeft, writeUsage } from '../usage/report';
 import { beginMessage, beginSection, endMessage, takeBytes } from './write';
 
 const MAGIC: u32 = 0x51534753;
@@ -47,9 +48,6 @@ export function writeReport(engine: Engine, kind: u32, nowMs: u64): u32 {
   store<u64>(head, engine.directoryRevision, 40);
   store<u32>(head, engine.intervalMs, 48);
   store<u32>(head, engine.sequence, 52);
-  let flags: u32 = kind == CALL_URGENT ? FLAG_URGENT : 0;
-  if (engine.leaving != LEAVING_NOT) flags |= FLAG_LAST;
-  store<u32>(head, flags, 56);
   beginSection(2, false);
   const table = takeBytes(8);
   items = 0;
@@ -67,12 +65,28 @@ export function writeReport(engine: Engine, kind: u32, nowMs: u64): u32 {
   }
   store<u16>(table, ITEM_BYTES as u16);
   store<u32>(table, items, 4);
+  writeEnd(engine, kind, head);
   return endMessage();
+}
+
+/** Usage, and in the head what kind of report this has become. Usage goes with regular ones. */
+function writeEnd(engine: Engine, kind: u32, head: usize): void {
+  if (kind == CALL_URGENT) {
+    store<u32>(head, FLAG_URGENT, 56);
+    return;
+  }
+  // Ids of the store before mean nothing to this one.
+  const tells = engine.policyFresh != 0;
+  if (tells) store<u32>(head, writeUsage(engine.usage), 60);
+  const whole = tells ? !usageLeft(engine.usage) : !hasUsage(engine.usage);
+  if (!whole && tells) engine.askSoon = 1;
+  if (whole && engine.leaving != LEAVING_NOT) store<u32>(head, FLAG_LAST, 56);
 }
 
 /** True when a regular report would say anything. */
 export function hasReport(engine: Engine, nowMs: u64): bool {
   if (engine.closingCount > 0) return true;
+  if (engine.policyFresh != 0 && hasUsage(engine.usage)) return true;
   const span = holdingSpan(engine.holdings);
   for (let i: u32 = 0; i < span; i++) {
     const holding = holdingAt(engine.holdings, i);

@@ -24,6 +24,7 @@ import { URGENT_GAP_MS } from '../limits';
 import { clearCold, coldCount } from '../quota/holdings';
 import { clearFlights } from '../quota/lease';
 import { CALLS_FAILED, noteEvent } from '../telemetry/events';
+import { usageLeft } from '../usage/report';
 import { takeDirectory } from './directory';
 import { nextFetch, policyFailed, takeManifest, takePage } from './fetch';
 import { takeSync } from './reply';
@@ -159,11 +160,14 @@ export function takeAnswer(
 ): void {
   const call = callOf(engine, kind);
   call.open = 0;
-  if (kind == CALL_SYNC && engine.leaving == LEAVING_TOLD) engine.leaving = LEAVING_DONE;
+  const told = kind == CALL_SYNC && engine.leaving == LEAVING_TOLD;
+  if (told) engine.leaving = LEAVING_DONE;
   if (status != 200 || !takeBody(engine, kind, at, length, nowMs)) {
     fail(engine, kind, nowMs);
     return;
   }
+  // More usage than one call holds: the last report has a sequel.
+  if (told && usageLeft(engine.usage)) engine.leaving = LEAVING_BEGUN;
   call.backOffMs = 0;
   if (kind != CALL_SYNC && kind != CALL_URGENT) return;
   const trip = min<u64>(nowMs - call.sentMs, 10_000) as u32;

@@ -7,6 +7,7 @@ import { applicationCount, credentialCount, subscriptionCount } from '../directo
 import { memoryBytes } from '../engine/blocks';
 import { CALL_WATCH, callOf, Engine, policyPending, WALK_NONE } from '../engine/state';
 import { holdingCount } from '../quota/holdings';
+import { Usage } from '../usage/table';
 import { ascii, asciiLength } from '../util/ascii';
 import { takeInlinePage } from './directory';
 import { hearHost, hearPolicyRevision } from './host';
@@ -70,9 +71,9 @@ export function writeWatch(engine: Engine, nowMs: u64): u32 {
   if (proxyLength == 0) keepProxy(0, 0, 0, 0);
   memory.copy(takeBytes(proxyLength), PROXY, proxyLength);
   beginSection(3, true);
-  const state = takeBytes(8 + 10 * 8);
+  const state = takeBytes(8 + 11 * 8);
   store<u16>(state, 8);
-  store<u32>(state, 10, 4);
+  store<u32>(state, 11, 4);
   store<u64>(state, credentialCount(engine.directory), 8);
   store<u64>(state, applicationCount(engine.directory), 16);
   store<u64>(state, subscriptionCount(engine.directory), 24);
@@ -83,6 +84,7 @@ export function writeWatch(engine: Engine, nowMs: u64): u32 {
   store<u64>(state, engine.lastWordMs == 0 ? 0 : nowMs - engine.lastWordMs, 64);
   store<u64>(state, engine.lastError, 72);
   store<u64>(state, engine.failures, 80);
+  store<u64>(state, changetype<Usage>(engine.usage).count, 88);
   return endMessage();
 }
 

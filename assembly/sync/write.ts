@@ -6,9 +6,9 @@ import { SYNC_ITEMS_MAX } from '../limits';
 import { crc32 } from '../util/crc32';
 
 const HEADER_BYTES: usize = 16;
-/** Room for the largest call: a full report of items. */
-const ROOM: u32 = 256 * 80 + 1024;
-const BODY: usize = memory.data(256 * 80 + 1024, 16);
+/** Room for the largest call: a full report of items, of usage and of touched credentials. */
+const ROOM: u32 = 256 * 80 + 768 * 48 + 512 * 8 + 1024;
+const BODY: usize = memory.data(256 * 80 + 768 * 48 + 512 * 8 + 1024, 16);
 
 let at: usize = BODY;
 let section: usize = 0;

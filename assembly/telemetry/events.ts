@@ -17,8 +17,9 @@ export const STREAMS_UNRECORDED: u32 = 7;
 export const STREAMS_UNMAPPED: u32 = 8;
 export const INVARIANTS_BROKEN: u32 = 9;
 export const RESPONSES_UNEDITED: u32 = 10;
+export const USAGE_FULL: u32 = 11;
 /** How many kinds of events there are. */
-export const EVENTS: u32 = 11;
+export const EVENTS: u32 = 12;
 
 /**
  * One kind: count since the flush and since the log line, newest value, metric, time of the line.
@@ -33,7 +34,7 @@ export class EventCount {
   reserved: u32;
 }
 
-const COUNTS: usize = memory.data(11 * 40, 8);
+const COUNTS: usize = memory.data(12 * 40, 8);
 
 /** The counts of one kind of event. */
 export function eventCount(event: u32): EventCount {
@@ -51,7 +52,7 @@ export function noteEvent(event: u32, value: u64): void {
 const NAMES = asciiList(
   'calls_failed|policies_applied|policies_refused|directories_filled|directory_no_room|' +
     'requests_held|accounts_full|streams_unrecorded|streams_unmapped|invariants_broken|' +
-    'responses_unedited|',
+    'responses_unedited|usage_full|',
 );
 
 /** Writes the stable name of an event, as metrics and log lines have it. */

@@ -18,6 +18,7 @@ export interface CredentialView {
   readonly notAfter: string | null;
   readonly createdAt: string;
   readonly revokedAt: string | null;
+  readonly lastUsedAt: string | null;
 }
 
 /** Columns of a list of credentials. */
@@ -29,6 +30,7 @@ export const CREDENTIAL_COLUMNS: readonly Column<CredentialView>[] = [
   { head: 'STATE', cell: ({ state }) => state },
   { head: 'EXPIRES', cell: ({ notAfter }) => notAfter ?? 'never' },
   { head: 'CREATED', cell: ({ createdAt }) => createdAt },
+  { head: 'LAST USED', cell: ({ lastUsedAt }) => lastUsedAt ?? 'never' },
 ];
 
 /** Adds the options of every command that calls the admin API. */

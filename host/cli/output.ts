@@ -34,7 +34,8 @@ export function printValue(context: Context, format: 'json' | 'yaml', value: unk
   say(context, text);
 }
 
-function tableOf<T>(rows: readonly T[], columns: readonly Column<T>[]): string {
+/** Rows as a table with heads, for people. */
+export function tableOf<T>(rows: readonly T[], columns: readonly Column<T>[]): string {
   const lines = [
     columns.map(({ head }) => head),
     ...rows.map((row) => columns.map(({ cell }) => cell(row))),

@@ -13,11 +13,13 @@ import { addKeyList } from './key-list.ts';
 import { addKeyRevoke } from './key-revoke.ts';
 import { addOciBuild } from './oci-build.ts';
 import { CommandError, Exit, type ExitCode } from './outcome.ts';
+import { addProxies } from './proxies.ts';
 import { addResources } from './resources.ts';
 import { addRevisions } from './revisions.ts';
 import { addSamplesIstio } from './samples.ts';
 import { addStatus } from './status.ts';
 import { addSubscription } from './subscription.ts';
+import { addUsage } from './usage.ts';
 import { addValidate } from './validate.ts';
 import { addVersion, packageVersion } from './version.ts';
 
@@ -66,6 +68,8 @@ function makeProgram(context: Context, setExit: SetExit): Command {
   const samples = program.command('samples').description('print files to begin with');
   addSamplesIstio(samples, context);
   addDoctor(program, context, setExit);
+  addProxies(program, context);
+  addUsage(program, context);
   // The launcher runs the host itself, so that it gets the signals; this is for the help text.
   program.command('serve').description('run the host; "sidegate serve --help" lists its options');
   addVersion(program, context);

@@ -18,6 +18,7 @@ export interface Settings {
   readonly heartbeatMs: number;
   readonly watchHoldMs: number;
   readonly directoryCredentialsMax: number;
+  readonly usageKeepDays: number;
   readonly logLevel: string;
   /** File with the admin token; made when absent. */
   readonly adminTokenFile: string | undefined;
@@ -111,6 +112,14 @@ export const OPTIONS: readonly Option[] = [
     most: 131_072,
   },
   {
+    name: 'usage-keep-days',
+    value: 'count',
+    text: 'days that usage is kept',
+    fallback: '400',
+    least: 1,
+    most: 3_650,
+  },
+  {
     name: 'admin-token-file',
     value: 'file',
     text: 'file with the admin token; made, readable by its owner alone, when it is not there',
@@ -154,6 +163,7 @@ export function readSettings(args: readonly string[], env: Environment): Setting
     heartbeatMs: number('heartbeat'),
     watchHoldMs: number('watch-hold'),
     directoryCredentialsMax: number('directory-credentials-max'),
+    usageKeepDays: number('usage-keep-days'),
     logLevel: text('log-level') ?? '',
     adminTokenFile: text('admin-token-file'),
     readyFile: text('ready-file'),

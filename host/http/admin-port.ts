@@ -5,9 +5,11 @@
 import type { FastifyInstance } from 'fastify';
 import type { Access } from '../service/access.ts';
 import type { Catalogue } from '../service/catalogue.ts';
+import type { Engines } from '../service/engines.ts';
 import type { Heads } from '../service/heads.ts';
 import type { Keys } from '../service/keys.ts';
 import type { ResourceStatus } from '../service/reload.ts';
+import type { UsageService } from '../service/usage.ts';
 import type { Ledger } from '../store/ledger.ts';
 import type { Store } from '../store/store.ts';
 import { guard } from './auth.ts';
@@ -16,9 +18,11 @@ import { rememberRoutes } from './route-list.ts';
 import { tokenRoutes } from './routes/access-tokens.ts';
 import { credentialRoutes } from './routes/credentials.ts';
 import { healthRoutes, metricsRoute } from './routes/health.ts';
+import { proxiesRoute } from './routes/proxies.ts';
 import { resourceRoutes } from './routes/resources.ts';
 import { revisionRoutes } from './routes/revisions.ts';
 import { statusRoute } from './routes/status.ts';
+import { usageRoutes } from './routes/usage.ts';
 import { type Log, makeServer } from './server.ts';
 import type { WatchHub } from './watch-hub.ts';
 
@@ -32,6 +36,8 @@ export interface AdminServices {
   readonly catalogue: Catalogue;
   readonly hub: WatchHub;
   readonly metrics: HostMetrics;
+  readonly engines: Engines;
+  readonly usage: UsageService;
   readonly nowMs: () => number;
   readonly resources: () => ResourceStatus;
   readonly version: string;
@@ -70,6 +76,8 @@ export function makeAdminPort({ services, log }: AdminPortOptions): FastifyInsta
     revisionRoutes(guarded, services);
     statusRoute(guarded, services);
     tokenRoutes(guarded, services);
+    proxiesRoute(guarded, services);
+    usageRoutes(guarded, services);
   });
   return server;
 }

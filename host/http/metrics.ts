@@ -4,27 +4,16 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client';
 import type { LedgerStats } from '../quota/stats.ts';
+import type { Engines } from '../service/engines.ts';
 import type { Heads } from '../service/heads.ts';
-import type { WatchRequest } from '../wire/watch.ts';
-
-/** Most engines remembered; the longest silent go first. */
-export const ENGINES_MAX = 40_000;
-
-/** An engine not heard of for so long is gone: longer than a watch is held. */
-const ENGINE_SILENT_MS = 60_000;
+import { STATE_FIELDS } from '../wire/watch.ts';
 
 /** What metrics are read from at the time of a scrape. */
 export interface MetricSources {
   readonly heads: Heads;
   readonly watchesOf: (group: string) => number;
   readonly ledgerStats: () => LedgerStats;
-  readonly nowMs: () => number;
-}
-
-interface Engine {
-  readonly group: string;
-  readonly seenMs: number;
-  readonly request: WatchRequest;
+  readonly engines: Engines;
 }
 
 /** Outcome of one reload of the resource folder. */
@@ -33,7 +22,6 @@ export type ReloadOutcome = 'applied' | 'unchanged' | 'refused';
 /** Counters and gauges of one host. */
 export class HostMetrics {
   readonly registry = new Registry();
-  readonly #engines = new Map<bigint, Engine>();
   readonly #calls: Counter<'route' | 'status'>;
   readonly #callSeconds: Histogram<'route'>;
   readonly #reloads: Counter<'outcome'>;
@@ -79,16 +67,6 @@ export class HostMetrics {
   call(route: string, status: number, seconds: number): void {
     this.#calls.inc({ route, status });
     this.#callSeconds.observe({ route }, seconds);
-  }
-
-  /** Remembers what an engine said about itself when it opened a watch. */
-  engine(group: string, request: WatchRequest, seenMs: number): void {
-    this.#engines.delete(request.incarnation);
-    this.#engines.set(request.incarnation, { group, seenMs, request });
-    if (this.#engines.size > ENGINES_MAX) {
-      const [oldest] = this.#engines.keys();
-      if (oldest !== undefined) this.#engines.delete(oldest);
-    }
   }
 
   /** Counts a reading of the resource folder. */
@@ -164,11 +142,8 @@ export class HostMetrics {
     }
   }
 
-  /**
-   * Engines by whether they hold the newest policy, and the fill of the fullest of their tables.
-   */
-  #engineGauges({ heads, nowMs }: MetricSources): void {
-    const engines = this.#engines;
+  /** Engines by whether they hold the newest policy, and what they say of themselves. */
+  #engineGauges({ heads, engines }: MetricSources): void {
     new Gauge({
       name: 'sidegate_engines',
       help: 'Engines heard of in the last minute, by whether they hold the newest policy.',
@@ -176,18 +151,50 @@ export class HostMetrics {
       registers: [this.registry],
       collect() {
         this.reset();
-        for (const [incarnation, { group, seenMs, request }] of engines) {
-          if (nowMs() - seenMs > ENGINE_SILENT_MS) {
-            engines.delete(incarnation);
-            continue;
-          }
-          const current = request.policyRevision >= (heads.get(group)?.policyRevision ?? 0);
+        for (const engine of engines.list()) {
+          if (!engines.isThere(engine)) continue;
+          const { group } = engine;
+          const current = engine.policyRevision >= (heads.get(group)?.policyRevision ?? 0);
           this.inc({ group, current: String(current) });
         }
       },
     });
+    for (const [field, name, help] of ENGINE_METRICS) {
+      const at = STATE_FIELDS.indexOf(field);
+      const scale = name.endsWith('_seconds') ? 1_000 : 1;
+      new Gauge({
+        name,
+        help: `${help} Largest of a group, as said when watches were opened.`,
+        labelNames: ['group'],
+        registers: [this.registry],
+        collect() {
+          this.reset();
+          const most = new Map<string, number>();
+          for (const engine of engines.list()) {
+            if (!engines.isThere(engine)) continue;
+            const { group, request } = engine;
+            const value = (request.state?.[at] ?? 0) / scale;
+            most.set(group, Math.max(most.get(group) ?? 0, value));
+          }
+          for (const [group, value] of most) this.set({ group }, value);
+        },
+      });
+    }
   }
 }
+
+/** What engines say of themselves and is worth a graph: place, name, meaning. */
+const ENGINE_METRICS: readonly (readonly [(typeof STATE_FIELDS)[number], string, string])[] = [
+  ['credentials', 'sidegate_engine_credentials', 'Credentials an engine holds.'],
+  ['applications', 'sidegate_engine_applications', 'Applications an engine holds.'],
+  ['subscriptions', 'sidegate_engine_subscriptions', 'Subscriptions an engine holds.'],
+  ['holdings', 'sidegate_engine_holdings', 'Accounts an engine holds units of.'],
+  ['heldRequests', 'sidegate_engine_held_requests', 'Requests that wait in an engine.'],
+  ['streams', 'sidegate_engine_streams', 'Streams open in the VM of an engine.'],
+  ['usageRows', 'sidegate_engine_usage_rows', 'Rows of usage an engine counts.'],
+  ['memoryBytes', 'sidegate_engine_memory_bytes', 'Memory of the VM of an engine.'],
+  ['policyAgeMs', 'sidegate_engine_policy_age_seconds', 'Age of the last word of a host.'],
+];
 
 const LEDGER_METRICS: readonly (readonly [keyof LedgerStats, string, string])[] = [
   ['items', 'items', 'Items merged.'],

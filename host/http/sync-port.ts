@@ -5,9 +5,11 @@
 import type { FastifyInstance } from 'fastify';
 import { digestOf } from '../credential/key.ts';
 import type { Secret } from '../credential/secret.ts';
+import type { Engines } from '../service/engines.ts';
 import type { Heads } from '../service/heads.ts';
 import type { Policies } from '../service/policies.ts';
 import type { Terms } from '../service/terms.ts';
+import type { UsageService } from '../service/usage.ts';
 import type { Ledger } from '../store/ledger.ts';
 import type { Store } from '../store/store.ts';
 import { requireBearer } from './auth.ts';
@@ -29,6 +31,8 @@ export interface SyncServices {
   readonly terms: Terms;
   readonly hub: WatchHub;
   readonly metrics: HostMetrics;
+  readonly engines: Engines;
+  readonly usage: UsageService;
   readonly nowMs: () => number;
   /** Told to every holder. */
   readonly heartbeatMs: number;

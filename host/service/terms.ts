@@ -97,6 +97,11 @@ export class Terms {
     return undefined;
   }
 
+  /** The id of the plan a subscription is on, or was when it ended a moment ago. */
+  planOf(subscription: number): number | undefined {
+    return this.#subscriptions.get(BigInt(subscription))?.plan;
+  }
+
   /** Resolves once every commit heard of so far is in the terms. */
   settled(): Promise<void> {
     return this.#work;

@@ -117,6 +117,14 @@ export class StoreCore implements Store {
     return this.#tables.resources(kind);
   }
 
+  async names(ids: readonly number[]): Promise<readonly (NameKey | undefined)[]> {
+    return ids.map((id) => this.#tables.nameOf(id));
+  }
+
+  async resource(kind: string, namespace: string, name: string): Promise<string | undefined> {
+    return this.#tables.resource(kind, namespace, name);
+  }
+
   async createCredential(credential: NewCredential): Promise<Outcome<StoredCredential>> {
     const refused = this.#refusalOf(credential);
     if (refused !== undefined) return refused;

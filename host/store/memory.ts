@@ -61,6 +61,7 @@ class MemoryTables implements Tables {
   #lastId = 0;
   #undo: (() => void)[] | undefined;
   readonly #ids = new Map<string, number>();
+  readonly #names = new Map<number, NameKey>();
   readonly #resources = new Map<string, StoredResource>();
   readonly #credentials = new Map<number, CredentialRow>();
   readonly #idsByDigest = new Map<string, number>();
@@ -115,8 +116,13 @@ class MemoryTables implements Tables {
     return this.#ids.get(nameOf(key.kind, key.namespace, key.name));
   }
 
+  nameOf(id: number): NameKey | undefined {
+    return this.#names.get(id);
+  }
+
   giveId(key: NameKey): number {
     this.#lastId += 1;
+    this.#set(this.#names, this.#lastId, key);
     this.#set(this.#ids, nameOf(key.kind, key.namespace, key.name), this.#lastId);
     return this.#lastId;
   }

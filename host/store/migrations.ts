@@ -60,6 +60,7 @@ const STEPS: readonly string[] = [
    ) STRICT;
    CREATE UNIQUE INDEX access_tokens_by_name ON access_tokens (name)
      WHERE revoked_at_ms IS NULL;`,
+  'CREATE INDEX ids_by_id ON ids (id);',
 ];
 
 /** The version a file has after all steps. */

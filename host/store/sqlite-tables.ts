@@ -3,7 +3,7 @@
  * anything: the rules are in `core.ts`.
  */
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
-import { type NameKey, RecordKind } from '../compile/output.ts';
+import { type NamedKind, type NameKey, RecordKind } from '../compile/output.ts';
 import { SqliteAccess, SqliteAudit, type Statements } from './audit-sqlite.ts';
 import type { CredentialQuery, CredentialState, PolicyVersion, StoredResource } from './store.ts';
 import type {
@@ -80,6 +80,13 @@ export class SqliteTables implements Tables {
     const sql = 'SELECT id FROM ids WHERE kind = ? AND namespace = ? AND name = ?';
     const row = this.#get(sql, key.kind, key.namespace, key.name);
     return row === undefined ? undefined : Number(row.id);
+  }
+
+  nameOf(id: number): NameKey | undefined {
+    const row = this.#get('SELECT kind, namespace, name FROM ids WHERE id = ?', id);
+    if (row === undefined) return undefined;
+    const kind = String(row.kind) as NamedKind;
+    return { kind, namespace: String(row.namespace), name: String(row.name) };
   }
 
   giveId(key: NameKey): number {

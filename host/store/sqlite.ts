@@ -128,6 +128,8 @@ function connect(worker: Worker, identity: StoreIdentity): Store {
     reserveIds: method('reserveIds'),
     applyResources: method('applyResources'),
     resources: method('resources'),
+    names: method('names'),
+    resource: method('resource'),
     createCredential: method('createCredential'),
     revokeCredential: method('revokeCredential'),
     credential: method('credential'),

@@ -242,6 +242,12 @@ export interface Store extends AccessStore, AuditStore {
   /** The applied resource set, ordered by kind, namespace, name; of one kind when given. */
   resources(kind?: string): Promise<readonly StoredResource[]>;
 
+  /** The names that ids stand for, in the order asked; ids outlive what they were given for. */
+  names(ids: readonly number[]): Promise<readonly (NameKey | undefined)[]>;
+
+  /** The canonical text of one applied resource. */
+  resource(kind: string, namespace: string, name: string): Promise<string | undefined>;
+
   /**
    * Adds a credential. Refused: not_found (the application), name_taken, digest_taken,
    * directory_full.

@@ -69,6 +69,7 @@ export interface Tables {
   setResourceRevision(revision: number): void;
 
   idOf(key: NameKey): number | undefined;
+  nameOf(id: number): NameKey | undefined;
   /** Gives the next free id to a name that has none. */
   giveId(key: NameKey): number;
 

@@ -2,9 +2,25 @@
  * The sync call (docs/wire.md, section 6), both directions. It must never know what a ledger does
  * with an item.
  */
-import { ByteWriter, tableBody, writeMessage } from './bytes.ts';
+import { ByteWriter, type Section, tableBody, writeMessage } from './bytes.ts';
 import { HOST_SECTION, type HostSection, hostSection, readHost, STORE_ID_BYTES } from './host.ts';
-import { type ByteReader, type Decoded, readMessage, readSection, readTable } from './reader.ts';
+import {
+  type ByteReader,
+  type Decoded,
+  readMessage,
+  readSection,
+  readTable,
+  type Sections,
+} from './reader.ts';
+import {
+  readUsageRow,
+  TOUCHED_BYTES,
+  TOUCHED_MAX,
+  USAGE_BYTES,
+  USAGE_ROWS_MAX,
+  type UsageRow,
+  writeUsageRow,
+} from './usage.ts';
 
 /** Most items of one call. */
 export const SYNC_ITEMS_MAX = 256;
@@ -12,6 +28,8 @@ export const SYNC_ITEMS_MAX = 256;
 const REQUEST_MAGIC = 'SGSQ';
 const HOLDER_SECTION = 1;
 const ITEMS_SECTION = 2;
+const USAGE_SECTION = 3;
+const TOUCHED_SECTION = 4;
 const REPORT_BYTES = 80;
 const FLAG_URGENT = 1;
 const FLAG_LAST = 2;
@@ -66,7 +84,12 @@ export interface SyncRequest {
   readonly urgent: boolean;
   /** The last call of this incarnation. */
   readonly last: boolean;
+  /** Number of the usage this call carries, 0 = none. */
+  readonly usageBatch: number;
   readonly items: readonly SyncReportItem[];
+  readonly usage: readonly UsageRow[];
+  /** Ids of credentials that were used. */
+  readonly touched: readonly number[];
 }
 
 /** The answer to one item. Counters are units, times milliseconds. */
@@ -112,14 +135,32 @@ export function encodeSyncRequest(request: SyncRequest): Uint8Array {
     .u32(request.heartbeatMs)
     .u32(request.sequence)
     .u32((request.urgent ? FLAG_URGENT : 0) | (request.last ? FLAG_LAST : 0))
-    .zero(12);
+    .u32(request.usageBatch)
+    .zero(8);
   const items = new ByteWriter(request.items.length * REPORT_BYTES);
   for (const item of request.items) writeReport(items, item);
   const table = tableBody(REPORT_BYTES, request.items.length, items.finish());
   return writeMessage(REQUEST_MAGIC, [
     { kind: HOLDER_SECTION, body: holder.finish() },
     { kind: ITEMS_SECTION, body: table },
+    ...usageSections(request),
   ]);
+}
+
+function usageSections({ usageBatch, usage, touched }: SyncRequest): readonly Section[] {
+  if (usageBatch === 0) return [];
+  const rows = new ByteWriter(usage.length * USAGE_BYTES);
+  for (const row of usage) writeUsageRow(rows, row);
+  const ids = new ByteWriter(touched.length * TOUCHED_BYTES);
+  for (const id of touched) ids.u64(id);
+  const of = (kind: number, bytes: number, count: number, table: ByteWriter): Section => ({
+    ...{ kind, optional: true },
+    body: tableBody(bytes, count, table.finish()),
+  });
+  return [
+    of(USAGE_SECTION, USAGE_BYTES, usage.length, rows),
+    of(TOUCHED_SECTION, TOUCHED_BYTES, touched.length, ids),
+  ];
 }
 
 function writeReport(writer: ByteWriter, item: SyncReportItem): void {
@@ -142,13 +183,32 @@ function writeReport(writer: ByteWriter, item: SyncReportItem): void {
 
 /** Reads a sync request of at most SYNC_ITEMS_MAX items. */
 export function decodeSyncRequest(bytes: Uint8Array): Decoded<SyncRequest> {
-  const sections = readMessage(bytes, REQUEST_MAGIC, [HOLDER_SECTION, ITEMS_SECTION]);
+  const kinds = [HOLDER_SECTION, ITEMS_SECTION, USAGE_SECTION, TOUCHED_SECTION];
+  const sections = readMessage(bytes, REQUEST_MAGIC, kinds);
   if (!sections.ok) return sections;
   const holder = readSection(sections.value, HOLDER_SECTION, readHolder);
   if (!holder.ok) return holder;
   const items = readTable(sections.value, ITEMS_SECTION, REPORT_BYTES, SYNC_ITEMS_MAX, readReport);
   if (!items.ok) return items;
-  return { ok: true, value: { ...holder.value, items: items.value } };
+  const usage = optional(sections.value, USAGE_SECTION, USAGE_BYTES, USAGE_ROWS_MAX, readUsageRow);
+  if (!usage.ok) return usage;
+  const read = (reader: ByteReader) => reader.safe();
+  const touched = optional(sections.value, TOUCHED_SECTION, TOUCHED_BYTES, TOUCHED_MAX, read);
+  if (!touched.ok) return touched;
+  const parts = { items: items.value, usage: usage.value, touched: touched.value };
+  return { ok: true, value: { ...holder.value, ...parts } };
+}
+
+/** The records of a table that may be absent. */
+function optional<T>(
+  sections: Sections,
+  kind: number,
+  bytes: number,
+  most: number,
+  read: (reader: ByteReader) => T,
+): Decoded<readonly T[]> {
+  if (!sections.has(kind)) return { ok: true, value: [] };
+  return readTable(sections, kind, bytes, most, read);
 }
 
 function readHolder(reader: ByteReader) {
@@ -160,7 +220,8 @@ function readHolder(reader: ByteReader) {
   const heartbeatMs = reader.u32();
   const sequence = reader.u32();
   const flags = reader.u32();
-  reader.skip(12);
+  const usageBatch = reader.u32();
+  reader.skip(8);
   if (flags > (FLAG_URGENT | FLAG_LAST)) reader.fail('wrong_value');
   const urgent = (flags & FLAG_URGENT) !== 0;
   const last = (flags & FLAG_LAST) !== 0;
@@ -174,6 +235,7 @@ function readHolder(reader: ByteReader) {
     sequence,
     urgent,
     last,
+    usageBatch,
   };
 }
 

@@ -37,6 +37,7 @@ export const STATE_FIELDS = [
   'policyAgeMs',
   'lastError',
   'syncFailures',
+  'usageRows',
 ] as const;
 
 /** What a filter says about itself when it opens a watch. */

@@ -5,31 +5,10 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import type { CallHandler, HttpCall, Stream } from '../../host/emulator/index.ts';
+import type { Stream } from '../../host/emulator/index.ts';
 import { CLUSTER, FilterRig, RESOURCES } from './support/filter.ts';
 import { TestHost } from './support/host.ts';
-
-/** A small generator of its own, so that a printed seed repeats a run. */
-function randomFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 0x1_0000_0000;
-  };
-}
-
-/** A network that loses, refuses and delays; two answers may overtake each other. */
-function stormy(serve: CallHandler, random: () => number): CallHandler {
-  return async (call: HttpCall) => {
-    const chance = random();
-    if (chance < 0.08) return 'lost';
-    if (chance < 0.16) return 'refused';
-    const result = await serve(call);
-    // An answer that never comes although the host has done what was asked.
-    if (chance < 0.3) return 'lost';
-    return typeof result === 'string' ? result : { ...result, afterMs: 1 + random() * 400 };
-  };
-}
+import { randomFrom, stormy } from './support/storm.ts';
 
 /** Declares a key made elsewhere. */
 function credential(name: string, key: string): string {

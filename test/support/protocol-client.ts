@@ -170,7 +170,10 @@ export class ProtocolClient {
       sequence: this.#sequence,
       urgent: false,
       last: more.last ?? false,
+      usageBatch: 0,
       items,
+      usage: [],
+      touched: [],
     });
   }
 

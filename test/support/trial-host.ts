@@ -17,15 +17,19 @@ import { WatchHub } from '../../host/http/watch-hub.ts';
 import { formatProblems } from '../../host/resources/problem.ts';
 import { Access } from '../../host/service/access.ts';
 import { Catalogue } from '../../host/service/catalogue.ts';
+import type { Engines } from '../../host/service/engines.ts';
 import { Heads } from '../../host/service/heads.ts';
 import { Keys } from '../../host/service/keys.ts';
 import { Policies } from '../../host/service/policies.ts';
 import type { ResourceStatus } from '../../host/service/reload.ts';
 import { Terms } from '../../host/service/terms.ts';
+import type { UsageService } from '../../host/service/usage.ts';
+import { makeUsage, type UsageParts } from '../../host/service/usage-parts.ts';
 import type { Ledger } from '../../host/store/ledger.ts';
 import { openMemoryLedger } from '../../host/store/ledger-memory.ts';
 import { openMemoryStore } from '../../host/store/memory.ts';
 import type { DirectoryQuery, Store } from '../../host/store/store.ts';
+import { openMemoryUsage } from '../../host/store/usage-memory.ts';
 
 /** How a trial host differs from the usual one. */
 export interface TrialOptions {
@@ -68,9 +72,13 @@ export class TrialHost implements AsyncDisposable {
   readonly catalogue: Catalogue;
   readonly admin: Port;
   readonly sync: Port;
+  readonly usageStore = openMemoryUsage();
+  readonly usage: UsageService;
+  readonly engines: Engines;
   readonly log: string[] = [];
   /** Added to the clock of the host. */
   aheadMs = 0;
+  readonly #parts: UsageParts;
   resources: ResourceStatus = { state: 'none', readAtMs: 0, problems: [] };
 
   private constructor(options: TrialOptions, store: Store, heads: Heads, terms: Terms) {
@@ -90,14 +98,23 @@ export class TrialHost implements AsyncDisposable {
     const metrics = new HostMetrics();
     const { hub, ledger, keys } = this;
     const access = new Access(store, digestOf(this.adminToken), randomBytes, nowMs);
+    const onUsageFault = (error: unknown) => this.log.push(String(error));
+    this.#parts = makeUsage({
+      ...{ store, heads, terms, nowMs, usageStore: this.usageStore },
+      keepMs: 400 * 86_400_000,
+      onFault: onUsageFault,
+    });
+    const { engines, usage } = this.#parts;
+    this.usage = usage;
+    this.engines = engines;
     metrics.observe({
       heads,
-      nowMs,
+      engines,
       watchesOf: (group) => hub.openOf(group),
       ledgerStats: () => ledger.stats(),
     });
     const log = this.#logger();
-    const shared = { store, ledger, heads, hub, metrics, nowMs };
+    const shared = { store, ledger, heads, hub, metrics, engines, usage, nowMs };
     const policies = new Policies(store, heads);
     this.sync = makeSyncPort({
       services: { ...shared, policies, terms, heartbeatMs: HEARTBEAT_MS },
@@ -193,6 +210,8 @@ export class TrialHost implements AsyncDisposable {
     this.sync.server.closeAllConnections();
     this.admin.server.closeAllConnections();
     await Promise.all([this.sync.close(), this.admin.close()]);
+    this.#parts.close();
+    await this.usageStore.close();
     this.heads.close();
     await this.terms.close();
     await this.ledger.close();

@@ -37,6 +37,8 @@ const COMMANDS = [
   ['samples'],
   ['samples', 'istio'],
   ['doctor'],
+  ['proxies'],
+  ['usage'],
 ];
 
 /** What a command line prints, both streams in one. Its environment is empty. */

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HostMetrics } from '../../host/http/metrics.ts';
 import { newStats } from '../../host/quota/stats.ts';
+import { Engines } from '../../host/service/engines.ts';
 import { Heads } from '../../host/service/heads.ts';
 import { openMemoryStore } from '../../host/store/memory.ts';
 import { checkDocumented } from './reference.ts';
@@ -14,7 +15,8 @@ import { read } from './sources.ts';
 test('every metric of the host is documented', async () => {
   const metrics = new HostMetrics();
   const heads = await Heads.open(openMemoryStore({ storeId: new Uint8Array(16) }));
-  metrics.observe({ heads, nowMs: () => 0, watchesOf: () => 0, ledgerStats: newStats });
+  const engines = new Engines(() => 0, heads);
+  metrics.observe({ heads, engines, watchesOf: () => 0, ledgerStats: newStats });
   const all = await metrics.registry.getMetricsAsJSON();
   const names = all.map(({ name }) => name).filter((name) => name.startsWith('sidegate_'));
   assert.ok(names.length > 20);

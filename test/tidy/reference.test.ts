@@ -8,6 +8,8 @@ import { PROBLEMS } from '../../host/http/problem.ts';
 import { ERRORS } from '../../host/resources/errors.ts';
 import type { LedgerErrorCode } from '../../host/store/ledger.ts';
 import type { StoreErrorCode } from '../../host/store/open.ts';
+import type { UsageStoreErrorCode } from '../../host/store/usage.ts';
+import { REASONS } from '../../host/usage/reasons.ts';
 import { assertUpToDate } from './golden.ts';
 import {
   boundsOf,
@@ -23,13 +25,16 @@ import { listSources, read, sourceOf } from './sources.ts';
 
 const sources = listSources();
 /** Why store and ledger do not open; types are not there at run time, so that these are listed. */
-const OPENING_CODES: (LedgerErrorCode | StoreErrorCode)[] = [
+const OPENING_CODES: (LedgerErrorCode | StoreErrorCode | UsageStoreErrorCode)[] = [
   'store_locked',
   'store_newer',
   'store_failed',
   'ledger_locked',
   'ledger_format',
   'ledger_closed',
+  'usage_locked',
+  'usage_format',
+  'usage_unavailable',
 ];
 const hostBounds = sources
   .filter(({ path }) => /^host\/(?!emulator\/).*\.ts$/.test(path))
@@ -50,6 +55,12 @@ test('every reason is documented with its status', async () => {
   const reasons = await readReasons();
   assert.ok(reasons.length > 20);
   const names = reasons.map(({ name }) => name);
+  // The host tells usage by the same names.
+  const numbered = reasons.map(({ name, number }) => [number, name]);
+  assert.deepEqual(
+    REASONS,
+    numbered.toSorted(([a], [b]) => Number(a) - Number(b)),
+  );
   const page = read('docs/reasons.md');
   assert.deepEqual(checkDocumented('docs/reasons.md', page, names), []);
   const rows = rowsOf(page);

@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { type Caller, mayUse } from '../../service/access.ts';
 import { type Keys, LIST_MAX } from '../../service/keys.ts';
+import type { UsageService } from '../../service/usage.ts';
 import type { StoredCredential } from '../../store/store.ts';
 import type { AdminServices } from '../admin-port.ts';
 import { callerOf, requireNamespace } from '../auth.ts';
@@ -53,15 +54,17 @@ export interface CredentialView {
   readonly notAfter: string | null;
   readonly createdAt: string;
   readonly revokedAt: string | null;
+  /** To about five minutes; null = never, as far as proxies have reported. */
+  readonly lastUsedAt: string | null;
 }
 
 /** Adds the routes under `/v1/credentials`. */
-export function credentialRoutes(server: FastifyInstance, { keys }: AdminServices): void {
-  changeRoutes(server, keys);
-  readRoutes(server, keys);
+export function credentialRoutes(server: FastifyInstance, { keys, usage }: AdminServices): void {
+  changeRoutes(server, keys, usage);
+  readRoutes(server, keys, usage);
 }
 
-function changeRoutes(server: FastifyInstance, keys: Keys): void {
+function changeRoutes(server: FastifyInstance, keys: Keys, usage: UsageService): void {
   server.post<{ Body: Static<typeof CreateBody> }>(
     '/v1/credentials',
     { schema: { body: CreateBody }, config: { role: 'operate' } },
@@ -97,12 +100,13 @@ function changeRoutes(server: FastifyInstance, keys: Keys): void {
       if (!outcome.ok) throw new Problem(outcome.code, outcome.message);
       const { changed, revision, value } = outcome;
       if (changed) request.log.info({ credential: value.id }, 'a key was revoked');
-      return { ...viewOf(value), revision, changed };
+      const [shown] = await viewsOf([value], usage);
+      return { ...shown, revision, changed };
     },
   );
 }
 
-function readRoutes(server: FastifyInstance, keys: Keys): void {
+function readRoutes(server: FastifyInstance, keys: Keys, usage: UsageService): void {
   server.get<{ Querystring: Static<typeof ListQuery> }>(
     '/v1/credentials',
     { schema: { querystring: ListQuery }, config: { role: 'view' } },
@@ -113,14 +117,18 @@ function readRoutes(server: FastifyInstance, keys: Keys): void {
       const { namespaces } = callerOf(request);
       const found = await keys.list({ ...filter, namespaces, afterId: Number(after ?? 0), limit });
       const last = found.length === limit ? found.at(-1) : undefined;
-      return { items: found.map(viewOf), next: last === undefined ? null : String(last.id) };
+      const items = await viewsOf(found, usage);
+      return { items, next: last === undefined ? null : String(last.id) };
     },
   );
 
   server.get<{ Params: Static<typeof IdParams> }>(
     '/v1/credentials/:id',
     { schema: { params: IdParams }, config: { role: 'view' } },
-    async (request) => viewOf(await credentialOf(keys, request.params.id, callerOf(request))),
+    async (request) => {
+      const found = await credentialOf(keys, request.params.id, callerOf(request));
+      return (await viewsOf([found], usage))[0];
+    },
   );
 }
 
@@ -139,7 +147,12 @@ function times(body: Static<typeof CreateBody>): { notBeforeMs?: number; notAfte
   };
 }
 
-function viewOf(credential: StoredCredential): CredentialView {
+async function viewsOf(credentials: readonly StoredCredential[], usage: UsageService) {
+  const used = await usage.lastUsed(credentials.map(({ id }) => id));
+  return credentials.map((credential) => viewOf(credential, used.get(credential.id)));
+}
+
+function viewOf(credential: StoredCredential, usedMs?: number): CredentialView {
   const { id, namespace, application, name, state, origin } = credential;
   return {
     id,
@@ -153,5 +166,6 @@ function viewOf(credential: StoredCredential): CredentialView {
     notAfter: iso(credential.notAfterMs),
     createdAt: iso(credential.createdAtMs),
     revokedAt: iso(credential.revokedAtMs),
+    lastUsedAt: iso(usedMs ?? null),
   };
 }

@@ -5,6 +5,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { AdminServices } from '../admin-port.ts';
 import { callerOf } from '../auth.ts';
+import { countsOf } from './proxies.ts';
 
 /** Adds `GET /v1/status`. */
 export function statusRoute(server: FastifyInstance, services: AdminServices): void {
@@ -34,6 +35,7 @@ export function statusRoute(server: FastifyInstance, services: AdminServices): v
         directoryRevision,
         credentials,
         watches: hub.openOf(group),
+        ...countsOf(group, services),
       })),
     };
   });

@@ -28,7 +28,7 @@ const HEARTBEAT_MS_MAX = 60_000;
 
 /** Adds `POST /v1/sync/:group`. */
 export function syncRoute(server: FastifyInstance, services: SyncServices): void {
-  const { store, heads, nowMs, heartbeatMs } = services;
+  const { store, heads, usage, nowMs, heartbeatMs } = services;
   server.post<{ Params: { group: string }; Body: Buffer }>(
     '/v1/sync/:group',
     async (request, reply) => {
@@ -39,15 +39,21 @@ export function syncRoute(server: FastifyInstance, services: SyncServices): void
       }
       const head = heads.get(group);
       if (head === undefined) throw new Problem('unknown_proxy_group', `no proxy group ${group}`);
-      const items = await answerItems(decoded.value, services, (error) => {
-        request.log.error({ err: error }, 'the ledger does not answer');
-      });
+      const call = decoded.value;
+      const ours = Buffer.from(call.storeId).equals(store.identity.storeId);
+      const [items, usageAcknowledged] = await Promise.all([
+        answerItems(call, services, (error) => {
+          request.log.error({ err: error }, 'the ledger does not answer');
+        }),
+        // Usage of another store's ids means nothing here.
+        ours ? usage.take(group, call, inForceMs(call, heartbeatMs)) : 0,
+      ]);
       const bytes = encodeSyncReply({
         host: hostOf(store.identity, heads.revision, nowMs()),
-        sequence: decoded.value.sequence,
+        sequence: call.sequence,
         heartbeatMs,
         policyRevision: head.policyRevision,
-        usageAcknowledged: 0,
+        usageAcknowledged,
         items,
       });
       return reply.type(MEDIA_TYPE).send(bytes);
@@ -66,12 +72,12 @@ async function answerItems(
   // A holder that saw a newer epoch has heard of grants this host has forgotten.
   if (call.epoch > store.identity.epoch) return call.items.map(unavailable);
   await terms.settled();
+  if (call.items.length === 0) return [];
   const known = call.items.filter((item) => item.class === LimitClass.exact);
-  const inForceMs = Math.min(HEARTBEAT_MS_MAX, Math.max(heartbeatMs, call.heartbeatMs));
   try {
     const replies = await ledger.merge(call.incarnation, known.map(reportOf), {
       nowMs: nowMs(),
-      heartbeatMs: inForceMs,
+      heartbeatMs: inForceMs(call, heartbeatMs),
     });
     const byItem = new Map(known.map((item, index) => [item, replies[index]]));
     return call.items.map((item) => {
@@ -83,6 +89,11 @@ async function answerItems(
     onFault(error);
     return call.items.map(unavailable);
   }
+}
+
+/** The heartbeat a holder goes by: the one told, or the longer one it still has. */
+function inForceMs(call: SyncRequest, toldMs: number): number {
+  return Math.min(HEARTBEAT_MS_MAX, Math.max(toldMs, call.heartbeatMs));
 }
 
 function reportOf(item: SyncReportItem): ReportItem {

@@ -10,7 +10,7 @@ import type { SyncServices } from '../sync-port.ts';
 
 /** Adds `POST /v1/watch/:group`. */
 export function watchRoute(server: FastifyInstance, services: SyncServices): void {
-  const { hub, metrics, nowMs } = services;
+  const { hub, engines } = services;
   server.post<{ Params: { group: string }; Body: Buffer }>(
     '/v1/watch/:group',
     async (request, reply) => {
@@ -20,13 +20,17 @@ export function watchRoute(server: FastifyInstance, services: SyncServices): voi
         throw new Problem('malformed_message', `${decoded.code} in ${decoded.what}`);
       }
       const watch = hub.watch(group, decoded.value);
-      metrics.engine(group, decoded.value, nowMs());
+      const closed = engines.opened(group, decoded.value);
       // Envoy gives a call up by closing its connection, and a kept watch would leak.
       request.raw.socket.once('close', watch.cancel);
+      const gone = () => closed(true);
+      request.raw.socket.once('close', gone);
       try {
         return reply.type(MEDIA_TYPE).send(await watch.reply);
       } finally {
         request.raw.socket.off('close', watch.cancel);
+        request.raw.socket.off('close', gone);
+        closed(false);
       }
     },
   );

@@ -14,6 +14,7 @@ import {
   VirtualClock,
   Vm,
 } from '../../../host/emulator/index.ts';
+import type { UsageStore } from '../../../host/store/usage.ts';
 import { TestHost } from './host.ts';
 
 /** Name of the cluster the host stands behind. */
@@ -88,6 +89,8 @@ export interface RigOptions {
   /** False: calls find no host at first. */
   reachable?: boolean;
   environment?: Record<string, string>;
+  /** Usage that outlives the host; its owner closes it. */
+  usageStore?: UsageStore;
 }
 
 /** A VM with the filter and a host it can call. */
@@ -107,7 +110,8 @@ export class FilterRig implements AsyncDisposable {
   /** Starts host and VM and configures one plugin. Disposing of it ends both. */
   static async start(options: RigOptions = {}): Promise<FilterRig> {
     const clock = new VirtualClock({ startUnixMs: Date.UTC(2026, 4, 4, 12) });
-    const host = await TestHost.open({ clock });
+    const { usageStore } = options;
+    const host = await TestHost.open({ clock, ...(usageStore && { usageStore }) });
     const resources = options.resources ?? RESOURCES;
     if (resources !== '') await host.apply(resources);
     const clusters = new Clusters();

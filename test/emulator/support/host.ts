@@ -17,14 +17,19 @@ import { HostMetrics } from '../../../host/http/metrics.ts';
 import { makeSyncPort } from '../../../host/http/sync-port.ts';
 import { WatchHub } from '../../../host/http/watch-hub.ts';
 import { formatProblem } from '../../../host/resources/problem.ts';
+import type { Engines } from '../../../host/service/engines.ts';
 import { Heads } from '../../../host/service/heads.ts';
 import { Keys } from '../../../host/service/keys.ts';
 import { Policies } from '../../../host/service/policies.ts';
 import { Terms } from '../../../host/service/terms.ts';
+import type { UsageService } from '../../../host/service/usage.ts';
+import { makeUsage } from '../../../host/service/usage-parts.ts';
 import type { Ledger } from '../../../host/store/ledger.ts';
 import { openMemoryLedger } from '../../../host/store/ledger-memory.ts';
 import { openMemoryStore } from '../../../host/store/memory.ts';
 import type { Store } from '../../../host/store/store.ts';
+import type { UsageStore } from '../../../host/store/usage.ts';
+import { openMemoryUsage } from '../../../host/store/usage-memory.ts';
 import { decodeSyncRequest, type SyncReportItem } from '../../../host/wire/sync.ts';
 
 /** What a test host runs with. */
@@ -32,12 +37,18 @@ export interface TestHostOptions {
   clock: VirtualClock;
   storeId?: Uint8Array;
   heartbeatMs?: number;
+  /** A store that outlives this host; its owner closes it, and so with usage. */
+  store?: Store;
+  usageStore?: UsageStore;
 }
 
 /** A host without sockets. The caller must `close()` it. */
 export class TestHost {
   readonly store: Store;
   readonly ledger: Ledger;
+  declare readonly usage: UsageService;
+  declare readonly engines: Engines;
+  declare readonly usageStore: UsageStore;
   /** Items of all sync calls so far. */
   readonly reports: SyncReportItem[] = [];
   /** Calls answered so far, by the first two parts of their path. */
@@ -76,7 +87,7 @@ export class TestHost {
     const fail = (error: unknown) => {
       throw error;
     };
-    const store = openMemoryStore({ storeId: options.storeId ?? randomBytes(16) });
+    const store = options.store ?? openMemoryStore({ storeId: options.storeId ?? randomBytes(16) });
     const terms = await Terms.open(store, nowMs, fail);
     const ledger = openMemoryLedger({
       resolve: (account) => terms.resolve(account),
@@ -86,15 +97,26 @@ export class TestHost {
     const policies = new Policies(store, heads);
     const random = () => 0.5;
     const hub = new WatchHub({ store, heads, nowMs, random, holdMs: 25_000, onFault: fail });
+    const usageStore = options.usageStore ?? openMemoryUsage();
+    const keepMs = 400 * 86_400_000;
+    const parts = makeUsage({
+      ...{ store, usageStore, heads, terms, nowMs, keepMs },
+      onFault: fail,
+    });
     const services = {
       ...{ store, ledger, heads, policies, terms, hub, nowMs },
       metrics: new HostMetrics(),
+      ...{ engines: parts.engines, usage: parts.usage },
       heartbeatMs: options.heartbeatMs ?? 1_000,
     };
     const log = pino({ level: 'silent' });
     const server = makeSyncPort({ services, log, secret: undefined });
     await server.ready();
-    return new TestHost(nowMs, store, ledger, server, hub, [policies, heads, terms]);
+    const owned: { close(): unknown }[] = [parts, policies, heads, terms, ledger];
+    if (options.usageStore === undefined) owned.push(usageStore);
+    if (options.store === undefined) owned.push(store);
+    const host = new TestHost(nowMs, store, ledger, server, hub, owned);
+    return Object.assign(host, { usage: parts.usage, engines: parts.engines, usageStore });
   }
 
   /** Applies a resource set; a problem in it fails the test. */
@@ -160,7 +182,5 @@ export class TestHost {
     this.#hub.close();
     await this.#server.close();
     for (const part of this.#parts) await part.close();
-    await this.ledger.close();
-    await this.store.close();
   }
 }

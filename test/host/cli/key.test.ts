@@ -53,7 +53,7 @@ test('key list in all formats', async () => {
   await setting.key('revoke', 'two');
   const table = await setting.key('list');
   const [head, ...rows] = table.stdout.trimEnd().split('\n');
-  assert.match(head ?? '', /^ID +NAME +APPLICATION +KEY +STATE +EXPIRES +CREATED$/);
+  assert.match(head ?? '', /^ID +NAME +APPLICATION +KEY +STATE +EXPIRES +CREATED +LAST USED$/);
   assert.equal(rows.length, 1);
   assert.match(rows[0] ?? '', /one +default\/shop +sg_\w{6}… +enabled +never/);
   assert.match(table.stderr, /1 revoked not shown/);

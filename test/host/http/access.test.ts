@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { FAILURES_MAX } from '../../../host/http/failures.ts';
 import { routesOf } from '../../../host/http/route-list.ts';
 import { ROLES, type Role } from '../../../host/store/access.ts';
+import { report, row } from '../../contract/usage-contract.ts';
 import { resourcesOf } from '../../support/policies.ts';
 import { TrialHost } from '../../support/trial-host.ts';
 import { ROUTES } from './routes.ts';
@@ -105,6 +106,10 @@ test('a token keeps to its namespaces', async () => {
   assert.deepEqual((await ask('GET', '/v1/credentials')).body.items, []);
   assert.equal((await ask('GET', '/v1/credentials?namespace=default')).status, 403);
   assert.equal((await ask('GET', `/v1/credentials/${id}`)).status, 404);
+  await host.usageStore.merge(report(1, [row(5)], { nowMs: host.nowMs() }));
+  assert.equal((await host.ask('GET', '/v1/usage')).body.requests, 5);
+  assert.equal((await ask('GET', '/v1/usage')).body.requests, 0);
+  assert.equal((await ask('GET', '/v1/usage?namespace=default')).status, 403);
   assert.equal((await ask('POST', `/v1/credentials/${id}/revoke`)).status, 404);
   assert.equal((await ask('POST', '/v1/credentials', { application: 'shop' })).status, 403);
   const wide = await ask('POST', '/v1/tokens', { name: 'wide', role: 'view' });

@@ -204,6 +204,9 @@ async function sync(
     sequence: 5,
     urgent: false,
     last: false,
+    usageBatch: 0,
+    usage: [],
+    touched: [],
     items: items.map((one) => ({ ...item, ...one })),
     ...more,
   });

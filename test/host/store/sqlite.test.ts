@@ -170,7 +170,7 @@ test('a file of the first version is brought up to this one', async () => {
   await first.applyResources({ resources: [resource], credentials: [], groups: [], nowMs: 1 });
   await first.close();
   const database = new DatabaseSync(join(folder, 'store.db'));
-  database.exec(`DROP TABLE audit; DROP TABLE access_tokens;
+  database.exec(`DROP TABLE audit; DROP TABLE access_tokens; DROP INDEX ids_by_id;
     DELETE FROM meta WHERE name IN ('audit_forgotten', 'resource_revision');
     PRAGMA user_version = 1`);
   database.close();

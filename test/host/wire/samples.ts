@@ -6,6 +6,7 @@ import type { DirectoryReply, WireRecord } from '../../../host/wire/directory.ts
 import type { HostSection } from '../../../host/wire/host.ts';
 import type { Manifest } from '../../../host/wire/manifest.ts';
 import type { SyncAnswerItem, SyncReply, SyncRequest } from '../../../host/wire/sync.ts';
+import type { UsageRow } from '../../../host/wire/usage.ts';
 import type { WatchReply, WatchRequest } from '../../../host/wire/watch.ts';
 
 const storeId = Uint8Array.from({ length: 16 }, (_, index) => 0xa0 + index);
@@ -142,7 +143,24 @@ const syncRequest: SyncRequest = {
   sequence: 9,
   urgent: true,
   last: false,
+  usageBatch: 0,
   items: [report],
+  usage: [],
+  touched: [],
+};
+
+const usageRow: UsageRow = {
+  subscription: 701,
+  product: 501,
+  operation: 801,
+  count: 123_456_789_012,
+  slot: 7,
+  generation: 2,
+  reason: 28,
+  mode: 1,
+  status: 0,
+  latency: 0,
+  other: false,
 };
 
 const watchRequest: WatchRequest = {
@@ -219,6 +237,17 @@ export const syncRequests: Record<string, SyncRequest> = {
     ],
   },
   'sync-request-no-items': { ...syncRequest, urgent: false, items: [] },
+  'sync-request-usage': {
+    ...syncRequest,
+    urgent: false,
+    usageBatch: 3,
+    usage: [
+      usageRow,
+      { ...usageRow, slot: 16_383, reason: 0, mode: 0, status: 2, latency: 4 },
+      { ...usageRow, ...{ subscription: 0, product: 0, operation: 0 }, slot: 8, other: true },
+    ],
+    touched: [101, 102],
+  },
 };
 
 export const syncReplies: Record<string, SyncReply> = {

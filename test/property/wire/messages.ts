@@ -7,6 +7,7 @@ import type { DirectoryReply, WirePage } from '../../../host/wire/directory.ts';
 import type { HostSection } from '../../../host/wire/host.ts';
 import { digestOf, type Manifest } from '../../../host/wire/manifest.ts';
 import type { SyncReply, SyncRequest } from '../../../host/wire/sync.ts';
+import { USAGE_MODES, USAGE_SLOTS_MAX, type UsageRow } from '../../../host/wire/usage.ts';
 import type { WatchReply, WatchRequest } from '../../../host/wire/watch.ts';
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
@@ -90,6 +91,20 @@ export const watchReply: fc.Arbitrary<WatchReply> = object(
 
 const account = { owner: u64, limit: u64, partition: u64, windowKind: u32, generation: u32 };
 
+const usageRow: fc.Arbitrary<UsageRow> = object({
+  subscription: safe,
+  product: safe,
+  operation: safe,
+  count: safe,
+  slot: fc.nat({ max: USAGE_SLOTS_MAX - 1 }),
+  generation: u32,
+  reason: u8,
+  mode: fc.nat({ max: USAGE_MODES.length - 1 }),
+  status: u8,
+  latency: u8,
+  other: fc.boolean(),
+});
+
 export const syncRequest: fc.Arbitrary<SyncRequest> = object({
   incarnation: u64,
   storeId: bytes(16),
@@ -100,6 +115,9 @@ export const syncRequest: fc.Arbitrary<SyncRequest> = object({
   sequence: u32,
   urgent: fc.boolean(),
   last: fc.boolean(),
+  usageBatch: fc.integer({ min: 1, max: 0xffff_ffff }),
+  usage: fc.array(usageRow, { maxLength: 40 }),
+  touched: fc.array(safe, { maxLength: 40 }),
   items: fc.array(
     object({
       ...account,

@@ -6,14 +6,16 @@
 import { STREAMS_MAX } from '../limits';
 
 /**
- * Layout (little-endian, 168 bytes; the emulator reads it by these offsets):
+ * Layout (little-endian, 192 bytes; the emulator reads it by these offsets):
  *
  * 0 stream u32 · 4 root u32 · 8 reason u8 · 9 phase u8 · 10 mode u8 · 11 flags u8 · 12 status u16 ·
  * 14 limits u8 · 15 limitIndex u8 (255 none) · 16 product u64 · 24 operation u64 ·
  * 32 application u64 · 40 credential u64 · 48 plan u64 · 56 subscription u64 · 64 limit u64 ·
  * 72 policyRevision u64 · 80 decidedMs u64 (monotonic) · 88 retryAfterS u32 · 92 edits u16 ·
- * 94 reserved u16 · 96 eight times {before u32, after u32} (units left at this holder) ·
- * 160 next u32 (free list) · 164 reserved u32
+ * 94 reserved u16 · 96 shown u64 (the limit that RateLimit fields describe, 0 none) ·
+ * 104 remaining u64 · 112 resetS u32 · 116 reserved u32 ·
+ * 120 eight times {before u32, after u32} (units left at this holder) · 184 next u32 (free list) ·
+ * 188 reserved u32
  */
 @unmanaged
 export class Decision {
@@ -38,13 +40,17 @@ export class Decision {
   retryAfterS: u32;
   edits: u16;
   reserved0: u16;
+  shown: u64;
+  remaining: u64;
+  resetS: u32;
+  reserved1: u32;
 }
 
 /** Where the pairs of units before and after begin. */
-export const DECISION_LIMITS: usize = 96;
+export const DECISION_LIMITS: usize = 120;
 /** Bytes of a record. */
-export const DECISION_BYTES: u32 = 168;
-const NEXT: usize = 160;
+export const DECISION_BYTES: u32 = 192;
+const NEXT: usize = 184;
 
 /** Phases, as ARCHITECTURE.md numbers them; a record holds the last one reached. */
 export const PHASE_START: u8 = 0;
@@ -71,7 +77,7 @@ export const DECISION_HOLDING: u8 = 8;
 export const DECISION_DONE: u8 = 16;
 export const DECISION_RESPONDS: u8 = 32;
 
-const RECORDS: usize = memory.data(4097 * 168, 16);
+const RECORDS: usize = memory.data(4097 * 192, 16);
 /** The record of a stream that found no place in the table; overwritten by the next such one. */
 const SPARE: usize = RECORDS + STREAMS_MAX * DECISION_BYTES;
 

@@ -10,6 +10,7 @@ import {
   DECISION_WOULD_DENY,
   Decision,
   MODE_ENFORCE,
+  PHASE_QUOTA,
 } from '../decision/record';
 import { Application, applicationName } from '../directory/entry';
 import { Plan, Product } from '../policy/layout';
@@ -18,7 +19,8 @@ import { countRequest } from '../telemetry/counters';
 import { countDecision } from '../usage/count';
 import { ascii } from '../util/ascii';
 import { CURRENT } from './current';
-import { editCount, editsOverflowed } from './edits';
+import { editAt, editCount, editsOverflowed } from './edits';
+import { composeFields, showsFields } from './fields';
 import { OUTCOME_DENY, OUTCOME_PASS } from './outcome';
 import { addPair, addTexts, beginPairs, endPairs, pairsAt } from './pairs';
 import { bodyOf, putTitle } from './problem';
@@ -156,6 +158,7 @@ function writeResponse(decision: Decision, why: u32): void {
     putDecimal(max<u32>(decision.retryAfterS, 1));
     addPair(ascii('retry-after'), 11, RETRY, textLength());
   }
+  addFields(decision);
   pairsLength = endPairs();
   textBegin(BODY, BODY_BYTES);
   if (grpc) {
@@ -170,6 +173,16 @@ function writeResponse(decision: Decision, why: u32): void {
     putLiteral('}');
   }
   bodyLength = textLength();
+}
+
+/** The fields that a response would get by edits, for a denial that got as far as its quota. */
+function addFields(decision: Decision): void {
+  const from = editCount();
+  if (decision.phase == PHASE_QUOTA && showsFields(decision)) composeFields(decision);
+  for (let i = from; i < editCount(); i++) {
+    const edit = editAt(i);
+    addPair(load<u32>(edit, 4), load<u32>(edit, 8), load<u32>(edit, 12), load<u32>(edit, 16));
+  }
 }
 
 /** First of the edits to carry out. */

@@ -9,6 +9,7 @@ import { MEDIATION, Mediation, Operation, Product } from '../policy/layout';
 import { planAt, recordOf, textAt } from '../policy/policy';
 import { CURRENT } from './current';
 import { scratch } from './edits';
+import { showsFields } from './fields';
 import { pass } from './outcome';
 import { putDecimal, textBegin, textLength } from './text';
 
@@ -22,7 +23,7 @@ const PROGRAMS_BYTES: u32 = 24;
 export function mediated(decision: Decision, why: u32): u32 {
   decision.phase = PHASE_MEDIATE;
   if (findPrograms(false)) runPrograms(decision, true);
-  if (findPrograms(true)) decision.flags |= DECISION_RESPONDS;
+  if (findPrograms(true) || showsFields(decision)) decision.flags |= DECISION_RESPONDS;
   return pass(decision, why);
 }
 

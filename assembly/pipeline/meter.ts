@@ -6,7 +6,7 @@ import { DECISION_WOULD_DENY, Decision, MODE_ENFORCE, PHASE_QUOTA } from '../dec
 import { Root } from '../engine/roots';
 import { engineAt } from '../engine/state';
 import { LIMITS, Plan } from '../policy/layout';
-import { recordOf } from '../policy/policy';
+import { limitAt, recordOf } from '../policy/policy';
 import {
   ASK_COLD,
   ASK_EXHAUSTED,
@@ -14,10 +14,13 @@ import {
   ASK_PASSED,
   ASK_UNAVAILABLE,
   askAll,
+  askedSlot,
   askRetryAfterS,
   askShadow,
 } from '../quota/ask';
+import { noteStanding } from '../quota/standing';
 import { CURRENT } from './current';
+import { showsFields } from './fields';
 import { Held, mayHold } from './hold';
 import { mediated } from './mediated';
 import { deny, hold } from './outcome';
@@ -42,6 +45,8 @@ export function metered(root: Root, decision: Decision, on: Plan): u32 {
     CURRENT.nowMs,
   );
   decision.retryAfterS = askRetryAfterS();
+  const known = answer <= ASK_PASSED || answer == ASK_EXHAUSTED;
+  if (known && showsFields(decision)) noteStandings(decision, on, answer);
   switch (answer) {
     case ASK_OK:
       return mediated(decision, shadowed(decision, reason.ALLOWED));
@@ -53,6 +58,17 @@ export function metered(root: Root, decision: Decision, on: Plan): u32 {
       return hold(decision, reason.QUOTA_UNAVAILABLE);
     default:
       return deny(decision, reason.QUOTA_UNAVAILABLE);
+  }
+}
+
+/** Notes how the limit that denied stands, or the one of which the least is left. */
+function noteStandings(decision: Decision, on: Plan, answer: u32): void {
+  const denied = answer == ASK_EXHAUSTED;
+  let least: f64 = 2;
+  for (let i: u32 = 0; i < on.limitCount; i++) {
+    if (denied && i != (decision.limitIndex as u32)) continue;
+    const limit = limitAt(CURRENT.policy, on.limitFirst + i);
+    least = noteStanding(decision, limit, askedSlot(i), least, CURRENT.nowMs);
   }
 }
 

@@ -11,6 +11,7 @@ import { recordById } from '../policy/policy';
 import { noteEvent, RESPONSES_UNEDITED } from '../telemetry/events';
 import { CURRENT } from './current';
 import { editsOverflowed } from './edits';
+import { composeFields, showsFields } from './fields';
 import { findPrograms, programsAskHeaders, runPrograms } from './mediated';
 
 /**
@@ -34,13 +35,16 @@ export function recall(engine: Engine, decision: Decision): bool {
 
 /** Whether the headers of the response must be indexed before `composeResponse`. */
 export function responseAsksHeaders(): bool {
-  findPrograms(true);
-  return programsAskHeaders();
+  return findPrograms(true) && programsAskHeaders();
 }
 
-/** Makes the edits of a response; false, and counted, when they found no room. */
+/**
+ * Makes the edits of a response: what we say of our own accord, then what the programs make of it.
+ * False, and counted, when they found no room.
+ */
 export function composeResponse(decision: Decision): bool {
-  runPrograms(decision, false);
+  if (showsFields(decision)) composeFields(decision);
+  if (findPrograms(true)) runPrograms(decision, false);
   if (!editsOverflowed()) return true;
   noteEvent(RESPONSES_UNEDITED, decision.product);
   return false;

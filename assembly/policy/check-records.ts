@@ -19,6 +19,7 @@ import {
 import { compareBytes } from '../util/bytes';
 import {
   BRANDS,
+  FIELDS,
   HOSTS,
   IDENTITY,
   LIMIT_EXACT,
@@ -183,6 +184,13 @@ export function checkRecord(policy: usize, kind: u32, index: u32): i32 {
         checkProgram(policy, programs.responseFirst, programs.responseCount);
       return inside ? 0 : refusal(MEDIATION, REFUSED_INDEX);
     }
+    case FIELDS: {
+      const field = changetype<TextRecord>(at);
+      const most = HEADER_TEXT_BYTES_MAX;
+      return checkText(policy, field.text, field.textLength, 1, most, TEXT_HEADER_VALUE)
+        ? 0
+        : refusal(FIELDS, REFUSED_TEXT);
+    }
     default:
       return checkIdentity(policy, index, changetype<TextRecord>(at));
   }
@@ -266,7 +274,8 @@ function checkPlan(policy: usize, index: u32, plan: Plan): i32 {
   if (!checkName(policy, plan.name, plan.nameLength)) return refusal(PLANS, REFUSED_TEXT);
   const inside =
     checkRange(policy, LIMITS, plan.limitFirst, plan.limitCount, LIMITS_PER_PLAN_MAX) &&
-    plan.mediation <= countOf(policy, MEDIATION);
+    plan.mediation <= countOf(policy, MEDIATION) &&
+    plan.fields <= countOf(policy, FIELDS);
   return inside ? 0 : refusal(PLANS, REFUSED_INDEX);
 }
 

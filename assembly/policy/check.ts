@@ -37,6 +37,7 @@ import {
 } from './check-records';
 import {
   EDGES,
+  FIELDS,
   HEAD_ANY_HOST,
   HEAD_LENGTHS,
   HEAD_LETTERS,
@@ -86,7 +87,7 @@ export const CHECK_STATE_BYTES: u32 = 32 + PARENTS_BYTES;
 
 const ROOT_BYTES: u32 = 16;
 /** The sections that are read, one bit per kind. */
-const KNOWN: u32 = 0x11fffe;
+const KNOWN: u32 = 0x31fffe;
 /** Bytes of the checksum that cost as much as one record. */
 const CHECKSUM_STEP: u32 = 64;
 
@@ -167,6 +168,7 @@ function recordsMax(kind: u32): u32 {
     case PRODUCTS:
       return PRODUCTS_MAX;
     case PLANS:
+    case FIELDS:
       return PLANS_MAX;
     case IDENTITY:
       return IDENTITY_NAMES_MAX;

@@ -24,6 +24,7 @@ export const PROGRAM: u32 = 14;
 export const PARTS: u32 = 15;
 export const IDENTITY: u32 = 16;
 export const MEDIATION: u32 = 20;
+export const FIELDS: u32 = 21;
 /** The highest kind there may be. Those above IDENTITY are left out of a policy when empty. */
 export const LAST_KIND: u32 = 25;
 
@@ -110,6 +111,9 @@ export class Product {
 export const PRODUCT_KEY_FORMAT: u32 = 1;
 export const PRODUCT_UNMATCHED_PASS: u32 = 2;
 export const PRODUCT_STALE_DENIES: u32 = 4;
+/** Flags of a product: RateLimit fields of the IETF draft · `X-RateLimit-…`. */
+export const PRODUCT_STANDARD_FIELDS: u32 = 0x20;
+export const PRODUCT_LEGACY_FIELDS: u32 = 0x40;
 /** Flags of a product: its mode; without either it is enforced. */
 export const PRODUCT_SHADOW: u32 = 0x100;
 export const PRODUCT_OFF: u32 = 0x200;
@@ -129,7 +133,7 @@ export const SOURCE_HEADER: u32 = 1;
 export const SOURCE_QUERY: u32 = 2;
 export const SOURCE_COOKIE: u32 = 3;
 
-/** A lone text: records of BRANDS and IDENTITY. */
+/** A lone text: records of BRANDS, IDENTITY and FIELDS. */
 @unmanaged
 export class TextRecord {
   text: u32;
@@ -145,7 +149,8 @@ export class Plan {
   limitCount: u32;
   /** Place of its header programs: index + 1, 0 = none. */
   mediation: u32;
-  reserved: u32;
+  /** Place of its `RateLimit-Policy`; 0 = its callers are told nothing. */
+  fields: u32;
 }
 
 @unmanaged

@@ -18,6 +18,7 @@ import {
   QUOTA_UNAVAILABLE,
   spend,
 } from './lease';
+import { resetSeconds } from './standing';
 
 /**
  * Answers of `askAll`, the stronger ones last: a refusal by the ledger needs no waiting; then what
@@ -89,6 +90,11 @@ export function askAll(
   return answer;
 }
 
+/** The account of limit `index` of those asked last, or 0. */
+export function askedSlot(index: u32): usize {
+  return load<u32>(SLOTS + index * 4);
+}
+
 function askOne(
   engine: Engine,
   decision: Decision,
@@ -138,9 +144,11 @@ function name(decision: Decision, limit: usize, index: u32, nowMs: u64): void {
   const slot = load<u32>(SLOTS + index * 4) as usize;
   if (slot == 0) return;
   const holding = changetype<Holding>(slot);
-  let until = holding.denyUntilMs;
-  if (load<u8>(RESULTS + index) == QUOTA_EXHAUSTED && holding.endMs > until) until = holding.endMs;
-  if (until > nowMs) retryAfterS = ((until - nowMs + 999) / 1000) as u32;
+  if (load<u8>(RESULTS + index) == QUOTA_EXHAUSTED && holding.endMs > holding.denyUntilMs) {
+    retryAfterS = resetSeconds(holding, nowMs);
+  } else if (holding.denyUntilMs > nowMs) {
+    retryAfterS = ((holding.denyUntilMs - nowMs + 999) / 1000) as u32;
+  }
 }
 
 function waitAll(engine: Engine, count: u32, cost: u32, nowMs: u64): void {

@@ -11,6 +11,7 @@ import { POLICY_BYTES_MAX } from '../wire/manifest.ts';
 import { buildHosts, type Hosts, type HostTree, NODES_MAX } from './hosts.ts';
 import { groupKey, type Ids, limitKey, operationKey, resourceKey } from './ids.ts';
 import type { Excess } from './output.ts';
+import { rateLimitPolicy } from './rate-limit-policy.ts';
 import { ANY_METHOD_BIT, type Place, type TreeNode } from './tree.ts';
 
 const MAGIC = 'SGPO';
@@ -18,6 +19,7 @@ const STEP_OPS = { set: 1, add: 2, remove: 3, append: 4, setIfAbsent: 5, rename:
 const CLASS_EXACT = 1;
 /** Flags of products and numbers of limits. */
 const PRODUCT_MODES = { enforce: 0, shadow: 0x100, off: 0x200 } as const;
+const RATE_LIMIT_FIELDS = { standard: 0x20, legacy: 0x40, both: 0x60, none: 0 } as const;
 const LIMIT_MODES = { enforce: 0, shadow: 1, off: 2 } as const;
 const SOURCE_KINDS = { header: 1, query: 2, cookie: 3 } as const;
 
@@ -38,6 +40,7 @@ const TABLES = {
   parts: { kind: 15, bytes: 12, most: 16 * 64 * 1_024, what: 'parts of header values' },
   identity: { kind: 16, bytes: 8, most: 256, what: 'identity headers' },
   mediation: { kind: 20, bytes: 16, most: 17_408, what: 'plans and operations with edits' },
+  fields: { kind: 21, bytes: 8, most: 1_024, what: 'plans that show their limits' },
 } as const;
 
 type TableName = keyof typeof TABLES;
@@ -191,7 +194,12 @@ class PolicyWriter {
     const programFirst = this.#writeProgram(mediation.request);
     const responseFirst = this.#writeProgram(mediation.response);
     const ownFormat = brands.length > 0 ? 1 : 0;
-    const flags = ownFormat | (passUnmatched ? 2 : 0) | (denyStale ? 4 : 0) | PRODUCT_MODES[mode];
+    const flags =
+      ownFormat |
+      (passUnmatched ? 2 : 0) |
+      (denyStale ? 4 : 0) |
+      RATE_LIMIT_FIELDS[product.rateLimitFields] |
+      PRODUCT_MODES[mode];
     const row = this.#row('products').u64(this.#productId(product));
     this.#strings.reference(product.name, row);
     row.u32(flags).u32(sourceFirst).u32(sources.length).u32(brandFirst).u32(brands.length);
@@ -240,9 +248,12 @@ class PolicyWriter {
         .u64(0);
     }
     const mediation = this.#writeMediation(plan.mediation);
+    const policyField = rateLimitPolicy(plan);
+    if (policyField !== undefined) this.#text('fields', policyField);
     const row = this.#row('plans').u64(this.#planId(plan));
     this.#strings.reference(plan.name, row);
-    row.u32(limitFirst).u32(plan.limits.length).u32(mediation).u32(0);
+    row.u32(limitFirst).u32(plan.limits.length).u32(mediation);
+    row.u32(policyField === undefined ? 0 : this.#counts.fields);
   }
 
   #finish(anyHostNode: number): PolicyOutcome {

@@ -89,7 +89,11 @@ export interface Product extends Named {
   readonly mode: Mode;
   readonly operations: readonly Operation[];
   readonly mediation: Mediation;
+  readonly rateLimitFields: RateLimitFields;
 }
+
+/** How callers are told what is left of their quota. */
+export type RateLimitFields = 'standard' | 'legacy' | 'both' | 'none';
 
 export interface Limit {
   readonly name: string;
@@ -104,6 +108,8 @@ export interface Limit {
 export interface Plan extends Named {
   readonly limits: readonly Limit[];
   readonly mediation: Mediation;
+  /** False: callers on it are never told what is left. */
+  readonly showsLimits: boolean;
 }
 
 export interface Application extends Named {
@@ -176,6 +182,7 @@ function product(document: Document<'Product'>): Product {
     mode: spec.mode ?? 'enforce',
     operations: (spec.operations ?? []).map(operation),
     mediation: mediation(spec.mediation),
+    rateLimitFields: spec.rateLimitFields ?? 'standard',
   };
 }
 
@@ -225,8 +232,13 @@ function step(spec: StepSpec): Step {
 }
 
 function plan(document: Document<'Plan'>): Plan {
-  const { limits = [], mediation: edits } = document.spec;
-  return { ...named(document), limits: limits.map(limit), mediation: mediation(edits) };
+  const { limits = [], mediation: edits, rateLimitFields } = document.spec;
+  return {
+    ...named(document),
+    limits: limits.map(limit),
+    mediation: mediation(edits),
+    showsLimits: rateLimitFields !== 'none',
+  };
 }
 
 function limit(spec: LimitSpec): Limit {

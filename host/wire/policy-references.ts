@@ -17,17 +17,15 @@ export function danglingOf(policy: Policy): string | undefined {
     ['wildcards', policy.wildcards.every(({ node }) => known(node, nodes))],
     ['edges', policy.edges.every(({ node }) => known(node, nodes))],
     ['methods', policy.methods.every((method) => known(method.operation, policy.operations))],
-    [
-      'operations',
-      policy.operations.every(
-        (operation) =>
-          known(operation.product, products) && known(operation.mediation, policy.mediation),
-      ),
-    ],
+    ['operations', policy.operations.every(({ product }) => known(product, products))],
+    ['operations', policy.operations.every((each) => known(each.mediation, policy.mediation))],
     [
       'plans',
       policy.plans.every(
-        (plan) => inside(plan.limits, policy.limits) && known(plan.mediation, policy.mediation),
+        (plan) =>
+          inside(plan.limits, policy.limits) &&
+          known(plan.mediation, policy.mediation) &&
+          known(plan.field, policy.fields),
       ),
     ],
     [

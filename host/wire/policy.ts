@@ -66,6 +66,8 @@ export interface PolicyProduct {
   readonly brands: Range;
   readonly program: Range;
   readonly responseProgram: Range;
+  readonly standardFields: boolean;
+  readonly legacyFields: boolean;
 }
 
 /** A place of keys: kind 1 header, 2 query, 3 cookie. */
@@ -81,6 +83,8 @@ export interface PolicyPlan {
   readonly limits: Range;
   /** Index of its header programs, or undefined. */
   readonly mediation: number | undefined;
+  /** Index of its `RateLimit-Policy`, or undefined. */
+  readonly field: number | undefined;
 }
 
 /** A limit; class, mode and the rest are the numbers of docs/wire.md. */
@@ -133,6 +137,8 @@ export interface Policy {
   readonly parts: readonly PolicyPart[];
   readonly identity: readonly string[];
   readonly mediation: readonly PolicyMediation[];
+  /** Values of `RateLimit-Policy`. */
+  readonly fields: readonly string[];
 }
 
 /** The tables of a policy but for ROOT and STRINGS, in the order of their kinds. */
@@ -152,6 +158,7 @@ const TABLES = {
   parts: { kind: 15, bytes: 12, most: 16 * 64 * 1_024, read: readPart },
   identity: { kind: 16, bytes: 8, most: 256, read: readText },
   mediation: { kind: 20, bytes: 16, most: 17_408, read: readMediation },
+  fields: { kind: 21, bytes: 8, most: 1_024, read: readText },
 } as const;
 
 /** Tables of higher kinds are left out when they have no records. */
@@ -282,6 +289,8 @@ function readProduct(reader: ByteReader, text: Strings): PolicyProduct {
     brands,
     program,
     responseProgram,
+    standardFields: (flags & 0x20) !== 0,
+    legacyFields: (flags & 0x40) !== 0,
   };
 }
 
@@ -305,8 +314,8 @@ function readPlan(reader: ByteReader, text: Strings): PolicyPlan {
   const name = text(reader);
   const limits = readRange(reader);
   const mediation = readPlace(reader);
-  reader.skip(4);
-  return { id, name, limits, mediation };
+  const field = readPlace(reader);
+  return { id, name, limits, mediation, field };
 }
 
 function readLimit(reader: ByteReader, text: Strings): PolicyLimit {

@@ -156,6 +156,7 @@ function product(): fc.Arbitrary<Product> {
     sources: fc.constant([{ place: 'header', name: 'x-api-key', prefix: '' }]),
     brands: fc.constant(['sg']),
     mediation: fc.constant(NO_EDITS),
+    rateLimitFields: fc.constant('standard'),
     passUnmatched: fc.boolean(),
     denyStale: fc.boolean(),
     mode: fc.constantFrom('enforce', 'shadow', 'off'),

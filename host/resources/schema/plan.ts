@@ -54,6 +54,13 @@ export const Plan = object(
   {
     limits: Type.Optional(list(Limit, 'The limits; none = unlimited.', 8, { default: [] })),
     mediation: Type.Optional(Mediation),
+    rateLimitFields: Type.Optional(
+      word(
+        '"product": callers on this plan are told what is left as the product says; "none": not.',
+        ['product', 'none'],
+        'product',
+      ),
+    ),
   },
   { later: ['mode', 'scopes', 'approval', 'description', 'displayName', 'concurrency', 'blocks'] },
 );

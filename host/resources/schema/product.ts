@@ -148,6 +148,14 @@ export const Product = object(
     ),
     operations: Type.Optional(list(Operation, 'The operations.', 16384, { default: [] })),
     mediation: Type.Optional(Mediation),
+    rateLimitFields: Type.Optional(
+      word(
+        'How callers are told what is left: "standard" by RateLimit and RateLimit-Policy, "legacy" ' +
+          'by X-RateLimit-Limit, -Remaining and -Reset, "both" or "none".',
+        ['standard', 'legacy', 'both', 'none'],
+        'standard',
+      ),
+    ),
   },
   {
     later: [
@@ -158,7 +166,6 @@ export const Product = object(
       'description',
       'displayName',
       'openapi',
-      'rateLimitFields',
       'usage',
     ],
   },

@@ -166,6 +166,9 @@ describe('references', () => {
     const edits = samplePolicy();
     edits.plan(99, 'x', 0, 0, 2);
     expect(checked(edits)).toBe(-(12 * 8 + 4));
+    const field = samplePolicy();
+    field.plan(99, 'x', 0, 0, 0, 2);
+    expect(checked(field)).toBe(-(12 * 8 + 4));
     const more = samplePolicy();
     more.operation(99, 'x', 0, 1, 0, 2);
     expect(checked(more)).toBe(-(8 * 8 + 4));
@@ -311,6 +314,8 @@ describe('order, bounds and values', () => {
     const together = samplePolicy();
     together.step(1, 'x-a', [0, 0], ['a'.repeat(4096), 'b']);
     expect(checked(together)).toBe(-(14 * 8 + 2));
+    const field = samplePolicy();
+    expect(checked(field.field('a\r\nb: c'))).toBe(-(21 * 8 + 5));
     const quotes = samplePolicy();
     quotes.operation(99, 'a"b', 0);
     expect(checked(quotes)).toBe(-(8 * 8 + 5));

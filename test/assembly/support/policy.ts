@@ -81,6 +81,7 @@ export class PolicyWriter {
   parts: Writer = new Writer();
   identity: Writer = new Writer();
   mediation: Writer = new Writer();
+  fields: Writer = new Writer();
   anyHost: u32 = NONE;
   length: u32 = 0;
   private ordered: TreeNode[] = [];
@@ -203,13 +204,27 @@ export class PolicyWriter {
     return this;
   }
 
-  plan(id: u64, name: string, limitFirst: u32, limitCount: u32, mediation: u32 = 0): PolicyWriter {
-    this.ref(this.plans.u64(id), name).u32(limitFirst).u32(limitCount).u32(mediation).u32(0);
+  plan(
+    id: u64,
+    name: string,
+    limitFirst: u32,
+    limitCount: u32,
+    mediation: u32 = 0,
+    field: u32 = 0,
+  ): PolicyWriter {
+    const row = this.ref(this.plans.u64(id), name).u32(limitFirst).u32(limitCount);
+    row.u32(mediation).u32(field);
     return this;
   }
 
   limit(id: u64, quota: u64, name: string, window: u32): PolicyWriter {
     this.ref(this.limits.u64(id).u64(quota), name).u32(window).u8(1).zero(3).u64(0);
+    return this;
+  }
+
+  /** Adds a `RateLimit-Policy`; its place is how many there are then. */
+  field(value: string): PolicyWriter {
+    this.ref(this.fields, value);
     return this;
   }
 
@@ -246,6 +261,7 @@ export class PolicyWriter {
     section(to, 15, table(12, this.parts));
     section(to, 16, table(8, this.identity));
     if (this.mediation.length > 0) section(to, 20, table(16, this.mediation));
+    if (this.fields.length > 0) section(to, 21, table(8, this.fields));
     return message('SGPO', to);
   }
 
@@ -294,7 +310,7 @@ export function samplePolicy(): PolicyWriter {
   policy.operation(21, 'list', 0).operation(22, 'create', 0, 5).operation(23, 'one', 0);
   policy.operation(24, 'files', 0, 1, 1, 1).operation(25, 'rest', 1);
   policy.limit(41, 100, 'daily', 86400).limit(42, 5, 'burst', 1).limit(43, 9, 'daily', 60);
-  policy.plan(31, 'gold', 0, 2, 1).plan(32, 'free', 2, 1);
+  policy.field('"daily";q=100;w=86400').plan(31, 'gold', 0, 2, 1, 1).plan(32, 'free', 2, 1);
   policy.identityName('x-consumer');
   return policy;
 }

@@ -30,10 +30,9 @@ async function timed<T>(what: string, work: () => T | Promise<T>): Promise<T> {
   return result;
 }
 
-/** A set with one product of 500 operations, and every application subscribed to it. */
-function largeSet(): ResourceSet {
-  const named = { namespace: 'default', origin: undefined };
-  const operations = Array.from({ length: 500 }, (_, i) => ({
+/** Operations as many as a large product has. */
+function largeOperations() {
+  return Array.from({ length: 500 }, (_, i) => ({
     name: `o${i}`,
     methods: ['GET'],
     segments: [{ literal: `things-${i}` }, 'any' as const, { literal: 'parts' }],
@@ -42,12 +41,18 @@ function largeSet(): ResourceSet {
     anonymous: false,
     mediation: NO_EDITS,
   }));
+}
+
+/** A set with one product of 500 operations, and every application subscribed to it. */
+function largeSet(): ResourceSet {
+  const named = { namespace: 'default', origin: undefined };
   const product = {
     passUnmatched: false,
     denyStale: false,
     isServed: true,
     mode: 'enforce' as const,
     mediation: NO_EDITS,
+    rateLimitFields: 'standard' as const,
     basePath: ['v1'],
   };
   const source = { place: 'header', name: 'x-api-key', prefix: '' } as const;
@@ -62,14 +67,14 @@ function largeSet(): ResourceSet {
         hosts: ['orders.example.com'],
         sources: [source],
         brands: ['sg'],
-        operations,
+        operations: largeOperations(),
       },
     ],
     plans: [
       {
         ...named,
         name: 'gold',
-        mediation: NO_EDITS,
+        ...{ mediation: NO_EDITS, showsLimits: true },
         limits: [
           {
             name: 'minute',

@@ -142,5 +142,11 @@ export const CREDENTIALS_MAX: u32 = TEST_BUILD ? 32 : 262_144;
 export const APPLICATIONS_MAX: u32 = TEST_BUILD ? 16 : 131_072;
 /** Subscriptions of one engine. */
 export const SUBSCRIPTIONS_MAX: u32 = TEST_BUILD ? 16 : 131_072;
+/** Slabs of 64 KiB for the rules of credentials, all generations together. */
+export const RULE_SLABS_MAX: u32 = TEST_BUILD ? 1 : 64;
+/** Networks one credential may be bound to. */
+export const CIDRS_MAX: u32 = 16;
+/** Hosts of pages one credential may be bound to. */
+export const REFERERS_MAX: u32 = 16;
 /** Bytes of the name of a consumer or application. */
 export const DIRECTORY_NAME_BYTES_MAX: u32 = 63;

@@ -25,12 +25,13 @@ export class Bootstrap {
   noPolicy: u8;
   otherHosts: u8;
   mode: u8;
-  reserved: u8;
+  clientAddress: u8;
   startHoldMs: u32;
   holdMs: u32;
   heartbeatMs: u32;
   identityLength: u32;
   maxPolicyAgeMs: u64;
+  trustedHops: u32;
 }
 
 export const BOOTSTRAP_OK: u32 = 0;
@@ -46,6 +47,12 @@ export const BOOTSTRAP_MISSING: u32 = 7;
 export const CHOICE_DENY: u8 = 0;
 export const CHOICE_ALLOW: u8 = 1;
 
+/** Where the address of a caller is found: nowhere, at the connection, in `x-forwarded-for`. */
+export const ADDRESS_UNKNOWN: u8 = 0;
+export const ADDRESS_OF_PEER: u8 = 1;
+export const ADDRESS_FORWARDED: u8 = 2;
+const TRUSTED_HOPS_MAX: u64 = 16;
+
 /** Bytes of one kept string: a length u16, then at most 255 bytes. */
 export const NAME_SLOT: u32 = 258;
 const NAMES: usize = memory.data(6 * 258 + 4, 8);
@@ -55,7 +62,7 @@ const GROUP: u32 = 5;
 export const IDENTITY_BYTES: u32 = 6 * 258;
 
 const READ: usize = memory.data(48, 8);
-const KEYS: u32 = 10;
+const KEYS: u32 = 12;
 
 let problemKey: usize = 0;
 let problemKeyLength: u32 = 0;
@@ -147,6 +154,8 @@ function setDefaults(): void {
   read.noPolicy = CHOICE_DENY;
   read.otherHosts = CHOICE_DENY;
   read.mode = 0;
+  read.clientAddress = ADDRESS_UNKNOWN;
+  read.trustedHops = 1;
   read.startHoldMs = 3_000;
   read.holdMs = 60;
   read.heartbeatMs = 1_000;
@@ -163,7 +172,7 @@ function setName(slot: u32, name: usize): void {
 
 const KEY_NAMES = asciiList(
   'clusters|authority|proxyGroup|noPolicy|otherHosts|mode|startHoldMs|holdMs|heartbeatMs|' +
-    'maxPolicyAgeMs|',
+    'maxPolicyAgeMs|trustedHops|clientAddress|',
 );
 
 /** The number of the key that comes next, or `KEYS`; remembers its bytes for the log line. */
@@ -208,6 +217,8 @@ function readValue(key: u32): u32 {
       return readChoice(offsetof<Bootstrap>('otherHosts'), asciiList('deny|allow|'), 2);
     case 5:
       return readChoice(offsetof<Bootstrap>('mode'), asciiList('enforce|shadow|off|'), 3);
+    case 11:
+      return readChoice(offsetof<Bootstrap>('clientAddress'), asciiList('none|peer|xff|'), 3);
     default:
       break;
   }
@@ -219,6 +230,10 @@ function readValue(key: u32): u32 {
     return within(value, 60_000, 2_592_000_000);
   }
   if (value > 60_000) return BOOTSTRAP_OUT_OF_BOUNDS;
+  if (key == 10) {
+    read.trustedHops = value as u32;
+    return within(value, 1, TRUSTED_HOPS_MAX);
+  }
   if (key == 6) {
     read.startHoldMs = value as u32;
     return within(value, 0, 30_000);

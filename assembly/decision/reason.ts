@@ -31,8 +31,10 @@ export const POLICY_PENDING: u32 = 31;
 export const POLICY_STALE: u32 = 32;
 export const HELD_FULL: u32 = 33;
 export const REQUEST_UNREADABLE: u32 = 34;
+export const CIDR_DENIED: u32 = 35;
+export const REFERER_DENIED: u32 = 36;
 /** One more than the highest reason. */
-export const REASON_END: u32 = 35;
+export const REASON_END: u32 = 37;
 
 /** The least reason that denies. */
 export const FIRST_DENIAL: u32 = HOST_NOT_GOVERNED;
@@ -45,7 +47,7 @@ const DENIALS = asciiList(
   'host_not_governed|path_ambiguous|operation_not_found|key_missing|key_conflict|key_malformed|' +
     'key_unknown|key_disabled|key_expired|key_not_yet_valid|not_subscribed|' +
     'subscription_suspended|quota_exceeded|quota_unavailable|no_policy|policy_pending|' +
-    'policy_stale|held_full|request_unreadable|',
+    'policy_stale|held_full|request_unreadable|cidr_denied|referer_denied|',
 );
 
 /** Writes the stable name of a reason. */
@@ -65,6 +67,8 @@ export function reasonStatus(reason: u32): u32 {
     case HOST_NOT_GOVERNED:
     case NOT_SUBSCRIBED:
     case SUBSCRIPTION_SUSPENDED:
+    case CIDR_DENIED:
+    case REFERER_DENIED:
       return 403;
     case QUOTA_EXCEEDED:
       return 429;

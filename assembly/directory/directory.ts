@@ -9,6 +9,7 @@ import { sipHash } from '../util/siphash';
 import {
   APPLICATION,
   CREDENTIAL,
+  Credential,
   DIGEST_AT,
   Entry,
   entryBytes,
@@ -19,6 +20,7 @@ import {
   sameKeys,
 } from './entry';
 import { isPresent, recordId, recordKind, recordLength, recordRevision } from './records';
+import { dropRules, freeRules, keepRules, RULES_HEAP_BYTES } from './rules';
 import {
   BY_ID,
   BY_KEY,
@@ -61,7 +63,7 @@ const TABLES: u32 = 64;
 const TABLE_BYTES: u32 = 64;
 
 /** Bytes of a directory; the tables take blocks of their own as they fill. */
-export const DIRECTORY_BYTES: u32 = TABLES + 3 * TABLE_BYTES;
+export const DIRECTORY_BYTES: u32 = TABLES + 3 * TABLE_BYTES + RULES_HEAP_BYTES;
 
 /** Entries looked at in one slice of sweeping or growing: about 0.1 ms. */
 const SLICE_ENTRIES: u32 = 1_000;
@@ -76,6 +78,9 @@ const READ: usize = memory.data(160, 16);
 class Place {
   @inline static of(directory: usize): Directory {
     return changetype<Directory>(directory);
+  }
+  @inline static rules(directory: usize): usize {
+    return directory + TABLES + 3 * TABLE_BYTES;
   }
   @inline static table(directory: usize, kind: u32): Table {
     return changetype<Table>(directory + TABLES + (kind - 1) * TABLE_BYTES);
@@ -96,6 +101,7 @@ export function directoryInit(at: usize, key0: u64, key1: u64): void {
 /** Gives all memory of the tables back. */
 export function directoryFree(at: usize): void {
   for (let kind = CREDENTIAL; kind <= SUBSCRIPTION; kind++) tableFree(Place.table(at, kind));
+  freeRules(Place.rules(at));
 }
 
 /** Credentials held, of all generations. */
@@ -223,11 +229,39 @@ export function applyRecords(at: usize, records: usize, length: u32, restrictive
 function drop(directory: Directory, table: Table, entry: usize, generation: u8): void {
   const others = changetype<Entry>(entry).generations & ~directory.gone & ~generation;
   if (others != 0) changetype<Entry>(entry).generations &= ~generation;
-  else tableRemove(table, entry);
+  else remove(directory, table, entry);
+}
+
+/** Takes an entry out of its table, its rules with it. */
+function remove(directory: Directory, table: Table, entry: usize): void {
+  dropRules(Place.rules(changetype<usize>(directory)), rulesOf(table, entry));
+  tableRemove(table, entry);
+}
+
+/** The rules of an entry; none (0) but for credentials. */
+function rulesOf(table: Table, entry: usize): usize {
+  return table.kind == CREDENTIAL ? (changetype<Credential>(entry).rules as usize) : 0;
+}
+
+/** Gives the entry at `READ`, whose rules lie in its record, a copy of them; false without room. */
+function ownRules(heap: usize, table: Table): bool {
+  const rules = rulesOf(table, READ);
+  if (rules == 0) return true;
+  const kept = keepRules(heap, rules);
+  changetype<Credential>(READ).rules = <u32>kept;
+  return kept != 0;
+}
+
+/** Adds the entry at `READ`, which owns its rules, or gives them back; false without room. */
+function add(heap: usize, table: Table): bool {
+  if (tableAdd(table, READ) != 0) return true;
+  dropRules(heap, rulesOf(table, READ));
+  return false;
 }
 
 /** Puts the entry at `READ` into a generation where `held`, or nothing (0), stood before. */
 function putEntry(directory: Directory, table: Table, held: usize, generation: u8): bool {
+  const heap = Place.rules(changetype<usize>(directory));
   changetype<Entry>(READ).generations = generation;
   if (held == 0) {
     const twin = findTwin(table);
@@ -235,14 +269,16 @@ function putEntry(directory: Directory, table: Table, held: usize, generation: u
       changetype<Entry>(twin).generations |= generation;
       return true;
     }
-    return tableAdd(table, READ) != 0;
+    return ownRules(heap, table) && add(heap, table);
   }
+  if (!ownRules(heap, table)) return false;
   const others = changetype<Entry>(held).generations & ~directory.gone & ~generation;
   if (others != 0) {
-    if (tableAdd(table, READ) == 0) return false;
+    if (!add(heap, table)) return false;
     changetype<Entry>(held).generations &= ~generation;
     return true;
   }
+  dropRules(heap, rulesOf(table, held));
   if (sameKeys(held, READ, table.kind)) memory.copy(held, READ, entryBytes(table.kind));
   else tableReplace(table, held, READ);
   return true;
@@ -300,7 +336,7 @@ function sweepSlice(at: usize): bool {
     const found = changetype<Entry>(entry);
     if (found.id == 0) continue;
     found.generations &= ~directory.sweeping;
-    if (found.generations == 0) tableRemove(table, entry);
+    if (found.generations == 0) remove(directory, table, entry);
   }
   return true;
 }

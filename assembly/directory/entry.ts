@@ -2,6 +2,7 @@
  * The entries of the directory: how each kind lies in memory, and how a record of the wire becomes
  * one. Entries of all kinds begin alike, so that tables need not know what they hold.
  */
+import { sameRules } from './rules';
 
 /** Kinds of records, as on the wire. */
 export const CREDENTIAL: u32 = 1;
@@ -32,6 +33,10 @@ export class Credential extends Entry {
   digest1: u64;
   digest2: u64;
   digest3: u64;
+  /** Its rules: kept by the directory, or in the record it was read from; 0 = none. */
+  rules: u32;
+  reserved0: u32;
+  reserved1: u64;
 }
 
 /** The names stand behind it, each in `NAME_ROOM` bytes. */
@@ -87,7 +92,10 @@ export function applicationName(application: Application): usize {
 /** Bytes of a record of the wire before its body. */
 export const RECORD_HEAD_BYTES: u32 = 20;
 
-/** Bytes of the body of a present record, names not counted. */
+/** Where the rules of a credential begin in the body of its record. */
+export const RULES_AT: u32 = 60;
+
+/** Bytes of the body of a present record, names and rules not counted. */
 export function bodyBytes(kind: u32): u32 {
   switch (kind) {
     case CREDENTIAL:
@@ -116,6 +124,7 @@ export function readEntry(record: usize, kind: u32, to: usize): void {
     credential.notBeforeMs = load<u64>(body, 40);
     credential.notAfterMs = load<u64>(body, 48);
     credential.state = load<u8>(body, 56);
+    if (load<u16>(body, RULES_AT) != 0) credential.rules = <u32>(body + RULES_AT);
   } else if (kind == APPLICATION) {
     const application = changetype<Application>(to);
     application.consumer = load<u64>(body);
@@ -140,11 +149,15 @@ export function sameBody(a: usize, b: usize, kind: u32): bool {
   if (load<u64>(a) != load<u64>(b) || changetype<Entry>(a).state != changetype<Entry>(b).state) {
     return false;
   }
+  if (kind == CREDENTIAL) {
+    const rules = changetype<Credential>(b).rules;
+    if (!sameRules(changetype<Credential>(a).rules, rules)) return false;
+  }
   const names = offsetof<Application>('consumerNameLength');
   for (let at = <usize>names; at < 24 && kind == APPLICATION; at++) {
     if (load<u8>(a + at) != load<u8>(b + at)) return false;
   }
-  const bytes = entryBytes(kind);
+  const bytes = kind == CREDENTIAL ? offsetof<Credential>('rules') : entryBytes(kind);
   for (let at: usize = 24; at < bytes; at += 8) {
     if (load<u64>(a + at) != load<u64>(b + at)) return false;
   }

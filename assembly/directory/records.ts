@@ -11,10 +11,12 @@ import {
   CREDENTIAL_DISABLED,
   CREDENTIAL_ENABLED,
   RECORD_HEAD_BYTES,
+  RULES_AT,
   SUBSCRIPTION,
   SUBSCRIPTION_ACTIVE,
   SUBSCRIPTION_SUSPENDED,
 } from './entry';
+import { checkRules } from './rules';
 
 const PRESENT: u32 = 1;
 
@@ -82,7 +84,8 @@ function checkBody(record: usize, length: u32): bool {
   const body = record + RECORD_HEAD_BYTES;
   if (kind == CREDENTIAL) {
     const state = load<u8>(body, 56);
-    return state == CREDENTIAL_ENABLED || state == CREDENTIAL_DISABLED;
+    if (state != CREDENTIAL_ENABLED && state != CREDENTIAL_DISABLED) return false;
+    return checkRules(body + RULES_AT, length - bodyBytes(CREDENTIAL));
   }
   if (kind == APPLICATION) {
     if (load<u8>(body, 8) != APPLICATION_ACTIVE) return false;

@@ -35,12 +35,13 @@ export class Root {
   mode: u8;
   noPolicy: u8;
   otherHosts: u8;
-  reserved: u8;
+  clientAddress: u8;
   startHoldMs: u32;
   holdMs: u32;
   heartbeatMs: u32;
   maxPolicyAgeMs: u64;
   createdMs: u64;
+  trustedHops: u32;
 }
 
 const ROOT_BYTES: u32 = 64;
@@ -93,6 +94,8 @@ export function configureRoot(root: Root, random0: u64, random1: u64, nowMs: u64
   root.mode = read.mode;
   root.noPolicy = read.noPolicy;
   root.otherHosts = read.otherHosts;
+  root.clientAddress = read.clientAddress;
+  root.trustedHops = read.trustedHops;
   root.startHoldMs = read.startHoldMs;
   root.holdMs = read.holdMs;
   root.heartbeatMs = read.heartbeatMs;

@@ -19,7 +19,7 @@ const CLOSING_BRACKET: u32 = 0x5d;
  * The length of an authority without its port: up to the first colon outside of brackets, digits
  * after it or not, because what some server takes for a governed host must be taken for it here.
  */
-function withoutPort(host: usize, length: u32): u32 {
+export function withoutPort(host: usize, length: u32): u32 {
   const isAddress = length > 0 && <u32>load<u8>(host) == OPENING_BRACKET;
   const from = isAddress ? findByte(host, length, CLOSING_BRACKET) : 0;
   return from + findByte(host + from, length - from, COLON);

@@ -2,6 +2,8 @@
  * From a key to the subscription: look up, state, subscription. What does not resolve yet waits
  * for policy and directory to agree.
  */
+import { ADDRESS_FORWARDED, ADDRESS_OF_PEER } from '../bootstrap/bootstrap';
+import { isForReferer, isForwardedFromCidr, isFromCidr } from '../credential/caller';
 import * as reason from '../decision/reason';
 import { Decision, PHASE_LOOK_UP, PHASE_STATE, PHASE_SUBSCRIPTION } from '../decision/record';
 import { findApplication, findCredential, findSubscription } from '../directory/directory';
@@ -12,6 +14,7 @@ import {
   SUBSCRIPTION_ACTIVE,
   Subscription,
 } from '../directory/entry';
+import { Rules } from '../directory/rules';
 import { Root } from '../engine/roots';
 import { engineAt, mayServeFill, policyPending } from '../engine/state';
 import { Product } from '../policy/layout';
@@ -19,7 +22,7 @@ import { planAt, planById } from '../policy/policy';
 import { sha256 } from '../util/sha256';
 import { CURRENT } from './current';
 import { metered } from './meter';
-import { awaitStart, deny } from './outcome';
+import { awaitStart, deny, OUTCOME_LOCATE } from './outcome';
 
 const DIGEST: usize = memory.data(32, 8);
 
@@ -45,7 +48,31 @@ export function identified(root: Root, decision: Decision, to: Product): u32 {
   const unixMs = CURRENT.nowMs + (known.clockOffsetMs as u64);
   if (key.notAfterMs != 0 && unixMs >= key.notAfterMs) return deny(decision, reason.KEY_EXPIRED);
   if (unixMs < key.notBeforeMs) return deny(decision, reason.KEY_NOT_YET_VALID);
-  return subscribed(root, decision, to, key);
+  return key.rules == 0 ? subscribed(root, decision, to, key) : ruled(root, decision, to, key);
+}
+
+/** The key is bound to pages or networks: is the caller inside? */
+function ruled(root: Root, decision: Decision, to: Product, key: Credential): u32 {
+  const rules = changetype<Rules>(key.rules);
+  if (rules.refererCount != 0 && !isForReferer(key.rules)) {
+    return deny(decision, reason.REFERER_DENIED);
+  }
+  if (rules.cidrCount == 0) return subscribed(root, decision, to, key);
+  if (root.clientAddress == ADDRESS_OF_PEER) return OUTCOME_LOCATE;
+  const forwarded = root.clientAddress == ADDRESS_FORWARDED;
+  return admitted(root, decision, forwarded && isForwardedFromCidr(key.rules, root.trustedHops));
+}
+
+/** Goes on after `OUTCOME_LOCATE` with the address of the peer, port and all; empty: not known. */
+export function located(root: Root, decision: Decision, address: usize, length: u32): u32 {
+  const key = changetype<Credential>(CURRENT.credential);
+  return admitted(root, decision, isFromCidr(key.rules, address, length));
+}
+
+function admitted(root: Root, decision: Decision, isInside: bool): u32 {
+  if (!isInside) return deny(decision, reason.CIDR_DENIED);
+  const to = changetype<Product>(CURRENT.product);
+  return subscribed(root, decision, to, changetype<Credential>(CURRENT.credential));
 }
 
 function subscribed(root: Root, decision: Decision, to: Product, key: Credential): u32 {

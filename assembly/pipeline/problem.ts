@@ -17,6 +17,8 @@ const TITLES = asciiList(
 /** Writes a short title for a denial; the same for a malformed and an unknown key. */
 export function putTitle(why: u32): void {
   if (why <= reason.QUOTA_EXCEEDED) putEntry(TITLES, why - reason.FIRST_DENIAL);
+  else if (why == reason.CIDR_DENIED) putLiteral('API key is not for this address');
+  else if (why == reason.REFERER_DENIED) putLiteral('API key is not for this page');
   else putLiteral('No decision is possible now');
 }
 

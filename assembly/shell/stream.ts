@@ -31,7 +31,8 @@ import {
 import { resetEdits } from '../pipeline/edits';
 import { HEADER_NAME_LENGTH, headerAt, headerCount, indexHeaders } from '../pipeline/headers';
 import { addHeld, dropHeld, findHeld, Held } from '../pipeline/hold';
-import { OUTCOME_DENY, OUTCOME_HOLD } from '../pipeline/outcome';
+import { located } from '../pipeline/identify';
+import { OUTCOME_DENY, OUTCOME_HOLD, OUTCOME_LOCATE } from '../pipeline/outcome';
 import { decide, decideUnreadable } from '../pipeline/request';
 import { dropStream, recordOfStream, rootOfStream } from '../pipeline/streams';
 import { noteEvent, REQUESTS_HELD } from '../telemetry/events';
@@ -48,6 +49,7 @@ import {
   PAUSE,
   proxy_continue_stream,
   proxy_get_header_map_pairs,
+  proxy_get_property,
   proxy_send_local_response,
   proxy_set_effective_context,
   proxy_set_property,
@@ -61,6 +63,8 @@ const STATE_NAME = ascii('sidegate');
 const STATE_NAME_LENGTH: usize = 8;
 const REQUEST_STREAM: i32 = 0;
 const UNREADABLE_STATUS: u32 = 503;
+/** Direction of a listener that takes traffic into the workload. */
+const INBOUND: u64 = 1;
 
 /** `proxy_on_request_headers` of a stream. */
 export function onRequestHeaders(stream: u32): i32 {
@@ -97,7 +101,25 @@ function decideNow(root: Root, decision: Decision, held: usize, nowMs: u64): u32
     return decideUnreadable(root, decision);
   }
   if (TEST_BUILD) trapIfAsked();
-  return decide(root, decision, held, nowMs);
+  const outcome = decide(root, decision, held, nowMs);
+  return outcome == OUTCOME_LOCATE ? locate(root, decision) : outcome;
+}
+
+/**
+ * Reads the address of the peer. At the inbound listener of a sidecar Envoy takes it from a header
+ * that any caller in the mesh may write: there it is not known, whatever the configuration says.
+ */
+function locate(root: Root, decision: Decision): u32 {
+  const direction = ascii('xds\0listener_direction');
+  if (readProperty(direction) && outLength() == 8 && load<u64>(outAddress()) == INBOUND) {
+    return located(root, decision, 0, 0);
+  }
+  if (!readProperty(ascii('source\0address'))) return located(root, decision, 0, 0);
+  return located(root, decision, outAddress(), outLength());
+}
+
+function readProperty(path: usize): bool {
+  return proxy_get_property(path, asciiLength(path), outAt(), outAt() + 4) == OK;
 }
 
 /** Carries out a pass or a denial; true when the request goes on. */

@@ -63,6 +63,10 @@ export const FINDINGS = {
       'proxies of phase {phase} never see a key in "authorization: Bearer" beside a JWT check',
     fix: 'Use phase AUTHN, or another header for keys: product "{product}" reads this one.',
   },
+  SG2113: {
+    message: 'keys bound to networks are refused here, such as credential "{credential}"',
+    fix: 'Set clientAddress: {value} and read docs/operations.md on what that takes.',
+  },
   SG2201: {
     message: 'the filter refuses this pluginConfig: {reason}',
     fix: 'Correct it; docs/wire.md lists the keys. A proxy that starts with it answers 500.',

@@ -48,6 +48,18 @@ export function checkBearer(plugins: readonly Plugin[], products: readonly Beare
   });
 }
 
+/** Keys bound to networks, and proxies that do not know the address of a caller. */
+export function checkAddresses(plugins: readonly Plugin[], bound: string | undefined): Finding[] {
+  if (bound === undefined) return [];
+  return plugins.flatMap(({ manifest, wasm, gateway }) => {
+    const path = [...wasm, 'pluginConfig'];
+    const set = manifest.text([...path, 'clientAddress']);
+    if (set === 'xff' || (gateway && set === 'peer')) return [];
+    const value = gateway ? 'peer' : 'xff';
+    return [finding('SG2113', manifest, path, { credential: bound, value }, 'key')];
+  });
+}
+
 /** Services that a plugin's workload stands behind. */
 function servicesOf({ manifest, labels }: Plugin, { all }: Manifests): Manifest[] {
   return all.filter((service) => {

@@ -9,13 +9,14 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, Option } from 'commander';
 import { loadModule } from '../emulator/index.ts';
-import { type InputFile, loadResources } from '../resources/load.ts';
+import { type CanonicalResource, type InputFile, loadResources } from '../resources/load.ts';
 import { formatProblems, inOrder, type Printable } from '../resources/problem.ts';
 import { readFolder } from '../service/folder.ts';
 import { type Context, say, tell } from './context.ts';
 import { readManifests } from './doctor-manifests.ts';
 import {
   type BearerProduct,
+  checkAddresses,
   checkBearer,
   checkHost,
   checkPorts,
@@ -67,6 +68,7 @@ function doctor(options: Options, context: Context, setExit: SetExit): void {
   const manifests = readManifests(files);
   const known = readKnown(options, context);
   const plugins = pluginsOf(manifests);
+  const resources = loadedFrom(options.resources, context);
   const findings: Printable[] = inOrder([
     ...manifests.problems,
     ...checkVersions(manifests),
@@ -77,7 +79,8 @@ function doctor(options: Options, context: Context, setExit: SetExit): void {
       ...checkHost(plugin, manifests),
     ]),
     ...checkTwice(plugins),
-    ...checkBearer(plugins, bearerProducts(options.resources, context)),
+    ...checkBearer(plugins, bearerProducts(resources)),
+    ...checkAddresses(plugins, boundCredential(resources)),
   ]);
   if (options.output === 'json') say(context, JSON.stringify(findings, null, 2));
   else if (findings.length > 0) context.stdout.write(formatProblems(findings));
@@ -123,16 +126,17 @@ function moduleBytes(module: string | undefined, context: Context) {
   return existsSync(BUILT_MODULE) ? new Uint8Array(readFileSync(BUILT_MODULE)) : undefined;
 }
 
-/** Products whose keys stand in the authorization header behind a scheme. */
-function bearerProducts(name: string | undefined, context: Context): BearerProduct[] {
+/** The resources that proxies of the plugins work with; none unless they are named. */
+function loadedFrom(name: string | undefined, context: Context): readonly CanonicalResource[] {
   if (name === undefined) return [];
   const loaded = loadResources(readFiles(name, context));
-  if (!loaded.ok) {
-    throw new CommandError(Exit.problems, `${name} has problems`, [
-      `Run: sidegate validate ${name}`,
-    ]);
-  }
-  return loaded.resources
+  if (loaded.ok) return loaded.resources;
+  throw new CommandError(Exit.problems, `${name} has problems`, [`Run: sidegate validate ${name}`]);
+}
+
+/** Products whose keys stand in the authorization header behind a scheme. */
+function bearerProducts(resources: readonly CanonicalResource[]): BearerProduct[] {
+  return resources
     .filter(({ kind }) => kind === 'Product')
     .map(({ name: product, text }) => ({ product, spec: JSON.parse(text).spec as ProductSpec }))
     .filter(({ spec }) =>
@@ -143,6 +147,13 @@ function bearerProducts(name: string | undefined, context: Context): BearerProdu
       ),
     )
     .map(({ product, spec }) => ({ name: product, proxyGroup: spec.proxyGroup ?? 'default' }));
+}
+
+/** The first credential that is bound to networks. */
+function boundCredential(resources: readonly CanonicalResource[]): string | undefined {
+  return resources.find(
+    ({ kind, text }) => kind === 'Credential' && (JSON.parse(text).spec.cidrs ?? []).length > 0,
+  )?.name;
 }
 
 interface ProductSpec {

@@ -14,6 +14,8 @@ interface Options extends ApiOptions {
   readonly name?: string;
   readonly brand?: string;
   readonly expires?: string;
+  readonly cidr: readonly string[];
+  readonly referer: readonly string[];
   readonly output: Format;
 }
 
@@ -26,14 +28,21 @@ export function addKeyCreate(key: Command, context: Context): void {
     .option('--namespace <name>', 'namespace of the application', 'default')
     .option('--name <name>', 'name of the credential; made when absent')
     .option('--brand <brand>', 'what the key begins with')
-    .option('--expires <when>', 'lifetime such as 90d, 12h or 30m, or a time with its zone');
+    .option('--expires <when>', 'lifetime such as 90d, 12h or 30m, or a time with its zone')
+    .option('--cidr <network>', 'network it may be used from; may stand several times', collect, [])
+    .option('--referer <host>', 'host of pages it may be used for; likewise', collect, []);
   withFormat(withApi(verb)).action((application: string, options: Options) =>
     createKey(context, application, options),
   );
 }
 
+/** Gathers the values of an option that may stand several times. */
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
 async function createKey(context: Context, application: string, options: Options): Promise<void> {
-  const { namespace, name, brand, expires, output } = options;
+  const { namespace, name, brand, expires, cidr: cidrs, referer: referers, output } = options;
   const made = await callApi<CredentialView & { readonly key: string }>(
     findTarget(context, options),
     'POST',
@@ -43,6 +52,8 @@ async function createKey(context: Context, application: string, options: Options
       application,
       name,
       brand,
+      cidrs,
+      referers,
       notAfter: expires === undefined ? undefined : readExpiry(expires, context.nowMs()),
     },
   );

@@ -16,6 +16,8 @@ export interface CredentialView {
   readonly origin: string;
   readonly notBefore: string | null;
   readonly notAfter: string | null;
+  readonly cidrs: readonly string[];
+  readonly referers: readonly string[];
   readonly createdAt: string;
   readonly revokedAt: string | null;
   readonly lastUsedAt: string | null;

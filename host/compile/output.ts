@@ -3,6 +3,8 @@
  * ids, policies and directory records. It holds no behaviour.
  */
 
+import type { CredentialRules } from '../credential/rules.ts';
+
 /** What a stable id can stand for. */
 export type NamedKind =
   | 'ProxyGroup'
@@ -57,6 +59,7 @@ export interface DeclaredCredential {
   readonly state: 'enabled' | 'disabled';
   readonly notBeforeMs: number | null;
   readonly notAfterMs: number | null;
+  readonly rules: CredentialRules;
 }
 
 /** A compiled set. */

@@ -2,6 +2,7 @@
  * Encodes the bodies of directory records as docs/wire.md, section 4, lays them down. It turns
  * one record into bytes and must never decide who is in a directory.
  */
+import { type CredentialRules, NO_RULES, readCidr, refererName } from '../credential/rules.ts';
 import { ByteWriter } from '../wire/bytes.ts';
 
 /** A credential as a filter needs it. */
@@ -14,6 +15,8 @@ export interface CredentialBody {
   /** Unix milliseconds, or null for no bound. */
   readonly notAfterMs: number | null;
   readonly enabled: boolean;
+  /** Absent = none. */
+  readonly rules?: CredentialRules;
 }
 
 /** An application as a filter needs it; names are DNS labels of 1–63 bytes. */
@@ -31,16 +34,31 @@ export interface SubscriptionBody {
   readonly active: boolean;
 }
 
-/** The 64 bytes of a credential record's body. */
+/** The body of a credential record: 64 bytes and its rules. */
 export function encodeCredential(credential: CredentialBody): Uint8Array {
   if (credential.digest.length !== 32) throw new RangeError('a digest has 32 bytes');
-  return new ByteWriter(64)
+  const { cidrs, referers } = credential.rules ?? NO_RULES;
+  const rules = new ByteWriter(64);
+  for (const text of cidrs) {
+    const cidr = readCidr(text);
+    if (!cidr.ok) throw new RangeError('rules are checked before they are kept');
+    rules.u8(cidr.value.bits).bytes(cidr.value.address);
+  }
+  for (const text of referers) {
+    const name = new TextEncoder().encode(refererName(text));
+    rules.u8(name.length).bytes(name);
+  }
+  return new ByteWriter(64 + rules.length)
     .bytes(credential.digest)
     .u64(credential.application)
     .u64(credential.notBeforeMs ?? 0)
     .u64(credential.notAfterMs ?? 0)
     .u8(credential.enabled ? 1 : 2)
-    .zero(7)
+    .zero(3)
+    .u16(rules.length)
+    .u8(cidrs.length)
+    .u8(referers.length)
+    .bytes(rules.finish())
     .finish();
 }
 

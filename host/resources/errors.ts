@@ -204,6 +204,16 @@ export const ERRORS = {
     message: 'parameter name "{value}" has other characters or is too long',
     fix: 'Use 1–64 letters, digits and . _ ~ -.',
   },
+  SG1218: {
+    summary: 'A network that a key may be used from cannot be read.',
+    message: 'network "{value}" {why}',
+    fix: 'Write address and length, such as 10.0.0.0/8, 192.0.2.7/32 or 2001:db8::/32.',
+  },
+  SG1219: {
+    summary: 'A referer is not a host name.',
+    message: 'referer "{value}" {why}',
+    fix: 'Use the host of the page alone, such as app.example.com, or *.example.com.',
+  },
   SG1301: {
     summary: 'A reference leads nowhere.',
     message: 'no {kind} "{name}" in namespace "{namespace}"',

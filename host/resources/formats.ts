@@ -5,6 +5,7 @@
 import type { Fault, Read } from './errors.ts';
 import {
   readBrand,
+  readCidrText,
   readDigest,
   readEditedHeader,
   readHeaderName,
@@ -14,6 +15,7 @@ import {
   readKeyPrefix,
   readName,
   readOperationName,
+  readReferer,
   readTime,
   readWindow,
 } from './names.ts';
@@ -35,6 +37,8 @@ const READERS: Record<TextFormat, (text: string) => Read<unknown>> = {
   'key-parameter': readKeyParameter,
   'header-template': readTemplate,
   digest: readDigest,
+  cidr: readCidrText,
+  referer: readReferer,
   time: readTime,
   brand: readBrand,
 };

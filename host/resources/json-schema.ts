@@ -22,6 +22,8 @@ const PATTERNS: Record<TextFormat, string> = {
   'key-parameter': '^[0-9A-Za-z._~-]{1,64}$',
   'header-template': '^[ -~]*$',
   digest: '^[0-9a-f]{64}$',
+  cidr: '^[0-9A-Fa-f.:]+/[0-9]{1,3}$',
+  referer: `^(\\*\\.)?${LABEL}(\\.${LABEL})*$`,
   time: '^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}',
   brand: '^[a-z][a-z0-9]{1,15}$',
 };

@@ -3,6 +3,7 @@
  * here was checked before; what several resources must agree on is checked elsewhere.
  */
 import { DEFAULT_BRAND } from '../credential/key.ts';
+import type { CredentialRules } from '../credential/rules.ts';
 import { passed } from './formats.ts';
 import { readDigest, readHeaderName, readKeyParameter, readTime, readWindow } from './names.ts';
 import type { Origin } from './origin.ts';
@@ -130,6 +131,7 @@ export interface Credential extends Named {
   readonly state: 'enabled' | 'disabled';
   readonly notBeforeMs: number | null;
   readonly notAfterMs: number | null;
+  readonly rules: CredentialRules;
 }
 
 /** All resources of a set by kind, each list in the order of namespace and name. */
@@ -264,6 +266,7 @@ function subscription(document: Document<'Subscription'>): Subscription {
 
 function credential(document: Document<'Credential'>): Credential {
   const { application, digest, notBefore, notAfter, state = 'enabled' } = document.spec;
+  const { cidrs = [], referers = [] } = document.spec;
   return {
     ...named(document),
     application,
@@ -271,6 +274,7 @@ function credential(document: Document<'Credential'>): Credential {
     state,
     notBeforeMs: notBefore === undefined ? null : passed(readTime(notBefore)),
     notAfterMs: notAfter === undefined ? null : passed(readTime(notAfter)),
+    rules: { cidrs, referers },
   };
 }
 

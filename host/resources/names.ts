@@ -3,6 +3,7 @@
  * Each reader answers the value in the form the filter needs, or what is wrong with the text.
  */
 import { BRAND_PATTERN } from '../credential/key.ts';
+import { readCidr } from '../credential/rules.ts';
 import { type Fault, fault, type Read, read } from './errors.ts';
 
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -96,6 +97,26 @@ export function readBrand(text: string): Read<string> {
   const plain = text.toLowerCase().replace(/[^a-z0-9]/g, '');
   const meant = BRAND_PATTERN.test(plain) ? { suggestion: plain } : {};
   return fault('SG1213', { value: text }, meant);
+}
+
+/** A network that a key may be used from. */
+export function readCidrText(text: string): Read<string> {
+  const outcome = readCidr(text);
+  if (outcome.ok) return read(text);
+  const { why, meant } = outcome;
+  return fault('SG1218', { value: text, why }, meant === undefined ? {} : { suggestion: meant });
+}
+
+/** The host of pages that a key may be used for. */
+export function readReferer(text: string): Read<string> {
+  const host = readHost(text);
+  if (host.ok) return host;
+  const [, meant = ''] = /^\w+:\/\/([^/?#:]*)/.exec(text) ?? [];
+  if (meant !== '') {
+    const more = readHost(meant).ok ? { suggestion: meant } : {};
+    return fault('SG1219', { value: text, why: 'is a URL and not a host' }, more);
+  }
+  return fault('SG1219', { value: text, why: host.facts.why ?? '' }, host);
 }
 
 /** A SHA-256 in hex. The text is never repeated in a fault: it may be a key. */

@@ -3,7 +3,9 @@
  * here once, wrapped as a secret, and must never be kept.
  */
 import { BRAND_PATTERN, DEFAULT_BRAND, makeKey, type RandomBytes } from '../credential/key.ts';
+import { type CredentialRules, NO_RULES, RULES_MAX } from '../credential/rules.ts';
 import type { Secret } from '../credential/secret.ts';
+import { readCidrText, readReferer } from '../resources/names.ts';
 import type { Refusal, Store, StoredCredential } from '../store/store.ts';
 
 /** What a key is made for. Times are Unix milliseconds. */
@@ -14,6 +16,7 @@ export interface KeyRequest {
   readonly brand?: string;
   readonly notBeforeMs?: number;
   readonly notAfterMs?: number;
+  readonly rules?: CredentialRules;
   /** Who asks for it; the host itself unless given. */
   readonly by?: string;
 }
@@ -84,6 +87,7 @@ export class Keys {
         digest: made.digest,
         notBeforeMs: request.notBeforeMs ?? null,
         notAfterMs: request.notAfterMs ?? null,
+        rules: request.rules ?? NO_RULES,
         createdAtMs: this.#nowMs(),
         ...(request.by !== undefined && { by: request.by }),
       });
@@ -136,8 +140,30 @@ export class Keys {
     if (!BRAND_PATTERN.test(brand)) {
       return 'a brand is a lower-case letter and 1 to 15 lower-case letters and digits';
     }
+    const wrongRule = faultOfRules(request.rules ?? NO_RULES);
+    if (wrongRule !== undefined) return wrongRule;
     if (notAfterMs <= this.#nowMs()) return 'the key would be expired from the start';
     if (notAfterMs <= notBeforeMs) return 'the key would expire before it becomes valid';
     return undefined;
   }
+}
+
+/** What is wrong with rules, in words, or undefined. */
+function faultOfRules({ cidrs, referers }: CredentialRules): string | undefined {
+  if (cidrs.length > RULES_MAX || referers.length > RULES_MAX) {
+    return `a key has at most ${RULES_MAX} networks and as many referers`;
+  }
+  for (const [what, texts, read] of [
+    ['network', cidrs, readCidrText],
+    ['referer', referers, readReferer],
+  ] as const) {
+    for (const text of texts) {
+      const outcome = read(text);
+      if (outcome.ok) continue;
+      const { facts, suggestion } = outcome;
+      const meant = suggestion === undefined ? '' : `; did you mean ${suggestion}?`;
+      return `${what} "${text.slice(0, 80)}" ${facts.why}${meant}`;
+    }
+  }
+  return undefined;
 }

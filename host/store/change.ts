@@ -5,6 +5,7 @@
  */
 
 import { type CompiledGroup, type DeclaredCredential, RecordKind } from '../compile/output.ts';
+import { sameRules } from '../credential/rules.ts';
 import { AUDIT_KEPT, type AuditOrigin } from './audit.ts';
 import {
   type CredentialIdentity,
@@ -247,6 +248,7 @@ function sameCredential(a: CredentialRow, b: DeclaredCredential): boolean {
     a.name === b.name &&
     a.state === b.state &&
     a.notBeforeMs === b.notBeforeMs &&
-    a.notAfterMs === b.notAfterMs
+    a.notAfterMs === b.notAfterMs &&
+    sameRules(a.rules, b.rules)
   );
 }

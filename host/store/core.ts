@@ -5,6 +5,7 @@
  */
 
 import { type NameKey, RecordKind } from '../compile/output.ts';
+import { NO_RULES } from '../credential/rules.ts';
 import type { AccessToken, NewAccessToken } from './access.ts';
 import type { AuditEntry, AuditQuery, ResourceRevision } from './audit.ts';
 import { ResourceChangePlan } from './change.ts';
@@ -291,6 +292,7 @@ export class StoreCore implements Store {
     const key = { kind: 'Application', namespace, name: application } as const;
     return {
       ...credential,
+      rules: credential.rules ?? NO_RULES,
       id,
       applicationId: this.#tables.idOf(key) ?? this.#tables.giveId(key),
       name: credential.name ?? this.#freeName(namespace, id),

@@ -41,9 +41,9 @@ export function credentialIdKey(credential: CredentialIdentity): NameKey {
 
 /** The directory record of a credential that is not revoked. */
 export function credentialRecord(row: CredentialFacts): CompiledRecord {
-  const { digest, applicationId: application, notBeforeMs, notAfterMs } = row;
+  const { digest, applicationId: application, notBeforeMs, notAfterMs, rules } = row;
   const enabled = row.state === 'enabled';
-  const body = encodeCredential({ digest, application, notBeforeMs, notAfterMs, enabled });
+  const body = encodeCredential({ digest, application, notBeforeMs, notAfterMs, enabled, rules });
   return { kind: RecordKind.credential, id: row.id, body };
 }
 

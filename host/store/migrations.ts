@@ -61,6 +61,8 @@ const STEPS: readonly string[] = [
    CREATE UNIQUE INDEX access_tokens_by_name ON access_tokens (name)
      WHERE revoked_at_ms IS NULL;`,
   'CREATE INDEX ids_by_id ON ids (id);',
+  // Rules as JSON; without them null.
+  'ALTER TABLE credentials ADD COLUMN rules TEXT;',
 ];
 
 /** The version a file has after all steps. */

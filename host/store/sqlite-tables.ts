@@ -4,6 +4,7 @@
  */
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
 import { type NamedKind, type NameKey, RecordKind } from '../compile/output.ts';
+import { type CredentialRules, NO_RULES, sameRules } from '../credential/rules.ts';
 import { SqliteAccess, SqliteAudit, type Statements } from './audit-sqlite.ts';
 import type { CredentialQuery, CredentialState, PolicyVersion, StoredResource } from './store.ts';
 import type {
@@ -132,7 +133,7 @@ export class SqliteTables implements Tables {
   }
 
   credentialsOf(applicationId: number): CredentialFacts[] {
-    const sql = `SELECT id, digest, state, not_before_ms, not_after_ms
+    const sql = `SELECT id, digest, state, not_before_ms, not_after_ms, rules
       FROM credentials WHERE application_id = ? ORDER BY id`;
     return this.#all(sql, applicationId).map((row) => ({
       id: Number(row.id),
@@ -141,6 +142,7 @@ export class SqliteTables implements Tables {
       state: String(row.state) as CredentialState,
       notBeforeMs: asTime(row.not_before_ms),
       notAfterMs: asTime(row.not_after_ms),
+      rules: asRules(row.rules),
     }));
   }
 
@@ -162,10 +164,12 @@ export class SqliteTables implements Tables {
     const values = [row.id, row.namespace, row.application, row.applicationId, row.name];
     const key = [row.origin, row.brand, row.displayPrefix, row.digest, row.state];
     const times = [row.notBeforeMs, row.notAfterMs, row.createdAtMs, row.revokedAtMs];
+    const rules = sameRules(row.rules, NO_RULES) ? null : JSON.stringify(row.rules);
     const sql = `INSERT OR REPLACE INTO credentials (id, namespace, application, application_id,
       name, origin, brand, display_prefix, digest, state, not_before_ms, not_after_ms,
-      created_at_ms, revoked_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-    this.#run(sql, ...values, ...key, ...times);
+      created_at_ms, revoked_at_ms, rules)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+    this.#run(sql, ...values, ...key, ...times, rules);
   }
 
   deleteCredential(id: number): void {
@@ -321,9 +325,14 @@ function asCredential(row: Row | undefined): CredentialRow | undefined {
     state: String(row.state) as CredentialState,
     notBeforeMs: asTime(row.not_before_ms),
     notAfterMs: asTime(row.not_after_ms),
+    rules: asRules(row.rules),
     createdAtMs: Number(row.created_at_ms),
     revokedAtMs: asTime(row.revoked_at_ms),
   };
+}
+
+function asRules(value: SQLOutputValue | undefined): CredentialRules {
+  return typeof value === 'string' ? (JSON.parse(value) as CredentialRules) : NO_RULES;
 }
 
 function asTime(value: SQLOutputValue | undefined): number | null {

@@ -4,7 +4,9 @@
  * says what a store promises and must never know how one keeps it: implementations are in
  * `memory.ts` and `sqlite.ts`, and one contract suite runs on both.
  */
+
 import type { CompiledGroup, DeclaredCredential, NameKey, RecordKind } from '../compile/output.ts';
+import type { CredentialRules } from '../credential/rules.ts';
 import type { AccessStore } from './access.ts';
 import type { AuditStore } from './audit.ts';
 
@@ -42,6 +44,7 @@ export interface StoredCredential {
   readonly notBeforeMs: number | null;
   /** Unix milliseconds from which the key is no longer valid, or null. */
   readonly notAfterMs: number | null;
+  readonly rules: CredentialRules;
   readonly createdAtMs: number;
   /** Unix milliseconds of the revocation, or null. */
   readonly revokedAtMs: number | null;
@@ -58,6 +61,8 @@ export interface NewCredential {
   readonly digest: Uint8Array;
   readonly notBeforeMs: number | null;
   readonly notAfterMs: number | null;
+  /** Absent = none. */
+  readonly rules?: CredentialRules;
   readonly createdAtMs: number;
   /** Who asked for it; the host itself unless given. */
   readonly by?: string;

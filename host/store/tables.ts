@@ -15,7 +15,7 @@ export interface CredentialRow extends StoredCredential {
 /** The part of a credential that its directory record says. */
 export type CredentialFacts = Pick<
   CredentialRow,
-  'id' | 'applicationId' | 'digest' | 'state' | 'notBeforeMs' | 'notAfterMs'
+  'id' | 'applicationId' | 'digest' | 'state' | 'notBeforeMs' | 'notAfterMs' | 'rules'
 >;
 
 /** A row of a directory: the newest thing known of one record of one proxy group. */

@@ -31,6 +31,8 @@ export const REASONS: readonly (readonly [number, string])[] = [
   [32, 'policy_stale'],
   [33, 'held_full'],
   [34, 'request_unreadable'],
+  [35, 'cidr_denied'],
+  [36, 'referer_denied'],
 ];
 
 const NAMES = new Map(REASONS);

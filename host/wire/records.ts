@@ -15,6 +15,10 @@ export type RecordBody =
       /** Unix milliseconds, 0 = no bound. */
       readonly notAfterMs: number;
       readonly enabled: boolean;
+      /** Each with its bits of 128 and its 16 bytes. */
+      readonly cidrs: readonly { readonly bits: number; readonly address: Uint8Array }[];
+      /** Hosts; a name with a dot before it stands for all that end so. */
+      readonly referers: readonly string[];
     }
   | {
       readonly kind: 'application';
@@ -40,6 +44,9 @@ export function decodeRecordBody(kind: number, body: Uint8Array): Decoded<Record
   return { ok: true, value };
 }
 
+/** Most rules of each kind. */
+const RULES_MAX = 16;
+
 const READERS: Record<number, (reader: ByteReader) => RecordBody> = {
   1: (reader) => {
     const digest = reader.bytes(32);
@@ -47,8 +54,9 @@ const READERS: Record<number, (reader: ByteReader) => RecordBody> = {
     const notBeforeMs = reader.safe();
     const notAfterMs = reader.safe();
     const enabled = readState(reader, 2) === 1;
-    reader.skip(7);
-    return { kind: 'credential', digest, application, notBeforeMs, notAfterMs, enabled };
+    reader.skip(3);
+    const rules = readRules(reader);
+    return { kind: 'credential', digest, application, notBeforeMs, notAfterMs, enabled, ...rules };
   },
   2: (reader) => {
     const consumer = reader.safe();
@@ -69,6 +77,25 @@ const READERS: Record<number, (reader: ByteReader) => RecordBody> = {
     return { kind: 'subscription', application, product, plan, active };
   },
 };
+
+function readRules(reader: ByteReader) {
+  const bytes = reader.u16();
+  const [cidrCount, refererCount] = [reader.u8(), reader.u8()];
+  if (cidrCount > RULES_MAX || refererCount > RULES_MAX) reader.fail('wrong_value');
+  const left = reader.left;
+  const cidrs = Array.from({ length: cidrCount }, () => {
+    const bits = reader.u8();
+    if (bits > 128) reader.fail('wrong_value');
+    return { bits, address: reader.bytes(16) };
+  });
+  const referers = Array.from({ length: refererCount }, () => {
+    const length = reader.u8();
+    if (length === 0) reader.fail('wrong_value');
+    return reader.text(length);
+  });
+  if (left - reader.left !== bytes) reader.fail('wrong_value');
+  return { cidrs, referers };
+}
 
 function readState(reader: ByteReader, most: number): number {
   const state = reader.u8();

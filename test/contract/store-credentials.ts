@@ -2,8 +2,10 @@
  * The contract of the store, part 3: how credentials come, change and end. It runs on every
  * implementation and must never look at how one keeps anything.
  */
+
 import assert from 'node:assert/strict';
 import { RecordKind } from '../../host/compile/output.ts';
+import { NO_RULES } from '../../host/credential/rules.ts';
 import {
   application,
   brief,
@@ -53,6 +55,48 @@ export const credentialsContract: readonly ContractTest[] = [
     },
   },
 
+  // Guarantees that rules reach the record of a key as docs/wire.md lays them down, are kept, and
+  // that a declared credential whose rules change is a changed record.
+  {
+    name: 'rules are kept, carried by the record and compared',
+    async run(kit) {
+      await kit.applied('default');
+      const rules = {
+        cidrs: ['10.0.0.0/8', '2001:db8::/32'],
+        referers: ['a.example', '*.b.example'],
+      };
+      const made = await kit.store.createCredential(newKey('one', { rules }));
+      assert.ok(made.ok);
+      assert.deepEqual((await kit.store.credential(made.value.id))?.rules, rules);
+      const row = (await walk(kit.store, 'default', 1)).find(({ id }) => id === made.value.id);
+      const body = Buffer.from(row?.body ?? []);
+      assert.equal(body.length, 64 + 2 * 17 + 1 + 9 + 1 + 10);
+      assert.deepEqual([body.readUInt16LE(60), body[62], body[63]], [body.length - 64, 2, 2]);
+      assert.deepEqual(
+        [...body.subarray(64, 81)],
+        [104, ...Array(10).fill(0), 255, 255, 10, 0, 0, 0],
+      );
+      assert.equal(body.subarray(98).toString('latin1'), '\x09a.example\x0a.b.example');
+      const declared = { namespace: 'default', application: 'app', name: 'file' } as const;
+      const more = { digest: digestOf('file'), state: 'enabled' } as const;
+      const file = { ...declared, ...more, notBeforeMs: null, notAfterMs: null };
+      const declare = (some: typeof rules) => {
+        const credentials = [{ ...file, rules: some }];
+        const resources = [application('app')];
+        const records = [record(RecordKind.application, kit.app)];
+        return kit.store.applyResources(
+          change({ resources, groups: [group('default', records)], credentials }),
+        );
+      };
+      const first = await declare({ cidrs: [], referers: [] });
+      assert.ok(first.ok && first.changed);
+      const second = await declare(rules);
+      assert.ok(second.ok && second.changed);
+      const third = await declare(rules);
+      assert.ok(third.ok && !third.changed);
+    },
+  },
+
   // Guarantees that a key is never ambiguous and a name never says two things.
   {
     name: 'credentials are refused by application, name and digest',
@@ -81,7 +125,7 @@ export const credentialsContract: readonly ContractTest[] = [
       assert.ok(made.ok);
       await kit.store.revokeCredential(made.value.id, 1);
       const base = { namespace: 'default', application: 'app', state: 'enabled' } as const;
-      const times = { notBeforeMs: null, notAfterMs: null };
+      const times = { notBeforeMs: null, notAfterMs: null, rules: NO_RULES };
       const declared = (name: string, key: string) =>
         kit.store.applyResources(
           change({ credentials: [{ ...base, ...times, name, digest: digestOf(key) }] }),
@@ -107,7 +151,7 @@ export const credentialsContract: readonly ContractTest[] = [
           change({
             resources: [application('app')],
             groups: [group('default', records)],
-            credentials: [{ ...base, digest, state, notAfterMs: null, ...more }],
+            credentials: [{ ...base, digest, state, notAfterMs: null, rules: NO_RULES, ...more }],
           }),
         );
       await put('enabled');
@@ -136,7 +180,7 @@ export const credentialsContract: readonly ContractTest[] = [
     name: 'declared credentials may swap their names',
     async run(kit) {
       const base = { namespace: 'default', application: 'app', state: 'enabled' } as const;
-      const times = { notBeforeMs: null, notAfterMs: null };
+      const times = { notBeforeMs: null, notAfterMs: null, rules: NO_RULES };
       const put = (a: string, b: string) =>
         kit.store.applyResources(
           change({

@@ -2,8 +2,10 @@
  * The contract of the store, part 2: what a proxy group's directory holds and how it is read. It
  * runs on every implementation and must never look at how one keeps anything.
  */
+
 import assert from 'node:assert/strict';
 import { RecordKind } from '../../host/compile/output.ts';
+import { NO_RULES } from '../../host/credential/rules.ts';
 import {
   ALL,
   application,
@@ -67,7 +69,7 @@ export const directoryContract: readonly ContractTest[] = [
       assert.match(third.ok ? '' : third.message, /proxy group "a" would hold 3 .* at most 2/);
       assert.equal((await kit.store.credentials({ limit: 9 })).length, 2);
       const base = { namespace: 'default', application: 'app', name: 'file' } as const;
-      const times = { notBeforeMs: null, notAfterMs: null };
+      const times = { notBeforeMs: null, notAfterMs: null, rules: NO_RULES };
       const records = [record(RecordKind.application, kit.app)];
       const whole = await kit.store.applyResources(
         change({

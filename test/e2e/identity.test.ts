@@ -120,3 +120,33 @@ test('unknown and malformed keys get the same answer from Envoy', async () => {
   assert.equal(answers.size, 1, [...answers].join('\n'));
   assert.match([...answers].join(), /^\{"status":401/);
 });
+
+// Guarantees that Envoy's own idea of the peer is what networks are compared with, and that trusted
+// hops are counted in the header as Envoy hands it on, its own entry included.
+test('a key bound to networks works from them alone', async () => {
+  await using rig = await Rig.start({
+    plugin: { clientAddress: 'peer' },
+    manager: { use_remote_address: true },
+  });
+  const home = await rig.host.createKey(APPLICATION, { cidrs: ['127.0.0.0/8'] });
+  const away = await rig.host.createKey(APPLICATION, { cidrs: ['10.0.0.0/8', '2001:db8::/32'] });
+  const page = await rig.host.createKey(APPLICATION, { referers: ['*.example.com'] });
+  await until('the keys are known', async () => (await rig.call(home.key)).status === 200);
+  const forged = { headers: { 'x-forwarded-for': '10.1.2.3' } };
+  assert.equal((await rig.call(away.key, forged)).status, 403);
+  const refused = await rig.call(page.key, { headers: { referer: 'https://evil.example/' } });
+  assert.match(refused.body, /referer_denied/);
+  const headers = { referer: 'https://app.example.com/map' };
+  assert.equal((await rig.call(page.key, { headers })).status, 200);
+});
+
+test('behind trusted hops the address is the one they wrote', async () => {
+  await using rig = await Rig.start({ plugin: { clientAddress: 'xff', trustedHops: 1 } });
+  const { key } = await rig.host.createKey(APPLICATION, { cidrs: ['10.0.0.0/8'] });
+  const from = async (list: string) => {
+    return (await rig.call(key, { headers: { 'x-forwarded-for': list } })).status;
+  };
+  await until('the key is known', async () => (await from('9.9.9.9, 10.1.2.3')) === 200);
+  assert.equal(await from('10.1.2.3, 9.9.9.9'), 403);
+  assert.equal((await rig.call(key)).status, 403);
+});

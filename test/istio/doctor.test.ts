@@ -38,6 +38,9 @@ interface Shown {
   column: number;
 }
 
+/** The trap that needs a key bound to networks beside it. */
+const BOUND = 'SG2113-sidecar-without-addresses.yaml';
+
 /** A folder for one test, with what the traps need filled in. */
 function makeFolder(t: { after(end: () => void): void }): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'sidegate-doctor-'));
@@ -49,8 +52,11 @@ function fillIn(folder: string, name: string): void {
   const digest = createHash('sha256').update(readFileSync(MODULE)).digest('hex');
   const text = readFileSync(path.join(TRAPS, name), 'utf8');
   writeFileSync(path.join(folder, name), text.replace('MODULE_DIGEST', digest));
-  const resources = readFileSync(path.join(TRAPS, 'bearer-product.resources'));
-  writeFileSync(path.join(folder, 'resources.yaml'), resources);
+  const resources = name === BOUND ? ['bearer-product', 'bound-key'] : ['bearer-product'];
+  const texts = resources.map((each) =>
+    readFileSync(path.join(TRAPS, `${each}.resources`), 'utf8'),
+  );
+  writeFileSync(path.join(folder, 'resources.yaml'), texts.join('---\n'));
 }
 
 // Guarantees that each trap is named at its place, in these words, and that nothing else is.
@@ -93,6 +99,7 @@ test('every code is documented', () => {
 test('all findings of all files come at once', async (t) => {
   const folder = makeFolder(t);
   for (const name of traps) fillIn(folder, name);
+  fillIn(folder, BOUND);
   const names = traps.filter((name) => name !== 'fine.yaml');
   const args = ['doctor', '-f', ...names, ...GIVEN, '-o', 'json'];
   const { exit, stdout } = await sidegate(args, { folder });

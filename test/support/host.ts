@@ -108,8 +108,8 @@ export class Host implements AsyncDisposable {
   }
 
   /** Makes a key for an application. */
-  async createKey(application: string): Promise<MadeKey> {
-    return (await this.ask('POST', '/v1/credentials', { application })) as MadeKey;
+  async createKey(application: string, rules: object = {}): Promise<MadeKey> {
+    return (await this.ask('POST', '/v1/credentials', { application, ...rules })) as MadeKey;
   }
 
   /** Revokes a credential. */

@@ -14,6 +14,8 @@ export interface PluginConfig {
   holdMs?: number;
   heartbeatMs?: number;
   maxPolicyAgeMs?: number;
+  clientAddress?: 'none' | 'peer' | 'xff';
+  trustedHops?: number;
 }
 
 /** The text that stands in Envoy's configuration. */

@@ -40,6 +40,8 @@ export interface RigOptions {
   filters?: (folder: Folder) => Config[];
   /** Routes instead of the one to the origin. */
   routes?: Config[];
+  /** Further fields of the HTTP connection managers. */
+  manager?: Config;
   /** Port the filter's calls go to, where it is not the host's. */
   syncPort?: number;
   /** False: no proxy is started; `startProxy` does. */
@@ -92,6 +94,7 @@ export class Rig implements AsyncDisposable {
       filters: this.options.filters?.(this.folder) ?? [this.filter()],
       cluster: 'origin',
       ...(this.options.routes === undefined ? {} : { routes: this.options.routes }),
+      ...(this.options.manager === undefined ? {} : { manager: this.options.manager }),
       accessLog: this.accessLog(this.proxies.length),
     });
     const clusters = [

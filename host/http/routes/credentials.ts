@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { type Static, Type } from 'typebox';
+import { RULES_MAX } from '../../credential/rules.ts';
 import { type Caller, mayUse } from '../../service/access.ts';
 import { type Keys, LIST_MAX } from '../../service/keys.ts';
 import type { UsageService } from '../../service/usage.ts';
@@ -15,6 +16,8 @@ import { iso, LABEL, LIMIT, TIME } from './forms.ts';
 
 const ID = '^[1-9][0-9]{0,15}$';
 
+const RULES = Type.Array(Type.String({ maxLength: 253 }), { maxItems: RULES_MAX });
+
 const CreateBody = Type.Object(
   {
     namespace: Type.Optional(LABEL),
@@ -23,6 +26,8 @@ const CreateBody = Type.Object(
     brand: Type.Optional(Type.String({ maxLength: 16 })),
     notBefore: Type.Optional(TIME),
     notAfter: Type.Optional(TIME),
+    cidrs: Type.Optional(RULES),
+    referers: Type.Optional(RULES),
   },
   { additionalProperties: false },
 );
@@ -52,6 +57,8 @@ export interface CredentialView {
   readonly origin: string;
   readonly notBefore: string | null;
   readonly notAfter: string | null;
+  readonly cidrs: readonly string[];
+  readonly referers: readonly string[];
   readonly createdAt: string;
   readonly revokedAt: string | null;
   /** To about five minutes; null = never, as far as proxies have reported. */
@@ -70,6 +77,7 @@ function changeRoutes(server: FastifyInstance, keys: Keys, usage: UsageService):
     { schema: { body: CreateBody }, config: { role: 'operate' } },
     async (request, reply) => {
       const { namespace = 'default', application, name, brand } = request.body;
+      const { cidrs = [], referers = [] } = request.body;
       requireNamespace(request, namespace);
       const made = await keys.create({
         namespace,
@@ -77,6 +85,7 @@ function changeRoutes(server: FastifyInstance, keys: Keys, usage: UsageService):
         ...(name !== undefined && { name }),
         ...(brand !== undefined && { brand }),
         ...times(request.body),
+        rules: { cidrs, referers },
         by: callerOf(request).name,
       });
       if (!made.ok) throw new Problem(made.code, made.message);
@@ -164,6 +173,8 @@ function viewOf(credential: StoredCredential, usedMs?: number): CredentialView {
     origin,
     notBefore: iso(credential.notBeforeMs),
     notAfter: iso(credential.notAfterMs),
+    cidrs: credential.rules.cidrs,
+    referers: credential.rules.referers,
     createdAt: iso(credential.createdAtMs),
     revokedAt: iso(credential.revokedAtMs),
     lastUsedAt: iso(usedMs ?? null),

@@ -19,6 +19,8 @@ export type TextFormat =
   | 'key-parameter'
   | 'header-template'
   | 'digest'
+  | 'cidr'
+  | 'referer'
   | 'time'
   | 'brand';
 

@@ -3,6 +3,7 @@
  * credentials, proxy groups. It must never describe a field that the host does not honour.
  */
 import Type from 'typebox';
+import { RULES_MAX } from '../../credential/rules.ts';
 import { list, name, object, text, word } from './kit.ts';
 
 /** The spec of a consumer. */
@@ -53,8 +54,24 @@ export const Credential = object(
     ),
     notAfter: Type.Optional(text('time', 'The key is no longer valid from here.')),
     state: Type.Optional(word('Whether it may be used.', ['enabled', 'disabled'], 'enabled')),
+    cidrs: Type.Optional(
+      list(
+        text('cidr', 'A network, such as 10.0.0.0/8 or 2001:db8::/32.'),
+        'Networks the key may be used from; none = everywhere.',
+        RULES_MAX,
+        { default: [], sidegate: { distinct: true } },
+      ),
+    ),
+    referers: Type.Optional(
+      list(
+        text('referer', 'A host name, or "*." and a domain.'),
+        'Hosts of the pages the key may be used for; none = all, and requests of no page.',
+        RULES_MAX,
+        { default: [], sidegate: { distinct: true } },
+      ),
+    ),
   },
-  { later: ['cidrs', 'referers', 'scopes'] },
+  { later: ['scopes'] },
 );
 
 /** The spec of a proxy group. */

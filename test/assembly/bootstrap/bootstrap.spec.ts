@@ -67,6 +67,24 @@ describe('a configuration', () => {
     expect(settings.holdMs).toBe(60);
     expect(settings.heartbeatMs).toBe(1000);
     expect(settings.maxPolicyAgeMs).toBe(86400000);
+    expect(settings.clientAddress).toBe(0);
+    expect(settings.trustedHops).toBe(1);
+  });
+
+  test('says where the address of a caller is found', () => {
+    expect(read('{"clusters":["a"],"clientAddress":"xff","trustedHops":2}')).toBe(BOOTSTRAP_OK);
+    expect(bootstrap().clientAddress).toBe(2);
+    expect(bootstrap().trustedHops).toBe(2);
+    expect(read('{"clusters":["a"],"clientAddress":"peer"}')).toBe(BOOTSTRAP_OK);
+    expect(bootstrap().clientAddress).toBe(1);
+    expect(read('{"clusters":["a"],"clientAddress":"none"}')).toBe(BOOTSTRAP_OK);
+    expect(bootstrap().clientAddress).toBe(0);
+    expect(read('{"clusters":["a"],"clientAddress":"x"}')).toBe(BOOTSTRAP_OUT_OF_BOUNDS);
+    expect(read('{"clusters":["a"],"clientAddress":1}')).toBe(BOOTSTRAP_WRONG_TYPE);
+    expectNumber('trustedHops', '0', BOOTSTRAP_OUT_OF_BOUNDS);
+    expectNumber('trustedHops', '17', BOOTSTRAP_OUT_OF_BOUNDS);
+    expectNumber('trustedHops', '16', BOOTSTRAP_OK);
+    expectNumber('trustedHops', '"1"', BOOTSTRAP_WRONG_TYPE);
   });
 
   test('is read with every key, in any order, with blanks', () => {

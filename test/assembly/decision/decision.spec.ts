@@ -70,7 +70,9 @@ describe('reasons', () => {
     pin(32, 'policy_stale', 503);
     pin(33, 'held_full', 503);
     pin(34, 'request_unreadable', 503);
-    expect(reason.REASON_END).toBe(35);
+    pin(35, 'cidr_denied', 403);
+    pin(36, 'referer_denied', 403);
+    expect(reason.REASON_END).toBe(37);
   });
 
   test('have a gRPC status of their own', () => {

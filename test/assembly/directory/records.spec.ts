@@ -10,7 +10,7 @@ import {
 } from '../../../assembly/directory/directory';
 import { checkRecords } from '../../../assembly/directory/records';
 import { below, lastRoom, next, room, seed } from '../support/bytes';
-import { Records } from '../support/records';
+import { Records, rulesOf } from '../support/records';
 
 function sample(): Records {
   return new Records()
@@ -18,7 +18,8 @@ function sample(): Records {
     .application(2, 5, 'acme', 'shop')
     .subscription(3, 5, 2, 11, 31)
     .removed(1, 9, 6)
-    .credential(8, 7, 8, 2, 2);
+    .credential(8, 7, 8, 2, 2)
+    .ruled(9, 8, 9, 2, rulesOf(['10.0.0.0/8'], ['a.example']));
 }
 
 /** Whether records are refused after one of their bytes was set. */
@@ -102,7 +103,7 @@ describe('records', () => {
       memory.copy(at, copy, length);
       const changes = below(3);
       for (let i: u32 = 0; i < changes; i++) store<u8>(at + below(length), <u8>next());
-      if (!checkRecords(at, length, 5)) continue;
+      if (!checkRecords(at, length, 6)) continue;
       applyRecords(directory, at, length, below(4) == 0);
       if (below(50) == 0) directoryTick(directory);
       applied++;

@@ -2,9 +2,10 @@
  * Writes directory records of docs/wire.md, section 4, for the specs, and applies them as a page
  * would be: checked first, then applied.
  */
+import { readAddress } from '../../../assembly/credential/address';
 import { applyRecords } from '../../../assembly/directory/directory';
 import { checkRecords } from '../../../assembly/directory/records';
-import { room } from './bytes';
+import { room, Text } from './bytes';
 import { Writer } from './writer';
 
 /** The digest of a made-up key: the number, spread over 32 bytes. */
@@ -16,6 +17,21 @@ export function digestAt(at: usize, key: u32): usize {
 }
 
 const DIGEST: usize = room(32);
+const ADDRESS: usize = room(16);
+
+/** A set of rules as a record carries it; CIDRs such as `10.0.0.0/8`, hosts as on the wire. */
+export function rulesOf(cidrs: string[], referers: string[]): Writer {
+  const body = new Writer();
+  for (let i = 0; i < cidrs.length; i++) {
+    const parts = cidrs[i].split('/');
+    const text = new Text(parts[0]);
+    readAddress(text.at, text.length, ADDRESS);
+    body.u8(<u32>I32.parseInt(parts[1]) + (parts[0].includes(':') ? 0 : 96));
+    for (let byte = 0; byte < 16; byte++) body.u8(load<u8>(ADDRESS + byte));
+  }
+  for (let i = 0; i < referers.length; i++) body.u8(referers[i].length).text(referers[i]);
+  return new Writer().u16(body.length).u8(cidrs.length).u8(referers.length).add(body);
+}
 
 /** Records one after another. */
 export class Records {
@@ -33,6 +49,15 @@ export class Records {
     digestAt(DIGEST, key);
     for (let i = 0; i < 32; i++) this.bytes.u8(load<u8>(DIGEST + i));
     this.bytes.u64(application).u64(0).u64(0).u8(state).zero(7);
+    return this;
+  }
+
+  /** A credential with rules that `rulesOf` wrote. */
+  ruled(id: u64, revision: u64, key: u32, application: u64, rules: Writer): Records {
+    this.head(80 + rules.length, 1, true, id, revision);
+    digestAt(DIGEST, key);
+    for (let i = 0; i < 32; i++) this.bytes.u8(load<u8>(DIGEST + i));
+    this.bytes.u64(application).u64(0).u64(0).u8(1).zero(3).add(rules);
     return this;
   }
 

@@ -45,6 +45,19 @@ test('key create in other formats', async () => {
   assert.ok(!name.stderr.includes('sg_'));
 });
 
+// Guarantees that a key can be bound to networks and pages where it is made, and that what it is
+// bound to is shown.
+test('key create with rules', async () => {
+  await using setting = await startHost();
+  const rules = ['--cidr', '10.0.0.0/8', '--cidr', '::1/128', '--referer', '*.example.com'];
+  const made = JSON.parse((await setting.key('create', 'shop', ...rules, '-o', 'json')).stdout);
+  assert.deepEqual(made.cidrs, ['10.0.0.0/8', '::1/128']);
+  assert.deepEqual(made.referers, ['*.example.com']);
+  const [listed] = JSON.parse((await setting.key('list', '-o', 'json')).stdout);
+  assert.deepEqual(listed.cidrs, made.cidrs);
+  assert.deepEqual(listed.referers, made.referers);
+});
+
 // Guarantees that a list shows what exists, hides what is over, and never a key.
 test('key list in all formats', async () => {
   await using setting = await startHost();
@@ -112,6 +125,8 @@ test('every failure has its exit code', async () => {
     [['create', 'shop', '--brand', 'X'], 2, /brand/],
     [['create', 'shop', '--expires', 'soon'], 2, /--expires "soon"/],
     [['create', 'shop', '--expires', '2001-01-01T00:00:00Z'], 2, /expired from the start/],
+    [['create', 'shop', '--cidr', '10.1.0.0/8'], 2, /did you mean 10\.0\.0\.0\/8\?/],
+    [['create', 'shop', '--referer', 'https://a.example/'], 2, /is a URL and not a host/],
     [['create'], 2, /missing required argument/],
     [['list', '--token-file', wrong], 7, /Check SIDEGATE_ADMIN_TOKEN/],
     [['list', '--token-file', folder.join('none')], 2, /no such file/],

@@ -126,6 +126,10 @@ test('a compiler loads, then compiles with the ids it is given', async () => {
       state: 'disabled',
       notBeforeMs: Date.UTC(2026, 0, 1),
       notAfterMs: Date.UTC(2026, 11, 31, 23),
+      rules: {
+        cidrs: ['10.0.0.0/8', '2001:db8::/32'],
+        referers: ['app.example.com', '*.example.org'],
+      },
     },
   ]);
   const refused = await compiler.load([{ name: 'x.yaml', bytes: new Uint8Array([0x7b]) }], []);

@@ -2,6 +2,7 @@
  * Property test of directories: filters that read page by page, while everything changes under
  * them, end with exactly what a plain reading of the changes says. It runs on both stores.
  */
+
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { RecordKind } from '../../../host/compile/output.ts';
+import { NO_RULES } from '../../../host/credential/rules.ts';
 import { openMemoryStore } from '../../../host/store/memory.ts';
 import { openSqliteStore } from '../../../host/store/sqlite.ts';
 import type { DirectoryCursor, DirectoryPage, Store } from '../../../host/store/store.ts';
@@ -171,7 +173,7 @@ async function step(action: Action, store: Store, model: Model, counter: { keys:
 function declaredOf(i: number, version: number) {
   const state = version === 1 ? ('enabled' as const) : ('disabled' as const);
   const name = `file-${i}`;
-  const times = { notBeforeMs: null, notAfterMs: null };
+  const times = { notBeforeMs: null, notAfterMs: null, rules: NO_RULES };
   const digest = digestOf(`file ${i}`);
   return {
     namespace: 'default',

@@ -2,6 +2,7 @@
  * The store at the size it promises: 100,000 credentials of 20,000 applications in one directory.
  * It prints its figures; its bounds are wide, because the machines that run tests are shared.
  */
+
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -11,6 +12,7 @@ import { after, test } from 'node:test';
 import { compileSet } from '../../../host/compile/compile.ts';
 import { Ids, idNames } from '../../../host/compile/ids.ts';
 import type { DeclaredCredential } from '../../../host/compile/output.ts';
+import { NO_RULES } from '../../../host/credential/rules.ts';
 import { NO_EDITS, type ResourceSet } from '../../../host/resources/model.ts';
 import { openSqliteStore } from '../../../host/store/sqlite.ts';
 import type { Store } from '../../../host/store/store.ts';
@@ -106,6 +108,7 @@ function declared(): DeclaredCredential[] {
     state: 'enabled',
     notBeforeMs: null,
     notAfterMs: null,
+    rules: NO_RULES,
   }));
 }
 

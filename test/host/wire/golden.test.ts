@@ -60,6 +60,11 @@ test('bodies of records', () => {
         notBeforeMs: 0,
         notAfterMs: 0x1a1f0d11c00,
         enabled: true,
+        cidrs: [
+          { bits: 104, address: Uint8Array.of(...new Array(10).fill(0), 255, 255, 10, 0, 0, 0) },
+          { bits: 32, address: Uint8Array.of(0x20, 1, 0x0d, 0xb8, ...new Array(12).fill(0)) },
+        ],
+        referers: ['a.example', '.shop.b.example.x'],
       },
     },
     {

@@ -14,7 +14,10 @@ const host: HostSection = { storeId, epoch: 1, revision: 4_711, hostNowMs: 1_795
 const filled = (length: number, value: number) => new Uint8Array(length).fill(value);
 const text = (value: string) => new TextEncoder().encode(value);
 
-/** Credential 101 of application 201, valid until 2027, enabled. */
+/**
+ * Credential 101 of application 201, valid until 2027, enabled; from 10.0.0.0/8 and 2001:db8::/32,
+ * for pages of a.example and of all names below shop.b.example.x.
+ */
 const credential: WireRecord = {
   kind: 1,
   id: 101,
@@ -25,7 +28,10 @@ const credential: WireRecord = {
     ...[201, 0, 0, 0, 0, 0, 0, 0],
     ...[0, 0, 0, 0, 0, 0, 0, 0],
     ...[0x00, 0x1c, 0xd1, 0xf0, 0xa1, 0x01, 0x00, 0x00],
-    ...[1, 0, 0, 0, 0, 0, 0, 0],
+    ...[1, 0, 0, 0, 0x3e, 0, 2, 2],
+    ...[104, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 0],
+    ...[32, 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    ...[9, ...text('a.example'), 17, ...text('.shop.b.example.x')],
   ),
 };
 

@@ -14,6 +14,7 @@ import { HostMetrics } from './http/metrics.ts';
 import type { Log } from './http/server.ts';
 import { makeSyncPort } from './http/sync-port.ts';
 import { WatchHub } from './http/watch-hub.ts';
+import { Shares } from './quota/share.ts';
 import { formatProblem } from './resources/problem.ts';
 import { Access } from './service/access.ts';
 import { type AdminToken, adminToken } from './service/admin-token.ts';
@@ -43,6 +44,8 @@ export interface HostOptions {
   readonly machine: string;
   readonly pid: number;
   readonly nowMs: () => number;
+  /** Milliseconds of a clock that never steps. */
+  readonly monotonicMs: () => number;
   /** In [0, 1); for jitter only. */
   readonly random: () => number;
   readonly randomBytes: RandomBytes;
@@ -79,6 +82,7 @@ export class HostRefused extends Error {
 
 const FOLD_EVERY_MS = 1_000;
 const DAY_MS = 86_400_000;
+const SWEEP_EVERY_MS = 5_000;
 const FOLDER_DEBOUNCE_MS = 50;
 const FOLDER_POLL_MS = 2_000;
 /** Longest wait for calls under way when stopping; then their connections are closed. */
@@ -107,7 +111,8 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
   );
   const terms = await Terms.open(store, nowMs, (err) => log.error({ err }, 'terms were not read'));
   stack.defer(() => terms.close());
-  const ledger = await openLedger(options, terms, await store.revision());
+  const revision = await store.revision();
+  const ledger = await openLedger(options, terms, revision);
   stack.defer(() => ledger.close());
   stack.defer(fold(ledger, options));
   const heads = await Heads.open(store);
@@ -120,6 +125,8 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
   const onFault = (err: unknown) => log.error({ err }, 'watches were not answered');
   const { watchHoldMs: holdMs, heartbeatMs, syncSecret } = settings;
   const hub = new WatchHub({ store, heads, nowMs, random, holdMs, onFault });
+  const shares = openShares(options, revision, hub);
+  stack.defer(every(SWEEP_EVERY_MS, () => shares.sweep()));
   metrics.observe({
     heads,
     engines,
@@ -128,7 +135,7 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
   });
   const shared = { store, ledger, heads, hub, metrics, engines, usage, nowMs };
   const sync = makeSyncPort({
-    services: { ...shared, policies, terms, heartbeatMs },
+    services: { ...shared, policies, terms, shares, heartbeatMs },
     log,
     secret: syncSecret,
   });
@@ -200,6 +207,22 @@ async function startUsage(
   stack.defer(() => made.close());
   stack.defer(sweepUsage(made.usage, onFault));
   return made;
+}
+
+/** A store with a past may have told shares that are still in force; a fresh one told none. */
+function openShares(options: HostOptions, revision: number, hub: WatchHub): Shares {
+  return new Shares({
+    clockMs: options.monotonicMs,
+    learn: revision > 0,
+    firstNumber: options.nowMs(),
+    onPrompt: (holder) => hub.prompt(holder),
+  });
+}
+
+/** Calls again and again; the answered function stops it. */
+function every(ms: number, call: () => void): () => void {
+  const timer = setInterval(call, ms);
+  return () => clearInterval(timer);
 }
 
 /** Folds silent holders again and again; the answered function stops it. */

@@ -37,6 +37,7 @@ async function serve(settings: Settings): Promise<void> {
       machine: hostname(),
       pid: process.pid,
       nowMs: Date.now,
+      monotonicMs: () => performance.now(),
       random: Math.random,
       randomBytes,
       seed: randomInt(2 ** 32),

@@ -151,6 +151,10 @@ export class Engine {
   roundMs: u64;
   /** Counts what may have changed for held requests. */
   turn: u32;
+  /** Holders that the host last spoke of, 0 = not known. */
+  holders: u32;
+  /** When the host last asked for a report at once. */
+  promptedMs: u64;
 }
 
 const ENGINE_BYTES: usize = 1024;

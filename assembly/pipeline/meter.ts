@@ -10,6 +10,7 @@ import { limitAt, recordOf } from '../policy/policy';
 import {
   ASK_COLD,
   ASK_EXHAUSTED,
+  ASK_LOCAL,
   ASK_OK,
   ASK_PASSED,
   ASK_UNAVAILABLE,
@@ -50,6 +51,8 @@ export function metered(root: Root, decision: Decision, on: Plan): u32 {
   switch (answer) {
     case ASK_OK:
       return mediated(decision, shadowed(decision, reason.ALLOWED));
+    case ASK_LOCAL:
+      return mediated(decision, shadowed(decision, reason.QUOTA_LOCAL_SHARE));
     case ASK_PASSED:
       return mediated(decision, shadowed(decision, reason.QUOTA_UNAVAILABLE_PASSED));
     case ASK_EXHAUSTED:

@@ -22,10 +22,13 @@ import {
   FIELDS,
   HOSTS,
   IDENTITY,
+  LIMIT_APPROXIMATE,
   LIMIT_EXACT,
   LIMIT_OFF,
+  LIMIT_RATE,
   LIMITS,
   Limit,
+  LOCAL_SHARE_MAX,
   MEDIATION,
   METHODS,
   Mediation,
@@ -44,6 +47,7 @@ import {
   PRODUCTS,
   PROGRAM,
   Product,
+  RATE_QUOTA_MAX,
   SOURCE_COOKIE,
   SOURCE_HEADER,
   SOURCES,
@@ -54,7 +58,7 @@ import {
   STRINGS,
   Step,
   TextRecord,
-  UNAVAILABLE_ALLOW,
+  UNAVAILABLE_LOCAL_SHARE,
   WILDCARDS,
   WINDOW_S_MAX,
 } from './layout';
@@ -284,9 +288,14 @@ function checkLimit(policy: usize, limit: Limit): i32 {
   if (!checkName(policy, limit.name, limit.nameLength)) return refusal(LIMITS, REFUSED_TEXT);
   const known =
     limit.windowKind - 1 < WINDOW_S_MAX &&
-    limit.class == LIMIT_EXACT &&
+    (limit.class == LIMIT_EXACT
+      ? limit.burst == 0
+      : limit.class - LIMIT_RATE <= LIMIT_APPROXIMATE - LIMIT_RATE &&
+        limit.burst - 1 < (RATE_QUOTA_MAX as u32) &&
+        limit.quota <= RATE_QUOTA_MAX) &&
     limit.mode <= LIMIT_OFF &&
-    limit.onHostUnavailable <= UNAVAILABLE_ALLOW &&
+    limit.onHostUnavailable <= UNAVAILABLE_LOCAL_SHARE &&
+    limit.localShare <= (LOCAL_SHARE_MAX as u16) &&
     limit.owner == OWNER_SUBSCRIPTION;
   return known ? 0 : refusal(LIMITS, REFUSED_VALUE);
 }

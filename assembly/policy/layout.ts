@@ -164,17 +164,26 @@ export class Limit {
   mode: u8;
   onHostUnavailable: u8;
   owner: u8;
-  reserved: u64;
+  burst: u32;
+  localShare: u16;
+  reserved: u16;
 }
 
 /** The longest window in seconds; larger kinds are kept for calendars. */
 export const WINDOW_S_MAX: u32 = 86_400;
 export const LIMIT_EXACT: u8 = 1;
+export const LIMIT_RATE: u8 = 2;
+export const LIMIT_APPROXIMATE: u8 = 3;
+/** Highest quota and burst of a limit that is not exact. */
+export const RATE_QUOTA_MAX: u64 = 1_000_000_000;
+/** A whole quota in the measure of `localShare`. */
+export const LOCAL_SHARE_MAX: u32 = 1_000;
 export const LIMIT_ENFORCE: u8 = 0;
 export const LIMIT_SHADOW: u8 = 1;
 export const LIMIT_OFF: u8 = 2;
 export const UNAVAILABLE_DENY: u8 = 0;
 export const UNAVAILABLE_ALLOW: u8 = 1;
+export const UNAVAILABLE_LOCAL_SHARE: u8 = 2;
 export const OWNER_SUBSCRIPTION: u8 = 0;
 
 @unmanaged

@@ -7,29 +7,33 @@ import { Engine } from '../engine/state';
 import { LIMITS_PER_PLAN_MAX } from '../limits';
 import { LIMIT_ENFORCE, LIMIT_OFF, Limit, UNAVAILABLE_ALLOW } from '../policy/layout';
 import { ACCOUNTS_FULL, noteEvent } from '../telemetry/events';
-import { Holding, markCold, openAccount } from './holdings';
+import { Holding, isShare, kindOf, markCold, openAccount } from './holdings';
 import {
   askHolding,
   balanceOf,
   nextIsNear,
   QUOTA_COLD,
   QUOTA_EXHAUSTED,
+  QUOTA_LOCAL,
   QUOTA_OK,
   QUOTA_UNAVAILABLE,
+  QUOTA_WAIT,
   spend,
 } from './lease';
+import { askShare, shareAt, shareBalance, shareWaitMs, spendShare } from './share';
 import { resetSeconds } from './standing';
 
 /**
  * Answers of `askAll`, the stronger ones last: a refusal by the ledger needs no waiting; then what
  * has no answer; then what must wait. `ASK_PASSED` = a limit had no word from the host and lets
- * pass.
+ * pass, `ASK_LOCAL` = it goes on with its local share.
  */
 export const ASK_OK: u32 = 0;
-export const ASK_PASSED: u32 = 1;
-export const ASK_COLD: u32 = 2;
-export const ASK_UNAVAILABLE: u32 = 3;
-export const ASK_EXHAUSTED: u32 = 4;
+export const ASK_LOCAL: u32 = 1;
+export const ASK_PASSED: u32 = 2;
+export const ASK_COLD: u32 = 3;
+export const ASK_UNAVAILABLE: u32 = 4;
+export const ASK_EXHAUSTED: u32 = 5;
 
 const SLOTS: usize = memory.data(8 * 4, 4);
 const RESULTS: usize = memory.data(8, 4);
@@ -53,8 +57,8 @@ export function askRetryAfterS(): u32 {
 /**
  * Asks `count` limits at `limits` (records `stride` bytes apart) for `cost` units each, for the
  * subscription of the decision. With `mayHold` a cold account answers `ASK_COLD` and waits for the
- * urgent call; without, it counts as a host that is not available. Spends only on `ASK_OK` and
- * `ASK_PASSED`. In `enforce` = false (shadow) whatever can be spent is spent.
+ * urgent call; without, it counts as a host that is not available. Spends only on `ASK_OK`,
+ * `ASK_LOCAL` and `ASK_PASSED`. In `enforce` = false (shadow) whatever can be spent is spent.
  */
 export function askAll(
   engine: Engine,
@@ -83,10 +87,10 @@ export function askAll(
     else answer = found;
     // A denial is named before what only would have been one.
     const first = inShadow ? found > ASK_COLD && found > answer : shadow <= ASK_COLD;
-    if (first || (!inShadow && found > ASK_PASSED)) name(decision, limit, i, nowMs);
+    if (first || (!inShadow && found > ASK_PASSED)) name(decision, limit, i, cost, nowMs);
   }
   if (answer != ASK_EXHAUSTED) waitAll(engine, asked, cost, nowMs);
-  if (answer == ASK_OK || answer == ASK_PASSED || !enforce) takeAll(engine, decision, asked, cost);
+  if (answer <= ASK_PASSED || !enforce) takeAll(engine, decision, asked, cost);
   return answer;
 }
 
@@ -110,7 +114,7 @@ function askOne(
     decision.subscription,
     changetype<Limit>(limit).id,
     0,
-    changetype<Limit>(limit).windowKind,
+    kindOf(changetype<Limit>(limit).windowKind, changetype<Limit>(limit).class),
   );
   if (slot == 0) {
     noteEvent(ACCOUNTS_FULL, decision.subscription);
@@ -120,30 +124,45 @@ function askOne(
   const holding = changetype<Holding>(slot);
   holding.lastUseMs = nowMs;
   if ((cost as u64) > changetype<Limit>(limit).quota) return QUOTA_EXHAUSTED;
-  const result = askHolding(engine, holding, cost, nowMs);
+  const result = isShare(holding)
+    ? askShare(engine, shareAt(holding), changetype<Limit>(limit), cost, nowMs)
+    : askHolding(engine, holding, cost, nowMs);
   const at = changetype<usize>(decision) + DECISION_LIMITS + i * 8;
-  const before = min<u64>(balanceOf(holding), 0xffffffff) as u32;
+  const before = unitsLeft(holding);
   store<u32>(at, before);
   store<u32>(at, before, 4);
   return result;
 }
 
+/** Units left at this holder, as far as 32 bits hold them. */
+function unitsLeft(holding: Holding): u32 {
+  if (isShare(holding)) return shareBalance(shareAt(holding));
+  return min<u64>(balanceOf(holding), 0xffffffff) as u32;
+}
+
 function answerFor(limit: usize, result: u32, mayHold: bool): u32 {
   if (result == QUOTA_OK) return ASK_OK;
+  if (result == QUOTA_LOCAL) return ASK_LOCAL;
   if (result == QUOTA_EXHAUSTED) return ASK_EXHAUSTED;
-  if (result == QUOTA_COLD && mayHold) return ASK_COLD;
+  if ((result == QUOTA_COLD || result == QUOTA_WAIT) && mayHold) return ASK_COLD;
+  // The host has answered: all of the rate is with others, for the moment.
+  if (result == QUOTA_WAIT) return ASK_EXHAUSTED;
   return changetype<Limit>(limit).onHostUnavailable == UNAVAILABLE_ALLOW
     ? ASK_PASSED
     : ASK_UNAVAILABLE;
 }
 
-function name(decision: Decision, limit: usize, index: u32, nowMs: u64): void {
+function name(decision: Decision, limit: usize, index: u32, cost: u32, nowMs: u64): void {
   decision.limit = changetype<Limit>(limit).id;
   decision.limitIndex = index as u8;
   retryAfterS = 1;
   const slot = load<u32>(SLOTS + index * 4) as usize;
   if (slot == 0) return;
   const holding = changetype<Holding>(slot);
+  if (isShare(holding)) {
+    retryAfterS = max<u32>(((shareWaitMs(shareAt(holding), cost) + 999) / 1000) as u32, 1);
+    return;
+  }
   if (load<u8>(RESULTS + index) == QUOTA_EXHAUSTED && holding.endMs > holding.denyUntilMs) {
     retryAfterS = resetSeconds(holding, nowMs);
   } else if (holding.denyUntilMs > nowMs) {
@@ -153,13 +172,20 @@ function name(decision: Decision, limit: usize, index: u32, nowMs: u64): void {
 
 function waitAll(engine: Engine, count: u32, cost: u32, nowMs: u64): void {
   for (let i: u32 = 0; i < count; i++) {
-    if (load<u8>(RESULTS + i) == QUOTA_COLD) wait(engine, i, cost, nowMs);
+    const result = load<u8>(RESULTS + i) as u32;
+    if (result == QUOTA_COLD || result == QUOTA_WAIT) wait(engine, i, cost, nowMs);
   }
 }
 
 function wait(engine: Engine, index: u32, cost: u32, nowMs: u64): void {
   const slot = load<u32>(SLOTS + index * 4) as usize;
   const holding = changetype<Holding>(slot);
+  if (isShare(holding)) {
+    holding.waiting = 1;
+    if (holding.flight != 0 || holding.denyUntilMs > nowMs) return;
+    if (markCold(engine.holdings, slot)) engine.urgentDue = 1;
+    return;
+  }
   if (holding.waiting == 0) {
     const balance = balanceOf(holding);
     holding.need = cost > (balance as u32) ? cost - (balance as u32) : 1;
@@ -172,10 +198,12 @@ function wait(engine: Engine, index: u32, cost: u32, nowMs: u64): void {
 function takeAll(engine: Engine, decision: Decision, count: u32, cost: u32): void {
   for (let i: u32 = 0; i < count; i++) {
     const slot = load<u32>(SLOTS + i * 4) as usize;
-    if (slot == 0 || load<u8>(RESULTS + i) != QUOTA_OK) continue;
+    const result = load<u8>(RESULTS + i) as u32;
+    if (slot == 0 || (result != QUOTA_OK && result != QUOTA_LOCAL)) continue;
     const holding = changetype<Holding>(slot);
-    spend(engine, holding, cost);
+    if (isShare(holding)) spendShare(shareAt(holding), cost);
+    else spend(engine, holding, cost);
     const at = changetype<usize>(decision) + DECISION_LIMITS + i * 8;
-    store<u32>(at, min<u64>(balanceOf(holding), 0xffffffff) as u32, 4);
+    store<u32>(at, unitsLeft(holding), 4);
   }
 }

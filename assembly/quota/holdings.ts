@@ -5,14 +5,15 @@
  */
 import { freeBlock, takeBlock } from '../engine/blocks';
 import { HOLDINGS_MAX } from '../limits';
+import { LIMIT_EXACT } from '../policy/layout';
 import { sipHash } from '../util/siphash';
 
 /**
- * One account and its holdings: the one of the window now, and the one granted ahead for the next.
- * `generation` 0 = no holding is open. Units are those of the limit; times are monotonic.
+ * One account, whatever its class: what finds it and what every report of it needs. `windowKind`
+ * carries the class in bits of its own, so that a limit whose class changes is another account.
  */
 @unmanaged
-export class Holding {
+export class Account {
   owner: u64;
   limit: u64;
   partition: u64;
@@ -22,13 +23,58 @@ export class Holding {
   chain: u32;
   hash: u32;
 
+  /** Units spent under this generation. */
+  used: u64;
+  denyUntilMs: u64;
+  /** When it was last reported; when a request last asked for it. */
+  reportedMs: u64;
+  lastUseMs: u64;
+  /** Units that held requests lack, and the cost of the first of them. */
+  waiting: u64;
+  need: u32;
+  /** Open call (kind + 1) that carries this account, 0 none; the same for the next window. */
+  flight: u8;
+  nextFlight: u8;
+  /** `denyUntilMs` is the host's silence, not the ledger's refusal. */
+  unavailable: u8;
+  cold: u8;
+}
+
+/** Where `windowKind` carries the class of an account; class exact is 0 there. */
+export const CLASS_SHIFT: u32 = 24;
+const CLASS_BITS: u32 = 3 << CLASS_SHIFT;
+
+/** The class of an account as a policy and the wire number it. */
+export function classOf(account: Account): u32 {
+  return max<u32>((account.windowKind & CLASS_BITS) >> CLASS_SHIFT, LIMIT_EXACT);
+}
+
+/** The window kind and the class of an account in one number. */
+export function kindOf(windowKind: u32, limitClass: u32): u32 {
+  return limitClass == LIMIT_EXACT ? windowKind : windowKind | ((limitClass & 3) << CLASS_SHIFT);
+}
+
+/** The window kind of an account, without its class. */
+export function windowKindOf(account: Account): u32 {
+  return account.windowKind & ~CLASS_BITS;
+}
+
+/** True for an account of a share, which is never a `Holding`. */
+export function isShare(account: Account): bool {
+  return (account.windowKind & CLASS_BITS) != 0;
+}
+
+/**
+ * One exact account and its holdings: the one of the window now, and the one granted ahead for the
+ * next. `generation` 0 = no holding is open. Units are those of the limit; times are monotonic.
+ */
+@unmanaged
+export class Holding extends Account {
   windowId: u64;
   granted: u64;
-  used: u64;
   released: u64;
   endMs: u64;
   useByMs: u64;
-  denyUntilMs: u64;
   quota: u64;
   remaining: u64;
 
@@ -39,7 +85,6 @@ export class Holding {
   ackUsed: u64;
   ackReleased: u64;
   ackGranted: u64;
-  reportedMs: u64;
 
   nextWindowId: u64;
   nextGranted: u64;
@@ -53,17 +98,6 @@ export class Holding {
   ratedUsed: u64;
   /** At this balance or below the holder asks again. */
   askBelow: u64;
-  /** When a request last asked for it. */
-  lastUseMs: u64;
-  /** Units that held requests lack, and the cost of the first of them. */
-  waiting: u64;
-  need: u32;
-  /** Open call (kind + 1) that carries this account, 0 none; the same for the next window. */
-  flight: u8;
-  nextFlight: u8;
-  /** `denyUntilMs` is the host's silence, not the ledger's refusal. */
-  unavailable: u8;
-  cold: u8;
 }
 
 /** Bytes of a slot. */

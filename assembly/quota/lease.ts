@@ -12,6 +12,9 @@ export const QUOTA_OK: u32 = 0;
 export const QUOTA_EXHAUSTED: u32 = 1;
 export const QUOTA_COLD: u32 = 2;
 export const QUOTA_UNAVAILABLE: u32 = 3;
+/** Answers of `askShare` besides: others must give first; the last share, without the host. */
+export const QUOTA_WAIT: u32 = 4;
+export const QUOTA_LOCAL: u32 = 5;
 
 /** A pre-granted window that starts within this time is waited for. */
 const NEXT_NEAR_MS: u64 = 1_000;
@@ -212,19 +215,6 @@ export function wanted(engine: Engine, holding: Holding, nowMs: u64): u64 {
   const latest = (((holding.used - holding.ratedUsed) as f64) * 1000) / (since as f64);
   const coming = Math.ceil(max<f64>(holding.rate, latest) * WANT_SECONDS) as u64;
   return max<u64>(max<u64>(holding.waiting, coming), 1);
-}
-
-/** Drops every holding of an engine unspent: another ledger does not know them. */
-export function dropHoldings(engine: Engine): void {
-  const span = holdingSpan(engine.holdings);
-  for (let i: u32 = 0; i < span; i++) {
-    const holding = holdingAt(engine.holdings, i);
-    if (holding.owner == 0) continue;
-    clearHolding(holding);
-    clearNext(holding);
-    holding.denyUntilMs = 0;
-  }
-  engine.closingCount = 0;
 }
 
 /** Forgets that accounts are on their way in a call of this kind, which will not be answered. */

@@ -4,14 +4,26 @@
  */
 import { Engine } from '../engine/state';
 import {
+  Account,
   closeAccount,
   growHoldings,
   Holding,
   holdingAt,
   holdingSpan,
   holdingsCrowded,
+  isShare,
 } from './holdings';
-import { balanceOf, endWindow, promote, releaseAll, releaseIdle, takeRate } from './lease';
+import {
+  balanceOf,
+  clearHolding,
+  clearNext,
+  endWindow,
+  promote,
+  releaseAll,
+  releaseIdle,
+  takeRate,
+} from './lease';
+import { clearShare, dropShare, shareAt, shareIsDone, tickShare } from './share';
 
 /** Ticks may come quicker than rounds. */
 const ROUND_MS: u64 = 50;
@@ -34,6 +46,12 @@ export function roundOfHoldings(engine: Engine, nowMs: u64): void {
   for (let i: u32 = 0; i < span; i++) {
     const holding = holdingAt(engine.holdings, i);
     if (holding.owner == 0) continue;
+    if (isShare(holding)) {
+      const share = shareAt(holding);
+      if (tickShare(engine, share, nowMs)) engine.askSoon = 1;
+      if (isIdle(share, nowMs) && shareIsDone(share)) closeAccount(engine.holdings, i);
+      continue;
+    }
     if (holding.windowId != 0 && nowMs >= holding.endMs) endWindow(engine, holding, nowMs);
     else promote(engine, holding, nowMs);
     if (rates) takeRate(holding, seconds, engine.roundTripMs + TICK_MS);
@@ -43,10 +61,15 @@ export function roundOfHoldings(engine: Engine, nowMs: u64): void {
   if (holdingsCrowded(engine.holdings)) growHoldings(engine.holdings);
 }
 
+/** Nobody used it for long and nothing about it is under way. */
+function isIdle(account: Account, nowMs: u64): bool {
+  if (account.flight != 0 || account.nextFlight != 0 || account.waiting != 0) return false;
+  if (account.cold != 0 || account.denyUntilMs > nowMs) return false;
+  return nowMs - account.lastUseMs >= IDLE_MS;
+}
+
 function mayLeave(holding: Holding, nowMs: u64): bool {
-  if (holding.flight != 0 || holding.nextFlight != 0 || holding.waiting != 0) return false;
-  if (holding.cold != 0 || holding.nextWindowId != 0 || holding.denyUntilMs > nowMs) return false;
-  if (nowMs - holding.lastUseMs < IDLE_MS) return false;
+  if (!isIdle(holding, nowMs) || holding.nextWindowId != 0) return false;
   if (holding.generation == 0) return true;
   return (
     balanceOf(holding) == 0 &&
@@ -61,6 +84,25 @@ export function releaseEverything(engine: Engine): void {
   const span = holdingSpan(engine.holdings);
   for (let i: u32 = 0; i < span; i++) {
     const holding = holdingAt(engine.holdings, i);
-    if (holding.owner != 0) releaseAll(holding);
+    if (holding.owner == 0) continue;
+    if (isShare(holding)) dropShare(shareAt(holding));
+    else releaseAll(holding);
   }
+}
+
+/** Drops every holding of an engine unspent: another ledger does not know them. */
+export function dropHoldings(engine: Engine): void {
+  const span = holdingSpan(engine.holdings);
+  for (let i: u32 = 0; i < span; i++) {
+    const holding = holdingAt(engine.holdings, i);
+    if (holding.owner == 0) continue;
+    holding.denyUntilMs = 0;
+    if (isShare(holding)) {
+      clearShare(shareAt(holding));
+      continue;
+    }
+    clearHolding(holding);
+    clearNext(holding);
+  }
+  engine.closingCount = 0;
 }

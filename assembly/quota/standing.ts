@@ -4,8 +4,9 @@
  */
 import { Decision } from '../decision/record';
 import { LIMIT_ENFORCE, Limit } from '../policy/layout';
-import { Holding } from './holdings';
+import { Holding, isShare } from './holdings';
 import { balanceOf } from './lease';
+import { shareAt, shareBalance, shareFill, shareFullS } from './share';
 
 /** Most seconds by which the end of a window is told late: callers shall not return all at once. */
 const JITTER_S_MAX: u32 = 60;
@@ -23,8 +24,9 @@ export function resetSeconds(holding: Holding, nowMs: u64): u32 {
 /**
  * Notes in the record how the limit `limit` stands whose account is at `slot`, if less of it is
  * left than `least`; answers the lesser share. What is left is what this holder has and what the
- * ledger had left when it last spoke: other holders may have units beside it. An account of which
- * the ledger has not spoken yet, and a limit that is not enforced, say nothing.
+ * ledger had left when it last spoke: other holders may have units beside it. Of a rate it is the
+ * level of this holder's share, and until it is full again. An account of which
+ * the host has not spoken yet, and a limit that is not enforced, say nothing.
  */
 export function noteStanding(
   decision: Decision,
@@ -35,6 +37,15 @@ export function noteStanding(
 ): f64 {
   if (slot == 0 || limit.mode != LIMIT_ENFORCE) return least;
   const holding = changetype<Holding>(slot);
+  if (isShare(holding)) {
+    const held = shareAt(holding);
+    const part = shareFill(held);
+    if (held.perMs == 0 || part >= least) return least;
+    decision.shown = limit.id;
+    decision.remaining = shareBalance(held);
+    decision.resetS = shareFullS(held);
+    return part;
+  }
   if (holding.windowId == 0) return least;
   const left = min<u64>(balanceOf(holding) + holding.remaining, limit.quota);
   const share = (left as f64) / (limit.quota as f64);

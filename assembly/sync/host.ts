@@ -4,7 +4,7 @@
  * moves anything backwards.
  */
 import { BACK_NONE, Engine, WALK_NONE } from '../engine/state';
-import { dropHoldings } from '../quota/lease';
+import { dropHoldings } from '../quota/round';
 import { bodyOf } from './message';
 
 /** Section HOST: storeId [16], epoch u64, revision u64, hostNowMs u64. */

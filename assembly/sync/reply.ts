@@ -3,8 +3,9 @@
  * doubled, delayed and reordered answers do no harm: what is not held is ignored.
  */
 import { CALL_SYNC, CLOSING_BYTES, callOf, Engine } from '../engine/state';
-import { findHolding, Holding } from '../quota/holdings';
+import { findHolding, Holding, isShare, kindOf } from '../quota/holdings';
 import { balanceOf, clearFlights, clearHolding, clearNext } from '../quota/lease';
+import { clearShare, confirmShare, Share, shareAt, shareIsOver, takeShare } from '../quota/share';
 import { usageConfirmed } from '../usage/report';
 import { isTable, tableCount, tableRecord } from '../util/frame';
 import { hearHost, hearPolicyRevision } from './host';
@@ -19,6 +20,10 @@ const ITEM_BYTES: u32 = 96;
 /** Where an item says how long to deny, and its status. */
 const DENY_FOR: usize = 76;
 const STATUS: usize = 80;
+const CLASS: usize = 81;
+const FLAGS: usize = 82;
+const HOLDERS: usize = 84;
+const FLAG_APPROXIMATE: u32 = 1;
 const HEARTBEAT_MIN_MS: u32 = 200;
 const HEARTBEAT_MAX_MS: u32 = 60_000;
 
@@ -64,10 +69,17 @@ function takeItem(
     load<u64>(item),
     load<u64>(item, 8),
     load<u64>(item, 16),
-    load<u32>(item, 24),
+    kindOf(load<u32>(item, 24), load<u8>(item, CLASS)),
   );
   if (slot != 0) {
     const holding = changetype<Holding>(slot);
+    if (isShare(holding)) {
+      if (holding.generation != generation) return;
+      const share = shareAt(holding);
+      if (answersThis && share.flight == ((kind + 1) as u8)) confirmShare(share);
+      takeShareItem(engine, share, item, sentMs, nowMs);
+      return;
+    }
     if (holding.generation == generation) {
       if (answersThis && holding.flight == ((kind + 1) as u8)) confirm(holding);
       takeCurrent(engine, holding, item, sentMs, nowMs);
@@ -120,6 +132,39 @@ function takeCurrent(engine: Engine, holding: Holding, item: usize, sentMs: u64,
   holding.unavailable = 0;
   holding.denyUntilMs = status == STATUS_EXHAUSTED ? nowMs + denyForMs : 0;
   if (balanceOf(holding) == 0 && status == STATUS_OK && holding.rate > 0) engine.askSoon = 1;
+}
+
+function takeShareItem(engine: Engine, share: Share, item: usize, sentMs: u64, nowMs: u64): void {
+  const status = load<u8>(item, STATUS);
+  const number = load<u64>(item, 32);
+  const denyForMs = load<u32>(item, DENY_FOR) as u64;
+  share.waiting = 0;
+  engine.holders = max(engine.holders, load<u32>(item, HOLDERS));
+  share.unavailable = status > STATUS_EXHAUSTED ? 1 : 0;
+  share.denyUntilMs = status == STATUS_OK ? 0 : nowMs + denyForMs;
+  if (status == STATUS_OK) {
+    if (number == 0) return;
+    const approximate = (load<u16>(item, FLAGS) & FLAG_APPROXIMATE) != 0;
+    takeShare(
+      share,
+      number,
+      load<u32>(item, 68),
+      load<u64>(item, 40),
+      load<u64>(item, 48),
+      load<u64>(item, 56),
+      load<u32>(item, 64),
+      approximate,
+      sentMs,
+      nowMs,
+    );
+    // Others may wait for the word that a larger share is no longer acted on.
+    if (share.number != share.ackNumber) engine.lastSyncMs = 0;
+  } else if (
+    status == STATUS_UNKNOWN ||
+    (status == STATUS_EXHAUSTED && shareIsOver(share, nowMs))
+  ) {
+    clearShare(share);
+  }
 }
 
 /** Never later than the host's own end: from the time of sending, less one in a thousand. */

@@ -4,24 +4,29 @@
  */
 import { CALL_URGENT, CLOSING_BYTES, Engine, LEAVING_NOT } from '../engine/state';
 import { SYNC_ITEMS_MAX } from '../limits';
+import { LIMIT_EXACT } from '../policy/layout';
 import {
+  Account,
+  classOf,
   clearCold,
   coldAt,
   coldCount,
   Holding,
   holdingAt,
   holdingSpan,
+  isShare,
   scanStart,
   setScanStart,
+  windowKindOf,
 } from '../quota/holdings';
 import { balanceOf, takeGeneration, wanted } from '../quota/lease';
 import { releaseEverything } from '../quota/round';
+import { Share, shareAt, shareGiven, shareHasNews } from '../quota/share';
 import { hasUsage, usageLeft, writeUsage } from '../usage/report';
 import { beginMessage, beginSection, endMessage, takeBytes } from './write';
 
 const MAGIC: u32 = 0x51534753;
 const ITEM_BYTES: u32 = 80;
-const EXACT: u8 = 1;
 const ITEM_NEXT: u8 = 1;
 const FLAG_URGENT: u32 = 1;
 const FLAG_LAST: u32 = 2;
@@ -55,8 +60,9 @@ export function writeReport(engine: Engine, kind: u32, nowMs: u64): u32 {
   if (kind == CALL_URGENT) {
     for (let i: u32 = 0; i < coldCount(engine.holdings); i++) {
       const holding = coldAt(engine.holdings, i);
-      if (holding.owner != 0 && holding.flight == 0)
-        writeCurrent(engine, holding, true, mark, nowMs);
+      if (holding.owner == 0 || holding.flight != 0) continue;
+      if (isShare(holding)) writeShare(engine, shareAt(holding), mark, nowMs);
+      else writeCurrent(engine, holding, true, mark, nowMs);
     }
     clearCold(engine.holdings);
   } else {
@@ -96,6 +102,7 @@ export function hasReport(engine: Engine, nowMs: u64): bool {
 }
 
 function hasNews(engine: Engine, holding: Holding, nowMs: u64): bool {
+  if (isShare(holding)) return shareHasNews(engine, shareAt(holding), nowMs);
   return (
     (holding.flight == 0 && (isChanged(holding, nowMs) || asksFor(holding, nowMs))) ||
     asksAhead(engine, holding, nowMs)
@@ -137,6 +144,11 @@ function writeRound(engine: Engine, mark: u8, nowMs: u64): void {
     }
     const holding = holdingAt(engine.holdings, index);
     if (holding.owner == 0) continue;
+    if (isShare(holding)) {
+      const share = shareAt(holding);
+      if (shareHasNews(engine, share, nowMs)) writeShare(engine, share, mark, nowMs);
+      continue;
+    }
     if (holding.flight == 0) {
       const asks = engine.leaving == LEAVING_NOT && asksFor(holding, nowMs);
       if (asks || isChanged(holding, nowMs)) writeCurrent(engine, holding, asks, mark, nowMs);
@@ -165,6 +177,23 @@ function writeCurrent(engine: Engine, holding: Holding, asks: bool, mark: u8, no
   holding.reportedMs = nowMs;
 }
 
+/** A share: which one it acts on, what it gave back, and whether it wants one at all. */
+function writeShare(engine: Engine, share: Share, mark: u8, nowMs: u64): void {
+  if (items >= SYNC_ITEMS_MAX) return;
+  if (share.generation == 0) share.generation = takeGeneration(engine);
+  const item = writeItem(share, share.generation);
+  store<u64>(item, share.number, 32);
+  store<u64>(item, share.used, 40);
+  store<u64>(item, shareGiven(share), 48);
+  store<u64>(item, share.parts, 56);
+  store<u32>(item, engine.leaving == LEAVING_NOT && share.leaving == 0 ? 1 : 0, 64);
+  store<u32>(item, share.need, 68);
+  share.flight = mark;
+  share.sentNumber = share.number;
+  share.sentUsed = share.used;
+  share.reportedMs = nowMs;
+}
+
 function writeNext(engine: Engine, holding: Holding, mark: u8, nowMs: u64): void {
   if (holding.nextGeneration == 0) holding.nextGeneration = takeGeneration(engine);
   const item = writeItem(holding, holding.nextGeneration);
@@ -173,14 +202,14 @@ function writeNext(engine: Engine, holding: Holding, mark: u8, nowMs: u64): void
   holding.nextFlight = mark;
 }
 
-function writeItem(holding: Holding, generation: u32): usize {
+function writeItem(holding: Account, generation: u32): usize {
   const item = takeBytes(ITEM_BYTES);
   store<u64>(item, holding.owner);
   store<u64>(item, holding.limit, 8);
   store<u64>(item, holding.partition, 16);
-  store<u32>(item, holding.windowKind, 24);
+  store<u32>(item, windowKindOf(holding), 24);
   store<u32>(item, generation, 28);
-  store<u8>(item, EXACT, 72);
+  store<u8>(item, classOf(holding) as u8, 72);
   items++;
   return item;
 }
@@ -192,7 +221,7 @@ function writeEnded(engine: Engine, mark: u8): void {
     const item = takeBytes(ITEM_BYTES);
     memory.copy(item, ended, 64);
     store<u32>(item, 0, 64);
-    store<u8>(item, EXACT, 72);
+    store<u8>(item, LIMIT_EXACT, 72);
     store<u32>(ended, mark, 64);
     items++;
   }

@@ -22,6 +22,7 @@ const CHANGE: u32 = 2;
 const CHANGE_BYTES: u32 = 16;
 const CHANGE_PAGE: u32 = 1;
 const CHANGE_FETCH: u32 = 2;
+const CHANGE_REPORT: u32 = 4;
 /** A watch answered sooner than this without news backs off, or it would spin. */
 const QUICK_MS: u64 = 1_000;
 
@@ -104,6 +105,10 @@ export function takeWatch(engine: Engine, at: usize, length: u32, nowMs: u64): b
   } else if ((flags & CHANGE_FETCH) != 0) {
     engine.directoryDue = 1;
     engine.restrictedTo = 0;
+  }
+  if ((flags & CHANGE_REPORT) != 0) {
+    engine.promptedMs = nowMs;
+    engine.lastSyncMs = 0;
   }
   const news = flags != 0 || policyPending(engine) || hadStore == 0 || wasStore != engine.store0;
   if (!news && nowMs - call.sentMs < QUICK_MS) call.notBeforeMs = nowMs + QUICK_MS;

@@ -16,7 +16,9 @@ import { ANY_METHOD_BIT, type Place, type TreeNode } from './tree.ts';
 
 const MAGIC = 'SGPO';
 const STEP_OPS = { set: 1, add: 2, remove: 3, append: 4, setIfAbsent: 5, rename: 6 } as const;
-const CLASS_EXACT = 1;
+const LIMIT_CLASSES = { exact: 1, rate: 2, approximate: 3 } as const;
+const UNAVAILABLE = { deny: 0, allow: 1, localShare: 2 } as const;
+const OWNER_SUBSCRIPTION = 0;
 /** Flags of products and numbers of limits. */
 const PRODUCT_MODES = { enforce: 0, shadow: 0x100, off: 0x200 } as const;
 const RATE_LIMIT_FIELDS = { standard: 0x20, legacy: 0x40, both: 0x60, none: 0 } as const;
@@ -241,11 +243,14 @@ class PolicyWriter {
         .u64(this.#ids.of(limitKey(plan, limit)))
         .u64(limit.quota);
       this.#strings.reference(limit.name, row);
-      row.u32(limit.windowSeconds).u8(CLASS_EXACT).u8(LIMIT_MODES[limit.mode]);
+      const local = limit.onHostUnavailable === 'localShare';
+      row.u32(limit.windowSeconds).u8(LIMIT_CLASSES[limit.class]).u8(LIMIT_MODES[limit.mode]);
       row
-        .u8(limit.allowUnavailable ? 1 : 0)
-        .u8(0)
-        .u64(0);
+        .u8(UNAVAILABLE[limit.onHostUnavailable])
+        .u8(OWNER_SUBSCRIPTION)
+        .u32(limit.burst)
+        .u16(local ? limit.localShare * 10 : 0)
+        .u16(0);
     }
     const mediation = this.#writeMediation(plan.mediation);
     const policyField = rateLimitPolicy(plan);

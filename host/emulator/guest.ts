@@ -109,13 +109,13 @@ export class Guest {
     return this.#enter(phase, callback, context, target, undefined, a, b, c, d, e);
   }
 
-  /** Reads an exported global, or calls an exported function that takes nothing. */
-  read(name: string): number | bigint | undefined {
+  /** Reads an exported global, or calls an exported function of one argument or none. */
+  read(name: string, argument = 0): number | bigint | undefined {
     const item = this.#exports[name];
     if (item instanceof WebAssembly.Global) return item.value as number | bigint;
     const target = this.#callbacks.get(name);
     if (!target || this.failure) return undefined;
-    return this.#enter(PHASE_EXPORT, name, VM_CONTEXT, target, NOTHING);
+    return this.#enter(PHASE_EXPORT, name, VM_CONTEXT, target, NOTHING, argument);
   }
 
   /** Asks the guest for `length` bytes; 0 if it refuses, traps or answers an impossible address. */

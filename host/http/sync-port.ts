@@ -5,6 +5,7 @@
 import type { FastifyInstance } from 'fastify';
 import { digestOf } from '../credential/key.ts';
 import type { Secret } from '../credential/secret.ts';
+import type { Shares } from '../quota/share.ts';
 import type { Engines } from '../service/engines.ts';
 import type { Heads } from '../service/heads.ts';
 import type { Policies } from '../service/policies.ts';
@@ -26,6 +27,7 @@ import type { WatchHub } from './watch-hub.ts';
 export interface SyncServices {
   readonly store: Store;
   readonly ledger: Ledger;
+  readonly shares: Shares;
   readonly heads: Heads;
   readonly policies: Policies;
   readonly terms: Terms;

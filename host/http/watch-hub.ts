@@ -99,6 +99,15 @@ export class WatchHub {
     return this.#hold(group, request);
   }
 
+  /** Asks an engine to report at once, by the watch it has open; nothing happens without one. */
+  prompt(incarnation: bigint): void {
+    const waiter = this.#engines.get(incarnation);
+    if (waiter === undefined || !this.#take(waiter)) return;
+    const { policyRevision = 0 } = this.#options.heads.get(waiter.group) ?? {};
+    const reply = { host: this.#host(), policyRevision, fetch: false, report: true };
+    waiter.resolve(encodeWatchReply(reply));
+  }
+
   /** Answers every open watch and refuses new ones. */
   close(): void {
     this.#closed = true;
@@ -186,7 +195,7 @@ export class WatchHub {
   async #replyTo(group: string, request: WatchRequest): Promise<WatchReply> {
     const head = this.#options.heads.get(group) ?? { policyRevision: 0, directoryRevision: 0 };
     const { policyRevision } = head;
-    const quiet: WatchReply = { host: this.#host(), policyRevision, fetch: false };
+    const quiet: WatchReply = { host: this.#host(), policyRevision, fetch: false, report: false };
     if (request.filling) return quiet;
     if (!this.#knowsStore(request)) return { ...quiet, fetch: true };
     if (head.directoryRevision <= request.directoryRevision) return quiet;
@@ -195,7 +204,7 @@ export class WatchHub {
     if (read === undefined) return { ...quiet, host: this.#host(), fetch: true };
     const { page, head: revision } = read;
     const host = { ...this.#host(), revision };
-    return { host, policyRevision: page.policyRevision, fetch: false, page };
+    return { ...quiet, host, policyRevision: page.policyRevision, page };
   }
 
   /** All that changed after a revision, or undefined when it does not fit a page. */

@@ -19,13 +19,23 @@ export interface Account {
 /** The incarnation of a holder: 64 random bits, never reused. */
 export type HolderId = bigint;
 
+/** How a limit is enforced: by leases of units, by shares of a rate, or by local shares. */
+export type LimitClass = 'exact' | 'rate' | 'approximate';
+
 /** What the policy says about an account now; the holder has no say in it. */
 export interface LimitTerms {
   /** Units per window, a safe integer; 0 grants nothing. */
   readonly quota: number;
 }
 
-/** Finds the terms of an account in the policy in force; undefined = no such account. */
+/** What shares of a rate are measured by besides. */
+export interface AccountTerms extends LimitTerms {
+  readonly class: LimitClass;
+  /** Most units admitted at one instant; 0 for an exact limit. */
+  readonly burst: number;
+}
+
+/** Finds the terms of an exact account in the policy in force; undefined = no such account. */
 export type ResolveTerms = (account: Account) => LimitTerms | undefined;
 
 /**
@@ -81,5 +91,47 @@ export interface ReplyItem {
    * time anew; a reply without new units may only bring the end nearer.
    */
   readonly useByMs: number;
+  readonly denyForMs: number;
+}
+
+/**
+ * A holder's report of its share of one account. Levels are what a bucket holds, in units × 2^20.
+ */
+export interface ShareReport {
+  /** From one counter of the holder, fresh when it begins to know the account. */
+  readonly generation: number;
+  /** Number of the call; a later report has a higher one. */
+  readonly sequence: number;
+  /** False: it needs no share and acts on none. */
+  readonly want: boolean;
+  /** The share it acts on, 0 for none, and its parts. */
+  readonly number: number;
+  readonly parts: number;
+  /** Level given back since the generation began: cut off when its burst shrank. */
+  readonly given: number;
+  /** Units of the dearest request it has met. */
+  readonly need: number;
+}
+
+/** The answer: the share that the holder may act on. */
+export interface ShareReply {
+  /** `exhausted`: it has to wait for others; `unavailable`: nothing is known yet. */
+  readonly status: 'ok' | 'exhausted' | 'unavailable';
+  /** A share with another number takes the place of the one before. */
+  readonly number: number;
+  /** Its part of the account, out of 2^30. */
+  readonly parts: number;
+  /** Units × 2^30 per millisecond. */
+  readonly rate: number;
+  /** Units × 2^20. */
+  readonly burst: number;
+  /** Level that comes with the share, once. */
+  readonly start: number;
+  /** It holds for so long from the SENDING of the report; not for approximate ones. */
+  readonly validMs: number;
+  /** Holders of the account. */
+  readonly holders: number;
+  /** The share is statistical: it needs no lease and nobody waits for others. */
+  readonly approximate: boolean;
   readonly denyForMs: number;
 }

@@ -279,6 +279,36 @@ export const ERRORS = {
     message: 'header "{name}" is set from what is known of the caller, at {where}',
     fix: 'Rename to another header: a caller must not write what a service takes for identity.',
   },
+  SG1421: {
+    summary: 'A burst has no meaning for an exact limit, which counts windows.',
+    message: 'limit "{name}" is exact and has no burst',
+    fix: 'Remove burst, and add a limit of class rate beside it for the highest rate.',
+  },
+  SG1422: {
+    summary: 'A burst is above the quota of its window.',
+    message: 'burst {burst} is above the quota {quota} of limit "{name}"',
+    fix: 'Lower burst, or raise the quota.',
+  },
+  SG1423: {
+    summary: 'A quota is higher than a limit that is not exact can measure.',
+    message: 'quota {quota} is too high for class {class}',
+    fix: 'Use at most {most}, a shorter window, or class exact.',
+  },
+  SG1424: {
+    summary: 'An operation costs more than the burst of a limit, so it could never be admitted.',
+    message: 'cost {cost} is above the burst {burst} of limit "{limit}" in plan "{plan}"',
+    fix: 'Lower the cost or raise the burst; subscription "{subscription}" brings them together.',
+  },
+  SG1425: {
+    summary: 'A local share is given to a limit that never uses one.',
+    message: 'limit "{name}" does not go on with a local share',
+    fix: 'Add onHostUnavailable: localShare, or remove localShare.',
+  },
+  SG1426: {
+    summary: 'An approximate limit never asks the host, so that it cannot miss it.',
+    message: 'limit "{name}" is approximate and decided without the host',
+    fix: 'Remove onHostUnavailable and localShare, or use class rate or exact.',
+  },
   SG1501: {
     summary: 'A declared credential has the digest of a key that key create made.',
     message: 'the digest belongs to a key made by key create',

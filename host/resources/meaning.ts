@@ -4,11 +4,11 @@
  */
 import type { ErrorCode, Facts } from './errors.ts';
 import { checkEdits } from './meaning-edits.ts';
-import type { Credential, Operation, Plan, Product, ResourceSet } from './model.ts';
+import type { Credential, Limit, Operation, Plan, Product, ResourceSet } from './model.ts';
 import type { Origin, Path } from './origin.ts';
 import { SEGMENTS_MAX } from './path.ts';
 import type { Problem } from './problem.ts';
-import { ANY_METHOD } from './schema/schema.ts';
+import { ANY_METHOD, RATE_QUOTA_MAX } from './schema/schema.ts';
 
 /** Problems of the set. References that lead nowhere are skipped: they have problems already. */
 export function checkMeaning(set: ResourceSet): Problem[] {
@@ -189,7 +189,31 @@ function checkPair(product: Product, other: Product, host: string): Problem[] {
 }
 
 function checkPlan(plan: Plan): Problem[] {
-  return namedTwice(plan.origin, 'limit', plan.limits, (i) => ['limits', i, 'name']);
+  return [
+    ...namedTwice(plan.origin, 'limit', plan.limits, (i) => ['limits', i, 'name']),
+    ...plan.limits.flatMap((limit, i) => checkLimit(plan.origin, limit, i)),
+  ];
+}
+
+/** What a limit says of its burst and of the host, against what its class can do. */
+function checkLimit(origin: Origin | undefined, limit: Limit, index: number): Problem[] {
+  const { name, class: limitClass, quota, burst } = limit;
+  const path = (field: string): Path => ['spec', 'limits', index, field];
+  const says = (field: string) => origin?.has(path(field)) ?? false;
+  const problems: Problem[] = [];
+  const add = (code: ErrorCode, facts: Facts, field: string) =>
+    problems.push(...at(origin, code, facts, path(field)));
+  if (limitClass === 'exact' && says('burst')) add('SG1421', { name }, 'burst');
+  if (burst > quota) add('SG1422', { name, burst, quota }, 'burst');
+  if (limitClass !== 'exact' && quota > RATE_QUOTA_MAX) {
+    add('SG1423', { quota, class: limitClass, most: RATE_QUOTA_MAX }, 'quota');
+  }
+  const needless = ['onHostUnavailable', 'localShare'].find(says);
+  if (limitClass === 'approximate' && needless !== undefined) add('SG1426', { name }, needless);
+  else if (limit.onHostUnavailable !== 'localShare' && says('localShare')) {
+    add('SG1425', { name }, 'localShare');
+  }
+  return problems;
 }
 
 function checkCredential({ origin, notBeforeMs, notAfterMs }: Credential): Problem[] {
@@ -213,12 +237,19 @@ function checkCosts(set: ResourceSet): Problem[] {
   });
 }
 
+/** Units of the dearest operation that a limit can ever admit. */
+function mostAtOnce({ class: limitClass, quota, burst }: Limit): number {
+  return limitClass === 'exact' ? quota : Math.min(quota, burst);
+}
+
 function costsOf(product: Product, plan: Plan, subscription: string): Problem[] {
   return product.operations.flatMap((operation, i) => {
     const { cost, anonymous } = operation;
-    const limit = plan.limits.find(({ quota }) => quota < cost);
+    const limit = plan.limits.find((each) => mostAtOnce(each) < cost);
     if (anonymous || limit === undefined) return [];
-    const facts = { cost, limit: limit.name, plan: plan.name, quota: limit.quota, subscription };
-    return at(product.origin, 'SG1403', facts, ['spec', 'operations', i, 'cost']);
+    const { name, quota, burst } = limit;
+    const facts = { cost, limit: name, plan: plan.name, quota, burst, subscription };
+    const code = quota < cost ? 'SG1403' : 'SG1424';
+    return at(product.origin, code, facts, ['spec', 'operations', i, 'cost']);
   });
 }

@@ -102,7 +102,12 @@ export interface Limit {
   readonly quota: number;
   /** 1 … 86,400. */
   readonly windowSeconds: number;
-  readonly allowUnavailable: boolean;
+  readonly class: 'exact' | 'rate' | 'approximate';
+  /** Most units at one instant; 0 for class exact. */
+  readonly burst: number;
+  readonly onHostUnavailable: 'deny' | 'allow' | 'localShare';
+  /** Per cent of the quota to go on with under `localShare`. */
+  readonly localShare: number;
   readonly mode: Mode;
 }
 
@@ -243,12 +248,20 @@ function plan(document: Document<'Plan'>): Plan {
   };
 }
 
+/** Per cent of the quota that may be gone on with when a limit names none. */
+const LOCAL_SHARE = 10;
+
 function limit(spec: LimitSpec): Limit {
+  const { name, quota, class: limitClass = 'exact', localShare = LOCAL_SHARE } = spec;
+  const preset = limitClass === 'rate' ? 'localShare' : 'deny';
   return {
-    name: spec.name,
-    quota: spec.quota,
+    name,
+    quota,
     windowSeconds: passed(readWindow(spec.window)),
-    allowUnavailable: spec.onHostUnavailable === 'allow',
+    class: limitClass,
+    burst: limitClass === 'exact' ? 0 : (spec.burst ?? quota),
+    onHostUnavailable: spec.onHostUnavailable ?? preset,
+    localShare,
     mode: spec.mode ?? 'enforce',
   };
 }

@@ -74,6 +74,11 @@ export class Origin {
     return `${this.file.name}:${line}`;
   }
 
+  /** Whether a field stands in the file. */
+  has(path: Path): boolean {
+    return this.#pairAt(path) !== undefined;
+  }
+
   /** The text of a field's value as it stands in the file. */
   text(path: Path): string {
     const { offset, length } = this.#place(path, 'value');

@@ -4,7 +4,7 @@
  * the same; it must never learn terms from a holder.
  */
 import { RecordKind } from '../compile/output.ts';
-import type { Account, LimitTerms } from '../quota/report.ts';
+import type { Account, AccountTerms, LimitClass } from '../quota/report.ts';
 import type { CommitEvent, Store } from '../store/store.ts';
 import { decodePolicy, type Policy } from '../wire/policy.ts';
 import { decodeRecordBody } from '../wire/records.ts';
@@ -18,8 +18,8 @@ export const TERMS_GRACE_MS = 10_000;
 
 const WALK_BYTES = 1_048_576;
 
-/** Quotas of a plan by limit and window. */
-type PlanTerms = ReadonlyMap<string, number>;
+/** Terms of a plan by limit, window and class. */
+type PlanTerms = ReadonlyMap<string, AccountTerms>;
 type Plans = ReadonlyMap<number, PlanTerms>;
 
 interface Subscription {
@@ -74,8 +74,11 @@ export class Terms {
     return terms;
   }
 
-  /** The terms of an account now, or undefined when no living subscription and plan has it. */
-  resolve(account: Account): LimitTerms | undefined {
+  /**
+   * The terms of an account of a class now, or undefined when no living subscription and plan has
+   * it. A limit that changed its class is known under both for a while.
+   */
+  resolve(account: Account, limitClass: LimitClass = 'exact'): AccountTerms | undefined {
     if (account.partition !== 0n) return undefined;
     const nowMs = this.#nowMs();
     const subscription = this.#subscriptions.get(account.owner);
@@ -87,11 +90,11 @@ export class Terms {
       plans.push(subscription.priorPlan);
     }
     const tables = nowMs < group.priorUntilMs ? [group.plans, group.priorPlans] : [group.plans];
-    const key = termsKey(account.limit, account.windowKind);
+    const key = termsKey(account.limit, account.windowKind, limitClass);
     for (const table of tables) {
       for (const plan of plans) {
-        const quota = table.get(plan)?.get(key);
-        if (quota !== undefined) return { quota };
+        const terms = table.get(plan)?.get(key);
+        if (terms !== undefined) return terms;
       }
     }
     return undefined;
@@ -224,16 +227,24 @@ export class Terms {
   }
 }
 
-function termsKey(limit: bigint | number, windowKind: number): string {
-  return `${limit}.${windowKind}`;
+function termsKey(limit: bigint | number, windowKind: number, limitClass: LimitClass): string {
+  return `${limit}.${windowKind}.${limitClass}`;
 }
+
+/** Classes by their number on the wire. */
+const CLASSES: Readonly<Record<number, LimitClass>> = { 1: 'exact', 2: 'rate', 3: 'approximate' };
 
 function plansOf(policy: Policy): Plans {
   return new Map(
     policy.plans.map((plan) => {
       const { first, count } = plan.limits;
       const limits = policy.limits.slice(first, first + count);
-      return [plan.id, new Map(limits.map((l) => [termsKey(l.id, l.windowKind), l.quota]))];
+      const terms = limits.map((each): [string, AccountTerms] => {
+        const { id, windowKind, quota, burst, class: number } = each;
+        const limitClass = CLASSES[number] ?? 'exact';
+        return [termsKey(id, windowKind, limitClass), { quota, class: limitClass, burst }];
+      });
+      return [plan.id, new Map(terms)];
     }),
   );
 }

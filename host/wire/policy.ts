@@ -19,6 +19,9 @@ const MAGIC = 'SGPO';
 const WINDOW_SECONDS_MAX = 86_400;
 const SOURCE_KIND_MAX = 3;
 const STEP_OP_MAX = 6;
+/** Highest quota of a limit that is not exact: what a level in fractions of units can hold. */
+const RATE_QUOTA_MAX = 1_000_000_000;
+const LOCAL_SHARE_MAX = 1_000;
 
 /** A range of records in another table. */
 export interface Range {
@@ -98,6 +101,10 @@ export interface PolicyLimit {
   readonly mode: number;
   readonly onHostUnavailable: number;
   readonly owner: number;
+  /** Most units at one instant; 0 for class exact. */
+  readonly burst: number;
+  /** Thousandths of the quota to go on with while there is no word from the host. */
+  readonly localShare: number;
 }
 
 /** The header programs of a plan or an operation. */
@@ -328,12 +335,26 @@ function readLimit(reader: ByteReader, text: Strings): PolicyLimit {
     mode: reader.u8(),
     onHostUnavailable: reader.u8(),
     owner: reader.u8(),
+    burst: reader.u32(),
+    localShare: reader.u16(),
   };
-  reader.skip(8);
+  reader.skip(2);
   const { windowKind, mode, onHostUnavailable, owner } = limit;
-  const known = limit.class === 1 && mode <= 2 && onHostUnavailable <= 1 && owner === 0;
+  const known = mode <= 2 && onHostUnavailable <= 2 && owner === 0 && classIsRight(limit);
   if (!known || windowKind < 1 || windowKind > WINDOW_SECONDS_MAX) reader.fail('wrong_value');
   return limit;
+}
+
+/** An exact limit has no burst; the others have one, and amounts that a level can hold. */
+function classIsRight({ class: limitClass, quota, burst, localShare }: PolicyLimit): boolean {
+  if (localShare > LOCAL_SHARE_MAX) return false;
+  if (limitClass === 1) return burst === 0;
+  return (
+    (limitClass === 2 || limitClass === 3) &&
+    quota <= RATE_QUOTA_MAX &&
+    burst >= 1 &&
+    burst <= RATE_QUOTA_MAX
+  );
 }
 
 function readStep(reader: ByteReader, text: Strings): PolicyStep {

@@ -34,6 +34,7 @@ const REPORT_BYTES = 80;
 const FLAG_URGENT = 1;
 const FLAG_LAST = 2;
 const ITEM_FLAG_NEXT = 1;
+const ANSWER_FLAG_APPROXIMATE = 1;
 
 const REPLY_MAGIC = 'SGSR';
 const SYNC_SECTION = 2;
@@ -41,7 +42,7 @@ const REPLY_ITEMS_SECTION = 3;
 const ANSWER_BYTES = 96;
 
 /** Class of a limit as items name it; append only. */
-export const LimitClass = { exact: 1 } as const;
+export const LimitClass = { exact: 1, rate: 2, approximate: 3 } as const;
 
 /** Outcome of an item; the numbers are wire format. */
 export const SyncStatus = {
@@ -110,6 +111,10 @@ export interface SyncAnswerItem {
   /** A number of SyncStatus. */
   readonly status: number;
   readonly class: number;
+  /** The share is statistical: it needs no lease. */
+  readonly approximate: boolean;
+  /** Holders known, 0 = not known. */
+  readonly holders: number;
 }
 
 /** The answer to a sync call. */
@@ -294,7 +299,9 @@ function writeAnswer(writer: ByteWriter, item: SyncAnswerItem): void {
     .u32(item.denyForMs)
     .u8(item.status)
     .u8(item.class)
-    .zero(14);
+    .u16(item.approximate ? ANSWER_FLAG_APPROXIMATE : 0)
+    .u32(item.holders)
+    .zero(8);
 }
 
 /** Reads the reply to a sync call. */
@@ -340,7 +347,10 @@ function readAnswer(reader: ByteReader): SyncAnswerItem {
     status: reader.u8(),
     class: reader.u8(),
   };
-  reader.skip(14);
-  if (item.status > SyncStatus.unavailable) reader.fail('wrong_value');
-  return item;
+  const flags = reader.u16();
+  const holders = reader.u32();
+  reader.skip(8);
+  const known = item.status <= SyncStatus.unavailable && flags <= ANSWER_FLAG_APPROXIMATE;
+  if (!known) reader.fail('wrong_value');
+  return { ...item, approximate: flags === ANSWER_FLAG_APPROXIMATE, holders };
 }

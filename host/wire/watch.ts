@@ -20,6 +20,7 @@ const PAGE_SECTION = 3;
 const RECORDS_SECTION = 4;
 const FLAG_PAGE = 1;
 const FLAG_FETCH = 2;
+const FLAG_REPORT = 4;
 
 const STRING_BYTES_MAX = 255;
 /** Values a STATE section may hold; more are of a later minor version and are not looked at. */
@@ -66,6 +67,8 @@ export interface WatchReply {
   readonly policyRevision: number;
   /** The directory has changed but does not fit: fetch it. */
   readonly fetch: boolean;
+  /** Report at once: others wait for what this holder may hold no longer, or it for them. */
+  readonly report: boolean;
   /** What changed in the directory, when it fits. */
   readonly page?: WirePage;
 }
@@ -134,7 +137,10 @@ function readHeld(reader: ByteReader) {
 
 /** The reply's bytes. */
 export function encodeWatchReply(reply: WatchReply): Uint8Array {
-  const flags = (reply.page === undefined ? 0 : FLAG_PAGE) | (reply.fetch ? FLAG_FETCH : 0);
+  const flags =
+    (reply.page === undefined ? 0 : FLAG_PAGE) |
+    (reply.fetch ? FLAG_FETCH : 0) |
+    (reply.report ? FLAG_REPORT : 0);
   const change = new ByteWriter(16).u64(reply.policyRevision).u32(flags).u32(0).finish();
   const page =
     reply.page === undefined ? [] : pageSections(reply.page, PAGE_SECTION, RECORDS_SECTION);
@@ -156,12 +162,16 @@ export function decodeWatchReply(bytes: Uint8Array): Decoded<WatchReply> {
     const policyRevision = reader.safe();
     const flags = reader.u32();
     reader.skip(4);
-    if (flags > (FLAG_PAGE | FLAG_FETCH)) reader.fail('wrong_value');
+    if (flags > (FLAG_PAGE | FLAG_FETCH | FLAG_REPORT)) reader.fail('wrong_value');
     return { policyRevision, flags };
   });
   if (!change.ok) return change;
   const { policyRevision, flags } = change.value;
-  const reply = { host: host.value, policyRevision, fetch: (flags & FLAG_FETCH) !== 0 };
+  const reply = {
+    ...{ host: host.value, policyRevision },
+    fetch: (flags & FLAG_FETCH) !== 0,
+    report: (flags & FLAG_REPORT) !== 0,
+  };
   if ((flags & FLAG_PAGE) === 0) return { ok: true, value: reply };
   const page = readPage(sections.value, PAGE_SECTION, RECORDS_SECTION);
   if (!page.ok) return page;

@@ -14,6 +14,7 @@ import { HostMetrics } from '../../host/http/metrics.ts';
 import { REDACTED_PATHS } from '../../host/http/server.ts';
 import { makeSyncPort } from '../../host/http/sync-port.ts';
 import { WatchHub } from '../../host/http/watch-hub.ts';
+import { Shares } from '../../host/quota/share.ts';
 import { formatProblems } from '../../host/resources/problem.ts';
 import { Access } from '../../host/service/access.ts';
 import { Catalogue } from '../../host/service/catalogue.ts';
@@ -98,6 +99,12 @@ export class TrialHost implements AsyncDisposable {
     const metrics = new HostMetrics();
     const { hub, ledger, keys } = this;
     const access = new Access(store, digestOf(this.adminToken), randomBytes, nowMs);
+    const shares = new Shares({
+      clockMs: nowMs,
+      learn: false,
+      firstNumber: 1,
+      onPrompt: (holder) => this.hub.prompt(holder),
+    });
     const onUsageFault = (error: unknown) => this.log.push(String(error));
     this.#parts = makeUsage({
       ...{ store, heads, terms, nowMs, usageStore: this.usageStore },
@@ -117,7 +124,7 @@ export class TrialHost implements AsyncDisposable {
     const shared = { store, ledger, heads, hub, metrics, engines, usage, nowMs };
     const policies = new Policies(store, heads);
     this.sync = makeSyncPort({
-      services: { ...shared, policies, terms, heartbeatMs: HEARTBEAT_MS },
+      services: { ...shared, policies, terms, shares, heartbeatMs: HEARTBEAT_MS },
       log,
       secret: secret === undefined ? undefined : new Secret(secret),
     });

@@ -17,6 +17,7 @@ import {
 } from '../../wire/sync.ts';
 import { hostOf } from '../pages.ts';
 import { Problem } from '../problem.ts';
+import { answerShare } from '../share-items.ts';
 import type { SyncServices } from '../sync-port.ts';
 
 /** When to ask again about a limit of a class this host does not know. */
@@ -82,7 +83,9 @@ async function answerItems(
     const byItem = new Map(known.map((item, index) => [item, replies[index]]));
     return call.items.map((item) => {
       const answered = byItem.get(item);
-      return answered === undefined ? unknownClass(item) : answerOf(item, answered);
+      if (answered !== undefined) return answerOf(item, answered);
+      const share = answerShare(call.incarnation, call.sequence, item, services);
+      return share ?? unknownClass(item);
     });
   } catch (error) {
     if (!(error instanceof LedgerError)) throw error;
@@ -139,5 +142,6 @@ function empty(item: SyncReportItem, status: number, denyForMs: number): SyncAns
     denyForMs,
     status,
     class: item.class,
+    ...{ approximate: false, holders: 0 },
   };
 }

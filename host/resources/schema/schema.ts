@@ -12,6 +12,7 @@ import { type Limit, Plan } from './plan.ts';
 import { type ApiKey, type Operation, Product } from './product.ts';
 
 export { type Extras, extrasOf, type TextFormat } from './kit.ts';
+export { RATE_QUOTA_MAX } from './plan.ts';
 export { ANY_METHOD, COST_MAX, METHODS } from './product.ts';
 
 /** The only apiVersion there is. */

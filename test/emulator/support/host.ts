@@ -16,6 +16,7 @@ import type {
 import { HostMetrics } from '../../../host/http/metrics.ts';
 import { makeSyncPort } from '../../../host/http/sync-port.ts';
 import { WatchHub } from '../../../host/http/watch-hub.ts';
+import { Shares } from '../../../host/quota/share.ts';
 import { formatProblem } from '../../../host/resources/problem.ts';
 import type { Engines } from '../../../host/service/engines.ts';
 import { Heads } from '../../../host/service/heads.ts';
@@ -97,6 +98,12 @@ export class TestHost {
     const policies = new Policies(store, heads);
     const random = () => 0.5;
     const hub = new WatchHub({ store, heads, nowMs, random, holdMs: 25_000, onFault: fail });
+    const shares = new Shares({
+      clockMs: () => clock.elapsedMs,
+      learn: false,
+      firstNumber: 1,
+      onPrompt: (holder) => hub.prompt(holder),
+    });
     const usageStore = options.usageStore ?? openMemoryUsage();
     const keepMs = 400 * 86_400_000;
     const parts = makeUsage({
@@ -104,7 +111,7 @@ export class TestHost {
       onFault: fail,
     });
     const services = {
-      ...{ store, ledger, heads, policies, terms, hub, nowMs },
+      ...{ store, ledger, heads, policies, terms, hub, shares, nowMs },
       metrics: new HostMetrics(),
       ...{ engines: parts.engines, usage: parts.usage },
       heartbeatMs: options.heartbeatMs ?? 1_000,

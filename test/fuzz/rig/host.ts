@@ -126,7 +126,13 @@ export class ScriptedHost {
     const page = heard.complete && newRecords ? this.#page(heard.directoryRevision) : undefined;
     const { policyRevision, host } = this;
     const fetch = newRecords && page === undefined;
-    const reply = encodeWatchReply({ host, policyRevision, fetch, ...(page && { page }) });
+    const reply = encodeWatchReply({
+      host,
+      policyRevision,
+      fetch,
+      report: false,
+      ...(page && { page }),
+    });
     this.#watch.answer({ ...this.#answer('watch', reply), afterMs: 1 });
   }
 
@@ -188,6 +194,7 @@ export class ScriptedHost {
       // A pre-grant is never given: no scene lives to see the next window.
       status: item.next ? 2 : item.granted >= granted ? 1 : 0,
       class: item.class,
+      ...{ approximate: false, holders: 1 },
     };
   }
 }

@@ -92,7 +92,7 @@ test('order of files, order of fields and written defaults do not matter', () =>
   );
   const long = load(
     `${head}metadata: { namespace: default, name: a }\nspec:\n  limits:\n` +
-      '    - { mode: enforce, window: 1m, quota: 1, name: m, onHostUnavailable: deny }',
+      '    - { mode: enforce, window: 1m, quota: 1, name: m, class: exact }',
   );
   assert.ok(short.ok && long.ok);
   assert.deepEqual(short.resources, long.resources);

@@ -79,11 +79,9 @@ function largeSet(): ResourceSet {
         ...{ mediation: NO_EDITS, showsLimits: true },
         limits: [
           {
-            name: 'minute',
-            quota: 9,
-            windowSeconds: 60,
-            allowUnavailable: false,
-            mode: 'enforce' as const,
+            ...{ name: 'minute', quota: 9, windowSeconds: 60, burst: 0, localShare: 10 },
+            ...{ class: 'exact' as const, mode: 'enforce' as const },
+            onHostUnavailable: 'deny' as const,
           },
         ],
       },

@@ -112,6 +112,8 @@ const answer: SyncAnswerItem = {
   denyForMs: 0,
   status: 0,
   class: 1,
+  approximate: false,
+  holders: 3,
 };
 
 const report = {
@@ -128,6 +130,22 @@ const report = {
   need: 5,
   class: 1,
   next: false,
+};
+
+/** A report of no share yet of a rate limit. */
+const share = { ...report, want: 1, class: 2 };
+
+/** Half of 100 a second, at once 50 of them, to begin with empty. */
+const shareAnswer: SyncAnswerItem = {
+  ...answer,
+  windowId: 1_795_000_000_125,
+  granted: 53_687_091,
+  remaining: 52_428_800,
+  quota: 0,
+  windowLeftMs: 6_000,
+  startsInMs: 2 ** 29,
+  useByMs: 0,
+  class: 2,
 };
 
 const syncReply: SyncReply = {
@@ -221,12 +239,13 @@ export const watchRequests: Record<string, WatchRequest> = {
 };
 
 export const watchReplies: Record<string, WatchReply> = {
-  'watch-reply-nothing': { host, policyRevision: 39, fetch: false },
-  'watch-reply-fetch': { host, policyRevision: 4_711, fetch: true },
+  'watch-reply-nothing': { host, policyRevision: 39, fetch: false, report: false },
+  'watch-reply-fetch': { host, policyRevision: 4_711, fetch: true, report: false },
+  'watch-reply-report': { host, policyRevision: 39, fetch: false, report: true },
   'watch-reply-records': {
     host,
     policyRevision: 39,
-    fetch: false,
+    ...{ fetch: false, report: false },
     page: { ...completePage, after: 41, records: [removed] },
   },
 };
@@ -240,6 +259,15 @@ export const syncRequests: Record<string, SyncRequest> = {
     items: [
       { ...report, windowId: 29_916_667, used: 240, released: 10, granted: 250, want: 0, need: 0 },
       { ...report, generation: 8, partition: 0xffff_ffff_ffff_fffen, next: true },
+    ],
+  },
+  'sync-request-shares': {
+    ...syncRequest,
+    urgent: false,
+    items: [
+      { ...share, windowId: 1_795_000_000_124, used: 77, released: 524_288, granted: 2 ** 29 },
+      { ...share, limit: 702n, generation: 8, want: 0 },
+      { ...share, limit: 703n, generation: 9, class: 3 },
     ],
   },
   'sync-request-no-items': { ...syncRequest, urgent: false, items: [] },
@@ -257,6 +285,14 @@ export const syncRequests: Record<string, SyncRequest> = {
 };
 
 export const syncReplies: Record<string, SyncReply> = {
+  'sync-reply-shares': {
+    ...syncReply,
+    items: [
+      shareAnswer,
+      { ...shareAnswer, generation: 8, windowId: 0, granted: 0, status: 1, denyForMs: 100 },
+      { ...shareAnswer, generation: 9, class: 3, approximate: true },
+    ],
+  },
   'sync-reply': syncReply,
   'sync-reply-every-status': {
     ...syncReply,

@@ -85,7 +85,7 @@ export const watchRequest: fc.Arbitrary<WatchRequest> = object(
 );
 
 export const watchReply: fc.Arbitrary<WatchReply> = object(
-  { host, policyRevision: safe, fetch: fc.boolean(), page },
+  { host, policyRevision: safe, fetch: fc.boolean(), report: fc.boolean(), page },
   ['page'],
 );
 
@@ -153,6 +153,8 @@ export const syncReply: fc.Arbitrary<SyncReply> = object({
       denyForMs: u32,
       status: fc.nat({ max: 4 }),
       class: u8,
+      approximate: fc.boolean(),
+      holders: u32,
     }),
     { maxLength: 40 },
   ),

@@ -133,6 +133,8 @@ export const SEGMENTS_MAX: u32 = 64;
 export const COMPARISONS_MAX: u32 = 65_536;
 /** Bytes of a key; a longer one is malformed, so that a caller cannot buy long hashing. */
 export const KEY_BYTES_MAX: u32 = 512;
+/** Keys whose digests are remembered by one VM, a power of two; a further one takes a place. */
+export const KEY_MEMO_SLOTS: u32 = 2_048;
 
 // Directory: records of all generations together. One beyond a bound leaves the page unapplied.
 

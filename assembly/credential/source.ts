@@ -31,7 +31,7 @@ import {
   sourceKinds,
   textAt,
 } from '../policy/policy';
-import { equalBytes, equalLower, findByte } from '../util/bytes';
+import { clearBytes, equalBytes, equalLower, findByte } from '../util/bytes';
 import {
   fieldHasValue,
   fieldIsNamed,
@@ -97,7 +97,7 @@ let comparisons: u32 = 0;
  */
 export function findKey(policy: usize, product: Product, out: usize): i32 {
   const headers = min(headerCount(), HEADERS_MAX);
-  memory.fill(MARKS, 0, headers);
+  clearBytes(MARKS, headers);
   const found = changetype<FoundKey>(out);
   found.at = 0;
   found.length = 0;
@@ -273,7 +273,7 @@ function fieldHoldsKey(): bool {
  */
 export function cutAllKeys(policy: usize): void {
   const headers = min(headerCount(), HEADERS_MAX);
-  memory.fill(MARKS, 0, headers);
+  clearBytes(MARKS, headers);
   comparisons = 0;
   let kinds: u32 = 1 << SOURCE_QUERY;
   if (policy != 0) {

@@ -4,6 +4,7 @@
  * all; a stream beyond that is decided without one and counted.
  */
 import { STREAMS_MAX } from '../limits';
+import { clearBytes } from '../util/bytes';
 
 /**
  * Layout (little-endian, 192 bytes; the emulator reads it by these offsets):
@@ -108,7 +109,7 @@ export function spareDecision(stream: u32, root: u32): usize {
 export function clearDecision(at: usize, stream: u32, root: u32): void {
   const held = load<u8>(at, offsetof<Decision>('flags')) & DECISION_HELD;
   const same = load<u32>(at) == stream;
-  memory.fill(at, 0, DECISION_BYTES);
+  clearBytes(at, DECISION_BYTES);
   const decision = changetype<Decision>(at);
   decision.stream = stream;
   decision.root = root;

@@ -4,7 +4,7 @@
  * policy.
  */
 import { SEGMENT_BYTES_MAX, SEGMENTS_MAX } from '../limits';
-import { hexDigit, isAlphanumeric } from '../util/bytes';
+import { Byte, hexDigit } from '../util/bytes';
 
 /** Answers of `readPath`. */
 export const PATH_READ: i32 = 0;
@@ -44,7 +44,7 @@ export function segmentLength(index: u32): u32 {
 
 /** Whether a byte needs no escape anywhere in a path (RFC 3986, unreserved). */
 function isUnreserved(byte: u32): bool {
-  return isAlphanumeric(byte) || byte == 0x2d || byte == DOT || byte == 0x5f || byte == 0x7e;
+  return Byte.isAlphanumeric(byte) || byte == 0x2d || byte == DOT || byte == 0x5f || byte == 0x7e;
 }
 
 /** Whether a byte must not stand in a path: what some servers cut at, split by or drop. */

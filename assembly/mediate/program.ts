@@ -17,6 +17,7 @@ import {
   Step,
 } from '../policy/layout';
 import { recordOf, textAt } from '../policy/policy';
+import { copyBytes } from '../util/bytes';
 import { findPresent, presentAt, presentLength } from './present';
 
 /** Bytes of one of the values that a request gives: address u32 (0 = absent), length u32. */
@@ -98,7 +99,7 @@ function compose(policy: usize, step: Step, values: usize): bool {
   let at = whole;
   for (let i: u32 = 0; i < step.partCount; i++) {
     readPart(policy, partAt(policy, step, i), values);
-    memory.copy(at, valueAt, valueLength);
+    copyBytes(at, valueAt, valueLength);
     at += valueLength;
   }
   valueAt = whole;
@@ -131,12 +132,12 @@ function join(present: u32): void {
   if (whole == 0) return;
   let at = whole;
   for (let i: u32 = 0; i < present; i++) {
-    memory.copy(at, presentAt(i), presentLength(i));
+    copyBytes(at, presentAt(i), presentLength(i));
     at += presentLength(i);
     store<u16>(at, COMMA);
     at += 2;
   }
-  memory.copy(at, valueAt, valueLength);
+  copyBytes(at, valueAt, valueLength);
   valueAt = whole;
   valueLength = bytes;
 }

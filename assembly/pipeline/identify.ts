@@ -4,8 +4,16 @@
  */
 import { ADDRESS_FORWARDED, ADDRESS_OF_PEER } from '../bootstrap/bootstrap';
 import { isForReferer, isForwardedFromCidr, isFromCidr } from '../credential/caller';
+import { isWellFormed } from '../credential/format';
+import { MEMO_UNKNOWN, MEMO_WELL_FORMED, recallKey, rememberKey } from '../credential/memo';
 import * as reason from '../decision/reason';
-import { Decision, PHASE_LOOK_UP, PHASE_STATE, PHASE_SUBSCRIPTION } from '../decision/record';
+import {
+  Decision,
+  PHASE_FORMAT,
+  PHASE_LOOK_UP,
+  PHASE_STATE,
+  PHASE_SUBSCRIPTION,
+} from '../decision/record';
 import { findApplication, findCredential, findSubscription } from '../directory/directory';
 import {
   Application,
@@ -17,7 +25,7 @@ import {
 import { Rules } from '../directory/rules';
 import { Root } from '../engine/roots';
 import { engineAt, mayServeFill, policyPending } from '../engine/state';
-import { Product } from '../policy/layout';
+import { PRODUCT_KEY_FORMAT, Product } from '../policy/layout';
 import { planAt, planById } from '../policy/policy';
 import { sha256 } from '../util/sha256';
 import { CURRENT } from './current';
@@ -26,15 +34,22 @@ import { awaitStart, deny, OUTCOME_LOCATE } from './outcome';
 
 const DIGEST: usize = memory.data(32, 8);
 
-/** The request has a key of the right form: whose is it, and may it call `to`? */
+/** The request has a key: does it have the form, whose is it, and may it call `to`? */
 export function identified(root: Root, decision: Decision, to: Product): u32 {
   const known = engineAt(CURRENT.engine);
+  decision.phase = PHASE_FORMAT;
+  const recalled = recallKey(CURRENT.key, CURRENT.keyLength, DIGEST);
+  const hasForm = (to.flags & PRODUCT_KEY_FORMAT) != 0;
+  if (hasForm && recalled != MEMO_WELL_FORMED && !isWellFormed(CURRENT.key, CURRENT.keyLength)) {
+    return deny(decision, reason.KEY_MALFORMED);
+  }
   decision.phase = PHASE_LOOK_UP;
   if (known.complete == 0 && !mayServeFill(known)) {
     return awaitStart(root, decision, reason.NO_POLICY);
   }
-  sha256(CURRENT.key, CURRENT.keyLength, DIGEST);
+  if (recalled == MEMO_UNKNOWN) sha256(CURRENT.key, CURRENT.keyLength, DIGEST);
   CURRENT.credential = findCredential(known.directory, DIGEST);
+  if (recalled == MEMO_UNKNOWN) rememberKey(DIGEST, CURRENT.credential != 0, hasForm);
   if (CURRENT.credential == 0) {
     if (known.complete == 0) return awaitStart(root, decision, reason.NO_POLICY);
     if (policyPending(known)) return awaitStart(root, decision, reason.POLICY_PENDING);

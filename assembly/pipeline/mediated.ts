@@ -7,6 +7,7 @@ import { Application, applicationName, consumerName } from '../directory/entry';
 import { asksHeaders, runProgram } from '../mediate/program';
 import { MEDIATION, Mediation, Operation, Product } from '../policy/layout';
 import { planAt, recordOf, textAt } from '../policy/policy';
+import { clearBytes } from '../util/bytes';
 import { CURRENT } from './current';
 import { scratch } from './edits';
 import { showsFields } from './fields';
@@ -64,7 +65,7 @@ export function runPrograms(decision: Decision, distrust: bool): void {
 }
 
 function findValues(decision: Decision): void {
-  memory.fill(VALUES, 0, 40);
+  clearBytes(VALUES, 40);
   const target = changetype<Product>(CURRENT.product);
   setValue(3, textAt(CURRENT.policy, target.name), target.nameLength);
   if (CURRENT.application != 0) {

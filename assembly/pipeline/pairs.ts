@@ -4,6 +4,7 @@
  */
 
 import { asciiLength } from '../util/ascii';
+import { copyBytes } from '../util/bytes';
 
 const PAIRS_MAX: u32 = 16;
 const ROOM: u32 = 8_192;
@@ -53,7 +54,7 @@ export function endPairs(): u32 {
 }
 
 function put(at: usize, from: usize, length: u32): usize {
-  memory.copy(at, from, length);
+  copyBytes(at, from, length);
   store<u8>(at + length, 0);
   return at + length + 1;
 }

@@ -2,7 +2,13 @@
  * Reads from the header index what the phases of a request need, and marks for removal the identity
  * headers that nobody but the filter may set. It decides nothing.
  */
-import { isIdentityName } from '../policy/policy';
+import {
+  identityLengths,
+  identityLetters,
+  isIdentityName,
+  lengthBit,
+  OWN_PREFIX_BYTES,
+} from '../policy/policy';
 import { editRemove } from './edits';
 import {
   HEADER_NAME_LENGTH,
@@ -12,6 +18,7 @@ import {
   headerCount,
 } from './headers';
 
+const LETTER_X: u32 = 23;
 const EMPTY: usize = memory.data(16, 8);
 
 /** Entries of the header index; `EMPTY` for what the request does not have. */
@@ -31,17 +38,26 @@ export function readNothing(): void {
 /** One walk: what the phases need, and the identity headers nobody but us may set. */
 export function readRequest(policy: usize): void {
   readNothing();
+  const letters = identityLetters(policy);
+  const lengths = identityLengths(policy);
   const count = headerCount();
   for (let i: u32 = 0; i < count; i++) {
     const header = headerAt(i);
     const name = load<u32>(header) as usize;
     const length = load<u32>(header, HEADER_NAME_LENGTH);
     if (length == 0) continue;
-    const first = load<u8>(name);
+    const first: u32 = load<u8>(name);
     if (first == 0x3a) {
       readPseudo(header, name, length);
     } else {
       if (length == 12 && first == 0x63) readContentType(header, name);
+      // The proxy hands names over in lower case: most are none of ours by letter and length.
+      const letter = first - 0x61;
+      if (letter < 26) {
+        const mayBeOwn = letter == LETTER_X && length >= OWN_PREFIX_BYTES;
+        const isListed = ((letters >> (letter + 1)) & 1) != 0 && (lengths & lengthBit(length)) != 0;
+        if (!mayBeOwn && !isListed) continue;
+      }
       if (isIdentityName(policy, name, length)) editRemove(name, length);
     }
   }

@@ -4,17 +4,9 @@
  * decision record; it answers nobody, and a request that waits is decided again from its start.
  */
 import { CHOICE_ALLOW } from '../bootstrap/bootstrap';
-import { isWellFormed } from '../credential/format';
 import { cutAllKeys, findKey, KEY_NONE, KEY_ONE, KEY_TOO_LONG } from '../credential/source';
 import * as reason from '../decision/reason';
-import {
-  Decision,
-  MODE_OFF_,
-  MODE_SHADOW,
-  PHASE_FORMAT,
-  PHASE_IDENTIFY,
-  PHASE_MATCH,
-} from '../decision/record';
+import { Decision, MODE_OFF_, MODE_SHADOW, PHASE_IDENTIFY, PHASE_MATCH } from '../decision/record';
 import { Root } from '../engine/roots';
 import { engineAt } from '../engine/state';
 import { FORGED_MAX } from '../limits';
@@ -23,7 +15,6 @@ import { methodBit } from '../match/method';
 import { MATCH_AMBIGUOUS, MATCH_FOUND, MATCH_PASSES, Match, matchPath } from '../match/path';
 import {
   OPERATION_ANONYMOUS,
-  PRODUCT_KEY_FORMAT,
   PRODUCT_OFF,
   PRODUCT_SHADOW,
   PRODUCT_STALE_DENIES,
@@ -148,10 +139,6 @@ function matched(root: Root, decision: Decision, node: u32): u32 {
   if (source != KEY_ONE) return deny(decision, reason.KEY_CONFLICT);
   CURRENT.key = load<u32>(KEY);
   CURRENT.keyLength = load<u32>(KEY, 4);
-  decision.phase = PHASE_FORMAT;
-  if ((target.flags & PRODUCT_KEY_FORMAT) != 0 && !isWellFormed(CURRENT.key, CURRENT.keyLength)) {
-    return deny(decision, reason.KEY_MALFORMED);
-  }
   return identified(root, decision, target);
 }
 

@@ -5,6 +5,7 @@
 import { freeDecision, takeDecision } from '../decision/record';
 import { STREAM_SLOTS } from '../limits';
 import { noteEvent, STREAMS_UNMAPPED, STREAMS_UNRECORDED } from '../telemetry/events';
+import { copyBytes } from '../util/bytes';
 
 /** Bytes of a slot: stream u32, root u32, record u32. */
 const SLOT: u32 = 12;
@@ -78,8 +79,10 @@ export function dropStream(stream: u32): void {
     if (found == 0) break;
     // A slot may move into the hole unless its own place lies after the hole.
     if (((index - (found & MASK)) & MASK) < ((index - hole) & MASK)) continue;
-    memory.copy(SLOTS + hole * SLOT, next, SLOT);
+    copyBytes(SLOTS + hole * SLOT, next, SLOT);
     hole = index;
   }
-  memory.fill(SLOTS + hole * SLOT, 0, SLOT);
+  const free = SLOTS + hole * SLOT;
+  store<u64>(free, 0);
+  store<u32>(free, 0, 8);
 }

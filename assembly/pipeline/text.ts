@@ -4,6 +4,7 @@
  */
 
 import { asciiEntry, asciiLength } from '../util/ascii';
+import { copyBytes } from '../util/bytes';
 
 let start: usize = 0;
 let at: usize = 0;
@@ -55,7 +56,7 @@ export function putBytes(from: usize, length: u32): void {
     fits = false;
     return;
   }
-  memory.copy(at, from, length);
+  copyBytes(at, from, length);
   at += length;
 }
 

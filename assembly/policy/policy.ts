@@ -3,7 +3,7 @@
  * comes from the policy itself, which `check` has proved to stay inside it, so nothing here checks
  * again. It decides nothing.
  */
-import { compareBytes, lowerByte, NONE } from '../util/bytes';
+import { Byte, compareBytes, NONE } from '../util/bytes';
 import {
   HEAD_ANY_HOST,
   HEAD_LENGTHS,
@@ -128,11 +128,22 @@ export function maySourceHave(policy: usize, length: u32): bool {
 const OWN_PREFIX: usize = memory.data<u8>([
   0x78, 0x2d, 0x73, 0x69, 0x64, 0x65, 0x67, 0x61, 0x74, 0x65, 0x2d,
 ]);
-const OWN_PREFIX_BYTES: u32 = 11;
+/** Bytes of `x-sidegate-`. */
+export const OWN_PREFIX_BYTES: u32 = 11;
+
+/** Which letters (bit 1 = a) the names of IDENTITY begin with; none without a policy. */
+export function identityLetters(policy: usize): u32 {
+  return policy == 0 ? 0 : load<u32>(policy, HEAD_LETTERS);
+}
+
+/** Which lengths they have, as `lengthBit` says. */
+export function identityLengths(policy: usize): u64 {
+  return policy == 0 ? 0 : load<u64>(policy, HEAD_LENGTHS);
+}
 
 /** A byte of a header name as identity names are compared: lower case, `_` as `-`. */
 function identityByte(byte: u32): u32 {
-  return byte == 0x5f ? 0x2d : lowerByte(byte);
+  return byte == 0x5f ? 0x2d : Byte.lower(byte);
 }
 
 /**

@@ -122,7 +122,7 @@ class Table {
 
 const TABLE_BLOCK: usize = 4_096;
 const COLD: usize = 64;
-const KEY: usize = memory.data(32, 8);
+const KEY: usize = memory.data(8, 8);
 
 /** An empty table for `capacity` accounts (a power of two) under a random key, 0 without memory. */
 export function newHoldings(capacity: u32, key0: u64, key1: u64): usize {
@@ -163,12 +163,18 @@ export function holdingAt(at: usize, index: u32): Holding {
   return changetype<Holding>(changetype<Table>(at).slots + (index as usize) * HOLDING_BYTES);
 }
 
+/**
+ * Owner, limit and window are the store's and need no more than to be spread; a caller may choose
+ * the partition, which is hashed under the key.
+ */
 function hashOf(at: usize, owner: u64, limit: u64, partition: u64, windowKind: u32): u32 {
-  store<u64>(KEY, owner);
-  store<u64>(KEY, limit, 8);
-  store<u64>(KEY, partition, 16);
-  store<u32>(KEY, windowKind, 24);
-  return sipHash(KEY, 28, at + offsetof<Table>('key0')) as u32;
+  let mixed = (owner ^ rotl(limit, 32)) * 0x9e3779b97f4a7c15 + (windowKind as u64);
+  if (partition != 0) {
+    store<u64>(KEY, partition);
+    mixed ^= sipHash(KEY, 8, at + offsetof<Table>('key0'));
+  }
+  mixed *= 0xd6e8feb86659fd93;
+  return (mixed >> 32) as u32;
 }
 
 /** The slot of an account, or 0. */

@@ -9,6 +9,7 @@ import {
   putBootstrapProblem,
   readBootstrap,
 } from '../bootstrap/bootstrap';
+import { seedMemo } from '../credential/memo';
 import { directoryTick } from '../directory/directory';
 import {
   addRoot,
@@ -94,6 +95,7 @@ export function onConfigure(id: u32, length: u32): bool {
   }
   const root = rootAt(found);
   configureRoot(root, randomBits(), randomBits(), nowMs);
+  seedMemo(randomBits(), randomBits());
   if (root.engine == 0) log(LOG_ERROR, ascii('sidegate: no room for another engine'));
   root.tickMs = FIRST_TICK_MS;
   proxy_set_tick_period_milliseconds(FIRST_TICK_MS);

@@ -2,7 +2,7 @@
  * Base 62 with the alphabet `0-9A-Za-z`, most significant digit first, as the checksum of a key is
  * written. Reading is total: a byte outside the alphabet is a result, not an error.
  */
-import { isAlphanumeric } from './bytes';
+import { Byte } from './bytes';
 
 /** What `base62Value` answers for a run that is no number of 32 bits. */
 export const BASE62_INVALID: u64 = u64.MAX_VALUE;
@@ -15,7 +15,7 @@ function digitOf(byte: u32): u32 {
 /** Whether every byte of a run is of the alphabet. */
 export function isBase62(from: usize, length: u32): bool {
   for (let at: u32 = 0; at < length; at++) {
-    if (!isAlphanumeric(load<u8>(from + at))) return false;
+    if (!Byte.isAlphanumeric(load<u8>(from + at))) return false;
   }
   return true;
 }
@@ -25,7 +25,7 @@ export function base62Value(from: usize, length: u32): u64 {
   let value: u64 = 0;
   for (let at: u32 = 0; at < length; at++) {
     const byte: u32 = load<u8>(from + at);
-    if (!isAlphanumeric(byte)) return BASE62_INVALID;
+    if (!Byte.isAlphanumeric(byte)) return BASE62_INVALID;
     value = value * 62 + digitOf(byte);
     if (value > 0xffffffff) return BASE62_INVALID;
   }

@@ -1,13 +1,12 @@
 /** Holds comparing and searching of bytes to their edges: empty runs, odd lengths, every byte. */
 import {
+  Byte,
   compareBytes,
   copyLower,
   equalBytes,
   equalLower,
   findByte,
   hexDigit,
-  isAlphanumeric,
-  lowerByte,
 } from '../../../assembly/util/bytes';
 import { brokenTotal, check } from '../../../assembly/util/check';
 import { room, Text, textOf } from '../support/bytes';
@@ -49,9 +48,9 @@ describe('bytes', () => {
   test('lower case is ASCII alone', () => {
     for (let byte: u32 = 0; byte < 256; byte++) {
       const expected: u32 = byte >= 65 && byte <= 90 ? byte + 32 : byte;
-      expect(lowerByte(byte)).toBe(expected);
+      expect(Byte.lower(byte)).toBe(expected);
       const letter = (byte >= 65 && byte <= 90) || (byte >= 97 && byte <= 122);
-      expect(isAlphanumeric(byte)).toBe(letter || (byte >= 48 && byte <= 57));
+      expect(Byte.isAlphanumeric(byte)).toBe(letter || (byte >= 48 && byte <= 57));
     }
     const mixed = new Text('ExAmPlE.COM[');
     const lower = new Text('example.com[');
@@ -67,7 +66,7 @@ describe('bytes', () => {
   test('hexadecimal digits of both cases', () => {
     const digits = '0123456789abcdef';
     for (let byte: u32 = 0; byte < 256; byte++) {
-      const at = digits.indexOf(String.fromCharCode(lowerByte(byte)));
+      const at = digits.indexOf(String.fromCharCode(Byte.lower(byte)));
       expect(hexDigit(byte)).toBe(at >= 0 ? <u32>at : 16);
     }
   });

@@ -5,7 +5,7 @@
 import { BASE62_INVALID, base62Value, isBase62 } from '../../../assembly/util/base62';
 import { CRC_START, crc32, crc32Add, crc32End } from '../../../assembly/util/crc32';
 import { sha256 } from '../../../assembly/util/sha256';
-import { sipHash } from '../../../assembly/util/siphash';
+import { sipHash, sipHashWide } from '../../../assembly/util/siphash';
 import { hex, room, Text } from '../support/bytes';
 
 function digestOf(text: string): string {
@@ -81,6 +81,19 @@ describe('SipHash-2-4', () => {
     expect(sipHash(message, 1, key)).toBe(0x74f839c593dc67fd);
     expect(sipHash(message, 8, key)).toBe(0x93f5f5799a932462);
     expect(sipHash(message, 15, key)).toBe(0xa129ca6149be45e5);
+  });
+
+  // Guarantees the same of the hash by which keys are recognised.
+  test('agrees with the reference vectors of 128 bits', () => {
+    const key = room(16);
+    const message = room(16);
+    const out = room(16);
+    for (let i = 0; i < 16; i++) store<u8>(key + i, <u8>i);
+    for (let i = 0; i < 16; i++) store<u8>(message + i, <u8>i);
+    sipHashWide(message, 0, key, out);
+    expect(hex(out, 16)).toBe('a3817f04ba25a8e66df67214c7550293');
+    sipHashWide(message, 1, key, out);
+    expect(hex(out, 16)).toBe('da87c1d86b99af44347659119b22fc45');
   });
 });
 

@@ -31,6 +31,7 @@ export interface Layer {
 
 const MINUTE_MS = 60_000;
 const SPIN = { command: 'spin', debianPackage: 'spin' };
+const PROMTOOL = { command: 'promtool', debianPackage: 'prometheus' };
 const GCC = { command: 'gcc', debianPackage: 'gcc' };
 
 /** Tests of the host that start many processes or fill large tables: too slow for every save. */
@@ -52,6 +53,7 @@ export const LAYERS: readonly Layer[] = [
   layer('emulator', ['test/emulator'], 2, 8 * MINUTE_MS),
   layer('fuzz', ['test/fuzz'], 2, 5 * MINUTE_MS),
   layer('model', ['test/model'], 1, 8 * MINUTE_MS, [SPIN, GCC]),
+  layer('observability', ['test/observability'], 1, 2 * MINUTE_MS, [PROMTOOL]),
   layer('e2e', ['test/e2e'], 1, 8 * MINUTE_MS),
   layer('bench', ['test/bench'], 1, 3 * MINUTE_MS),
   layer('smoke', ['test/smoke'], 1, 4 * MINUTE_MS),

@@ -77,6 +77,8 @@ export const DECISION_HOLDING: u8 = 8;
 /** Flags: it is decided (kept beyond that for the later phases) · its response is to be edited. */
 export const DECISION_DONE: u8 = 16;
 export const DECISION_RESPONDS: u8 = 32;
+/** Flag: its response is counted by status class and latency when the stream is over. */
+export const DECISION_MEASURED: u8 = 64;
 
 const RECORDS: usize = memory.data(4097 * 192, 16);
 /** The record of a stream that found no place in the table; overwritten by the next such one. */

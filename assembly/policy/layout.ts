@@ -117,6 +117,8 @@ export const PRODUCT_LEGACY_FIELDS: u32 = 0x40;
 /** Flags of a product: its mode; without either it is enforced. */
 export const PRODUCT_SHADOW: u32 = 0x100;
 export const PRODUCT_OFF: u32 = 0x200;
+/** Flag of a product: its responses are counted by status class and latency. */
+export const PRODUCT_RESPONSES: u32 = 0x400;
 
 @unmanaged
 export class Source {

@@ -8,6 +8,7 @@ import {
   clearDecision,
   DECISION_HELD,
   DECISION_HOLDING,
+  DECISION_MEASURED,
   Decision,
   spareDecision,
 } from '../decision/record';
@@ -36,6 +37,7 @@ import { OUTCOME_DENY, OUTCOME_HOLD, OUTCOME_LOCATE } from '../pipeline/outcome'
 import { decide, decideUnreadable } from '../pipeline/request';
 import { dropStream, recordOfStream, rootOfStream } from '../pipeline/streams';
 import { noteEvent, REQUESTS_HELD } from '../telemetry/events';
+import { countResponse } from '../usage/count';
 import { ascii, asciiLength } from '../util/ascii';
 import { equalBytes } from '../util/bytes';
 import {
@@ -200,9 +202,26 @@ function resumeOne(engine: Engine, held: Held, nowMs: u64): bool {
   return false;
 }
 
+const RESPONSE_CODE: usize = memory.data<u8>([
+  0x72, 0x65, 0x73, 0x70, 0x6f, 0x6e, 0x73, 0x65, 0, 0x63, 0x6f, 0x64, 0x65,
+]);
+
+/** Reads the status of a response, which costs as much as deciding: only where a product asks. */
+function measure(decision: Decision): void {
+  const at = findRoot(decision.root);
+  if (at == 0 || rootAt(at).engine == 0) return;
+  resetArena();
+  const got = proxy_get_property(RESPONSE_CODE, 13, outAt(), outAt() + 4);
+  const status = got == OK && outLength() == 8 ? load<u32>(outAddress()) : 0;
+  countResponse(engineAt(rootAt(at).engine).usage, decision, status, monotonicMs());
+}
+
 /** A stream is over: its record and its place among the held are free again. */
 export function endStream(stream: u32): void {
   const record = recordOfStream(stream);
+  if (record != 0 && (changetype<Decision>(record).flags & DECISION_MEASURED) != 0) {
+    measure(changetype<Decision>(record));
+  }
   if (record == 0 || (changetype<Decision>(record).flags & DECISION_HOLDING) != 0) {
     const at = findRoot(rootOfStream(stream));
     if (at != 0 && rootAt(at).engine != 0) {

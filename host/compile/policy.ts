@@ -19,6 +19,8 @@ const STEP_OPS = { set: 1, add: 2, remove: 3, append: 4, setIfAbsent: 5, rename:
 const LIMIT_CLASSES = { exact: 1, rate: 2, approximate: 3 } as const;
 const UNAVAILABLE = { deny: 0, allow: 1, localShare: 2 } as const;
 const OWNER_SUBSCRIPTION = 0;
+/** Flag of a product whose responses are counted. */
+const COUNTS_RESPONSES = 0x400;
 /** Flags of products and numbers of limits. */
 const PRODUCT_MODES = { enforce: 0, shadow: 0x100, off: 0x200 } as const;
 const RATE_LIMIT_FIELDS = { standard: 0x20, legacy: 0x40, both: 0x60, none: 0 } as const;
@@ -184,6 +186,7 @@ class PolicyWriter {
 
   #writeProduct(product: Product): void {
     const { sources, brands, mediation, passUnmatched, denyStale, mode } = product;
+    const responses = product.countsResponses ? COUNTS_RESPONSES : 0;
     const sourceFirst = this.#counts.sources;
     for (const { place, name, prefix } of sources) {
       const row = this.#row('sources').u32(SOURCE_KINDS[place]);
@@ -201,7 +204,8 @@ class PolicyWriter {
       (passUnmatched ? 2 : 0) |
       (denyStale ? 4 : 0) |
       RATE_LIMIT_FIELDS[product.rateLimitFields] |
-      PRODUCT_MODES[mode];
+      PRODUCT_MODES[mode] |
+      responses;
     const row = this.#row('products').u64(this.#productId(product));
     this.#strings.reference(product.name, row);
     row.u32(flags).u32(sourceFirst).u32(sources.length).u32(brandFirst).u32(brands.length);

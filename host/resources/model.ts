@@ -88,6 +88,8 @@ export interface Product extends Named {
   readonly passUnmatched: boolean;
   readonly denyStale: boolean;
   readonly mode: Mode;
+  /** Whether responses are counted by status class and latency. */
+  readonly countsResponses: boolean;
   readonly operations: readonly Operation[];
   readonly mediation: Mediation;
   readonly rateLimitFields: RateLimitFields;
@@ -187,6 +189,7 @@ function product(document: Document<'Product'>): Product {
     passUnmatched: spec.unmatchedOperations === 'allow',
     denyStale: spec.onStalePolicy === 'deny',
     mode: spec.mode ?? 'enforce',
+    countsResponses: spec.usage?.responses === 'counted',
     operations: (spec.operations ?? []).map(operation),
     mediation: mediation(spec.mediation),
     rateLimitFields: spec.rateLimitFields ?? 'standard',

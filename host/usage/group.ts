@@ -28,6 +28,9 @@ export type UsageDimension = (typeof USAGE_DIMENSIONS)[number];
 /** Upper bounds of the buckets of latency, in milliseconds; the last one has none. */
 export const LATENCY_BOUNDS_MS = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000] as const;
 
+/** Stands for the status class of a request that got no response. */
+const NO_RESPONSE = 9;
+
 /** A total, as far as summing needs it. */
 export interface Summable {
   readonly hour: number;
@@ -52,7 +55,7 @@ function textOf({ hour, labels, kind }: Summable, dimension: UsageDimension): st
     case 'mode':
       return kind[dimension];
     case 'status':
-      return `${kind.status}xx`;
+      return kind.status === NO_RESPONSE ? 'none' : `${kind.status}xx`;
     case 'latency':
       return latencyName(kind.latency);
     default:

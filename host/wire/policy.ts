@@ -65,6 +65,7 @@ export interface PolicyProduct {
   readonly denyStale: boolean;
   /** 0 enforce, 1 shadow, 2 off. */
   readonly mode: number;
+  readonly countsResponses: boolean;
   readonly sources: Range;
   readonly brands: Range;
   readonly program: Range;
@@ -292,6 +293,7 @@ function readProduct(reader: ByteReader, text: Strings): PolicyProduct {
     passUnmatched: (flags & 2) !== 0,
     denyStale: (flags & 4) !== 0,
     mode: (flags >> 8) & 3,
+    countsResponses: (flags & 0x400) !== 0,
     sources,
     brands,
     program,

@@ -3,16 +3,20 @@
  * to, whatever becomes of the calls that carry it.
  */
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import {
   Clusters,
   Fleet,
+  loadModule,
   type StreamView,
   seededRandom,
   VirtualClock,
 } from '../../host/emulator/index.ts';
 import { openMemoryUsage } from '../../host/store/usage-memory.ts';
 import type { UsageDimension } from '../../host/usage/group.ts';
+import { COUNTER, meter } from '../bench/meter.ts';
+import { RELEASE_MODULE } from '../support/rig.ts';
 import { CLUSTER, CONFIG, FilterRig, filterModule, RESOURCES } from './support/filter.ts';
 import { TestHost } from './support/host.ts';
 import { randomFrom, stormy } from './support/storm.ts';
@@ -239,4 +243,71 @@ test('requests without a row of their own are counted as other', async () => {
   assert.equal((await sums(rig.host, 'operation')).op39, 1, 'idle rows have left');
   assert.equal(await total(rig.host), 41);
   assert.match(rig.logText(), /usage_full/);
+});
+
+const MEASURED = UNLIMITED.replace('  hosts:', '  usage: { responses: counted }\n  hosts:');
+
+// Guarantees that a product that asks for it learns how its requests were answered and how long
+// that took, beside the count of requests and not in it.
+test('responses are counted by status and latency where a product asks', async () => {
+  await using rig = await FilterRig.start({ resources: MEASURED });
+  const { key } = await rig.host.createKey('shop');
+  await rig.advance(300);
+  const answers: [string, number][] = [
+    ['200', 3],
+    ['503', 30],
+    ['204', 12_000],
+  ];
+  for (const [status, tookMs] of answers) {
+    const stream = rig.request([['x-api-key', key]]);
+    await rig.decided(stream);
+    await rig.advance(tookMs, 100);
+    stream.respond({ headers: [[':status', status]] });
+    stream.end();
+  }
+  rig.request([['x-api-key', key]]).end();
+  await rig.send('sg_guess');
+  await rig.advance(2_000, 50);
+  assert.deepEqual(await sums(rig.host, 'reason', 'status', 'latency'), {
+    'allowed/2xx/<=5ms': 1,
+    'allowed/2xx/>10000ms': 1,
+    'allowed/5xx/<=50ms': 1,
+    'allowed/none/<=5ms': 1,
+    'key_malformed/4xx/<=5ms': 1,
+  });
+  assert.equal(await total(rig.host), 5);
+});
+
+/** Calls into the proxy and instructions of an allowed request, its end included. */
+async function workOf(resources: string) {
+  const loaded = loadModule(meter(await readFile(RELEASE_MODULE)));
+  assert.ok(loaded.ok);
+  await using rig = await FilterRig.start({ module: loaded.module, resources });
+  const { key } = await rig.host.createKey('shop');
+  await rig.advance(1_000);
+  await rig.send(key);
+  await rig.advance(2_000, 50);
+  rig.vm.abi.reset();
+  const before = Number(rig.vm.guest.read(COUNTER));
+  const stream = rig.request([['x-api-key', key]]);
+  stream.respond({ headers: [[':status', '200']] });
+  stream.end();
+  return {
+    calls: { ...rig.vm.abi.byName },
+    instructions: Number(rig.vm.guest.read(COUNTER)) - before,
+  };
+}
+
+// Guarantees that only products that ask for it pay for reading the status: one property and one
+// clock more. The figures are those of docs/operations.md.
+test('counting responses costs two calls into the proxy, and only where asked for', async (t) => {
+  const plain = await workOf(UNLIMITED);
+  const measured = await workOf(MEASURED);
+  const more = Object.entries(measured.calls)
+    .map(([name, count]) => [name, count - (plain.calls[name] ?? 0)] as const)
+    .filter(([, count]) => count !== 0);
+  assert.deepEqual(Object.fromEntries(more), { proxy_get_property: 1, clock_time_get: 1 });
+  const added = measured.instructions - plain.instructions;
+  t.diagnostic(`${plain.instructions} instructions, ${added} more with responses`);
+  assert.ok(added > 0 && added < 400, `${added} instructions`);
 });

@@ -53,6 +53,7 @@ function largeSet(): ResourceSet {
     denyStale: false,
     isServed: true,
     mode: 'enforce' as const,
+    countsResponses: false,
     mediation: NO_EDITS,
     rateLimitFields: 'standard' as const,
     basePath: ['v1'],

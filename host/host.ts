@@ -132,6 +132,7 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
     engines,
     watchesOf: (group) => hub.openOf(group),
     ledgerStats: () => ledger.stats(),
+    usageStats: () => usage.stats(),
   });
   const shared = { store, ledger, heads, hub, metrics, engines, usage, nowMs };
   const sync = makeSyncPort({

@@ -26,6 +26,8 @@ interface Status {
     readonly directoryRevision: number;
     readonly credentials: number;
     readonly watches: number;
+    readonly engines: number;
+    readonly current: number;
   }[];
 }
 
@@ -55,9 +57,9 @@ function linesOf(
     `${host}: sidegate ${version}, revision ${revision}`,
     `resources: ${state}, from ${where}, last changed at revision ${rest.resourceRevision}`,
     ...groups.map((group) => {
-      const { name, policyRevision, directoryRevision, credentials, watches } = group;
+      const { name, policyRevision, directoryRevision, credentials, engines, current } = group;
       const at = `policy ${policyRevision}, directory ${directoryRevision}`;
-      return `proxy group ${name}: ${at}, ${credentials} credentials, ${watches} engines watching`;
+      return `proxy group ${name}: ${at}, ${credentials} credentials, ${current} of ${engines} engines current`;
     }),
     ...problems,
   ];

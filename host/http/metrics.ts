@@ -6,6 +6,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@pro
 import type { LedgerStats } from '../quota/stats.ts';
 import type { Engines } from '../service/engines.ts';
 import type { Heads } from '../service/heads.ts';
+import type { UsageStats } from '../service/usage.ts';
 import { STATE_FIELDS } from '../wire/watch.ts';
 
 /** What metrics are read from at the time of a scrape. */
@@ -14,6 +15,7 @@ export interface MetricSources {
   readonly watchesOf: (group: string) => number;
   readonly ledgerStats: () => LedgerStats;
   readonly engines: Engines;
+  readonly usageStats: () => UsageStats;
 }
 
 /** Outcome of one reload of the resource folder. */
@@ -89,6 +91,7 @@ export class HostMetrics {
     );
     this.#perGroup('sidegate_host_watches', 'Watches held now.', sources.watchesOf, sources);
     this.#ledger(sources);
+    this.#usage(sources);
     this.#engineGauges(sources);
   }
 
@@ -128,18 +131,29 @@ export class HostMetrics {
         this.#gaugeOf('sidegate_ledger_holders', help, read);
         continue;
       }
-      let told = 0;
-      new Counter({
-        name: `sidegate_ledger_${suffix}_total`,
-        help,
-        registers: [this.registry],
-        collect() {
-          const now = read();
-          this.inc(Math.max(0, now - told));
-          told = now;
-        },
-      });
+      this.#counterOf(`sidegate_ledger_${suffix}_total`, help, read);
     }
+  }
+
+  #usage({ usageStats }: MetricSources): void {
+    for (const [field, name, help] of USAGE_METRICS) {
+      this.#counterOf(name, help, () => usageStats()[field]);
+    }
+  }
+
+  /** A counter whose value somebody else counts. */
+  #counterOf(name: string, help: string, read: () => number): void {
+    let told = 0;
+    new Counter({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        const now = read();
+        this.inc(Math.max(0, now - told));
+        told = now;
+      },
+    });
   }
 
   /** Engines by whether they hold the newest policy, and what they say of themselves. */
@@ -194,6 +208,11 @@ const ENGINE_METRICS: readonly (readonly [(typeof STATE_FIELDS)[number], string,
   ['usageRows', 'sidegate_engine_usage_rows', 'Rows of usage an engine counts.'],
   ['memoryBytes', 'sidegate_engine_memory_bytes', 'Memory of the VM of an engine.'],
   ['policyAgeMs', 'sidegate_engine_policy_age_seconds', 'Age of the last word of a host.'],
+];
+
+const USAGE_METRICS: readonly (readonly [keyof UsageStats, string, string])[] = [
+  ['unconfirmed', 'sidegate_usage_unconfirmed_total', 'Reports of usage not confirmed in time.'],
+  ['gaps', 'sidegate_usage_gaps_total', 'Holders that went without their last report of usage.'],
 ];
 
 const LEDGER_METRICS: readonly (readonly [keyof LedgerStats, string, string])[] = [

@@ -72,15 +72,29 @@ export interface UsageRecord {
   readonly final: boolean;
 }
 
+/** What is counted of usage itself. */
+export interface UsageStats {
+  /** Calls whose usage was not confirmed in time, or not at all; it comes again. */
+  readonly unconfirmed: number;
+  /** Holders that went without their last report. */
+  readonly gaps: number;
+}
+
 /** Usage of all proxies. */
 export class UsageService {
   readonly #options: UsageOptions;
   readonly #merging = new Set<bigint>();
   readonly #startedMs: number;
+  readonly #stats = { unconfirmed: 0, gaps: 0 };
 
   constructor(options: UsageOptions) {
     this.#options = options;
     this.#startedMs = options.nowMs();
+  }
+
+  /** Counters since this host began, for metrics. */
+  stats(): UsageStats {
+    return { ...this.#stats };
   }
 
   /** Takes the usage of a call; answers the number that is confirmed, 0 when none is yet. */
@@ -104,7 +118,10 @@ export class UsageService {
     const late = new Promise<number>((resolve) => {
       timer = setTimeout(() => resolve(0), CONFIRM_MS);
     });
-    return Promise.race([merged, late]).finally(() => clearTimeout(timer));
+    const confirmed = await Promise.race([merged, late]);
+    clearTimeout(timer);
+    if (confirmed === 0 && call.usageBatch !== 0) this.#stats.unconfirmed += 1;
+    return confirmed;
   }
 
   async #merge(group: string, call: SyncRequest, heartbeatMs: number): Promise<number> {
@@ -146,6 +163,7 @@ export class UsageService {
       const page = await store.silent(now - ENGINE_SILENT_MS, HOLDERS_PAGE, after);
       const gone = page.flatMap((row) => this.#gapOf(row, now));
       if (gone.length > 0) await store.end(gone);
+      this.#stats.gaps += gone.length;
       after = page.length < HOLDERS_PAGE ? undefined : page.at(-1);
     } while (after !== undefined);
   }

@@ -209,6 +209,7 @@ test('a VM that traps leaves a gap of at most a heartbeat, and says so', async (
   for (let i = 0; i < 4; i++) send();
   await advance(70_000);
   await host.usage.sweep();
+  assert.equal(host.usage.stats().gaps, 1);
   const counted = await total(host);
   assert.ok(counted >= 11 && counted <= 14, `${counted} of 14`);
   const [record] = await records(host);

@@ -119,6 +119,7 @@ export class TrialHost implements AsyncDisposable {
       engines,
       watchesOf: (group) => hub.openOf(group),
       ledgerStats: () => ledger.stats(),
+      usageStats: () => usage.stats(),
     });
     const log = this.#logger();
     const shared = { store, ledger, heads, hub, metrics, engines, usage, nowMs };

@@ -16,7 +16,8 @@ test('every metric of the host is documented', async () => {
   const metrics = new HostMetrics();
   const heads = await Heads.open(openMemoryStore({ storeId: new Uint8Array(16) }));
   const engines = new Engines(() => 0, heads);
-  metrics.observe({ heads, engines, watchesOf: () => 0, ledgerStats: newStats });
+  const usageStats = () => ({ unconfirmed: 0, gaps: 0 });
+  metrics.observe({ heads, engines, watchesOf: () => 0, ledgerStats: newStats, usageStats });
   const all = await metrics.registry.getMetricsAsJSON();
   const names = all.map(({ name }) => name).filter((name) => name.startsWith('sidegate_'));
   assert.ok(names.length > 20);

@@ -110,6 +110,7 @@ test('proxies shows who lags and who is full', async () => {
   assert.equal(json.items[0].state.usageRows, 6);
   const status = await host.ask('GET', '/v1/status');
   assert.deepEqual([status.body.groups[0].engines, status.body.groups[0].current], [3, 1]);
+  await until('their watches are over', async () => host.engines.list().every(({ open }) => !open));
   host.aheadMs = 120_000;
   assert.match((await run('proxies')).stdout, /sidecar~1 .* silent +\d+s\n/);
 });

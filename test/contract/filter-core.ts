@@ -31,6 +31,11 @@ export interface Core {
   isWellFormed(key: number, length: number): number;
   begin(policy: number, length: number): void;
   step(records: number): number;
+  shareBegin(limitClass: number, quota: bigint, windowS: number, burst: number): void;
+  shareSpend(cost: number, nowMs: bigint): number;
+  shareTake(sentMs: bigint, nowMs: bigint): void;
+  shareDrop(): void;
+  shareState(): void;
   matchOnce(policy: number, host: number, path: number, method: number): number;
 }
 

@@ -12,12 +12,22 @@ import {
   findSubscription,
 } from '../../../assembly/directory/directory';
 import { takeBlock } from '../../../assembly/engine/blocks';
+import { Engine } from '../../../assembly/engine/state';
 import { matchHost } from '../../../assembly/match/host';
 import { methodBit } from '../../../assembly/match/method';
 import { matchPath } from '../../../assembly/match/path';
 import { CHECK_STATE_BYTES, checkBegin, checkStep } from '../../../assembly/policy/check';
-import { POLICY_HEAD_BYTES } from '../../../assembly/policy/layout';
+import { Limit, POLICY_HEAD_BYTES } from '../../../assembly/policy/layout';
 import { isIdentityName } from '../../../assembly/policy/policy';
+import { kindOf } from '../../../assembly/quota/holdings';
+import {
+  askShare,
+  dropShare,
+  Share,
+  shareGiven,
+  spendShare,
+  takeShare,
+} from '../../../assembly/quota/share';
 import { NONE } from '../../../assembly/util/bytes';
 import { crc32 } from '../../../assembly/util/crc32';
 import { sha256 } from '../../../assembly/util/sha256';
@@ -62,6 +72,61 @@ export function matchOnce(policy: usize, host: u32, path: u32, method: u32): i32
   if (node == NONE) return -1;
   const bit = methodBit(IN + host + path, method);
   return matchPath(policy, node, IN + host, path, bit, OUT);
+}
+
+const ENGINE: usize = memory.data(2048, 16);
+const LIMIT: usize = memory.data(64, 16);
+const SHARE: usize = memory.data(512, 16);
+
+/** A share of a limit of this class (2 rate, 3 approximate) of which nobody has spoken yet. */
+export function shareBegin(limitClass: u32, quota: u64, windowS: u32, burst: u32): void {
+  memory.fill(SHARE, 0, 512);
+  memory.fill(LIMIT, 0, 64);
+  const limit = changetype<Limit>(LIMIT);
+  limit.quota = quota;
+  limit.windowKind = windowS;
+  limit.burst = burst;
+  limit.class = limitClass as u8;
+  changetype<Share>(SHARE).windowKind = kindOf(windowS, limitClass);
+}
+
+/** Asks for units and, if they are there, spends them; answers what the share said. */
+export function shareSpend(cost: u32, nowMs: u64): u32 {
+  const share = changetype<Share>(SHARE);
+  const engine = changetype<Engine>(ENGINE);
+  const result = askShare(engine, share, changetype<Limit>(LIMIT), cost, nowMs);
+  if (result == 0) spendShare(share, cost);
+  return result;
+}
+
+/** Takes a share: the eight fields of a reply stand at `IN`, 8 bytes each. */
+export function shareTake(sentMs: u64, nowMs: u64): void {
+  takeShare(
+    changetype<Share>(SHARE),
+    load<u64>(IN),
+    load<u64>(IN, 8) as u32,
+    load<u64>(IN, 16),
+    load<u64>(IN, 24),
+    load<u64>(IN, 32),
+    load<u64>(IN, 40) as u32,
+    load<u64>(IN, 48) != 0,
+    sentMs,
+    nowMs,
+  );
+}
+
+export function shareDrop(): void {
+  dropShare(changetype<Share>(SHARE));
+}
+
+/** Writes number, parts, level, what was given back, and until when it holds, at `OUT`. */
+export function shareState(): void {
+  const share = changetype<Share>(SHARE);
+  store<u64>(OUT, share.number);
+  store<u64>(OUT, share.parts, 8);
+  store<u64>(OUT, share.level, 16);
+  store<u64>(OUT, shareGiven(share), 24);
+  store<u64>(OUT, share.validUntilMs, 32);
 }
 
 export function manySha256(length: u32, times: u32): u32 {

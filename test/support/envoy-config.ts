@@ -25,6 +25,8 @@ export interface ListenerOptions {
   routes?: Config[];
   /** Further fields of the HTTP connection manager. */
   manager?: Config;
+  /** Workers get connections in turn, and not as the system's hash has it. */
+  balanced?: boolean;
 }
 
 /** One HTTP listener on 127.0.0.1. */
@@ -50,6 +52,7 @@ export function listener(options: ListenerOptions): Config {
   return {
     name,
     address: { socket_address: { address: '127.0.0.1', port_value: port } },
+    ...(options.balanced ? { connection_balance_config: { exact_balance: {} } } : {}),
     filter_chains: [
       {
         filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }],
@@ -72,6 +75,7 @@ function fileLog(path: string): Config {
       path,
       log_format: {
         json_format: {
+          start: '%START_TIME(%s.%3f)%',
           status: '%RESPONSE_CODE%',
           method: '%REQ(:METHOD)%',
           path: '%REQ(:PATH)%',

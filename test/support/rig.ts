@@ -34,6 +34,8 @@ export interface RigOptions {
   workers?: number;
   plugin?: Partial<PluginConfig>;
   module?: string;
+  /** Connections go to the workers in turn. */
+  balanced?: boolean;
   version?: string;
   hostArgs?: readonly string[];
   /** HTTP filters instead of the one Sidegate filter. */
@@ -93,6 +95,7 @@ export class Rig implements AsyncDisposable {
       name: LISTENER,
       filters: this.options.filters?.(this.folder) ?? [this.filter()],
       cluster: 'origin',
+      balanced: this.options.balanced ?? false,
       ...(this.options.routes === undefined ? {} : { routes: this.options.routes }),
       ...(this.options.manager === undefined ? {} : { manager: this.options.manager }),
       accessLog: this.accessLog(this.proxies.length),

@@ -6,10 +6,12 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Printable } from '../resources/problem.ts';
 import type { Context } from './context.ts';
+import { findContext } from './contexts.ts';
 import { CommandError, Exit, type ExitCode } from './outcome.ts';
 
 /** Options every command has that calls the admin API. */
 export interface ApiOptions {
+  readonly context?: string;
   readonly host?: string;
   /** A token itself is never an argument: those show in every process list. */
   readonly tokenFile?: string;
@@ -24,13 +26,29 @@ export interface Target {
 const DEFAULT_HOST = 'http://127.0.0.1:8080';
 const TIMEOUT_MS = 10_000;
 
-/** Finds the host: options, then environment, then what `npm start` wrote. */
+/**
+ * Finds the host: options, then the context that was named, then environment, the current context,
+ * and what `npm start` wrote. A token that belongs to one host goes to no other.
+ */
 export function findTarget(context: Context, options: ApiOptions): Target {
+  const { env } = context;
   const demo = readDemo(context.folder);
-  const host = originOf(options.host ?? context.env.SIDEGATE_HOST ?? demo?.host ?? DEFAULT_HOST);
-  // The demo's token belongs to the demo's host and goes nowhere else.
-  const demoToken = demo !== undefined && originOf(demo.host) === host ? demo.token : undefined;
-  const token = tokenIn(options.tokenFile) ?? context.env.SIDEGATE_ADMIN_TOKEN ?? demoToken;
+  const named = options.context ?? (env.SIDEGATE_CONTEXT || undefined);
+  const chosen = named === undefined ? undefined : findContext(context, named);
+  const current = chosen ?? (env.SIDEGATE_HOST ? undefined : findContext(context, undefined));
+  const host = originOf(
+    options.host ??
+      chosen?.host ??
+      env.SIDEGATE_HOST ??
+      current?.host ??
+      demo?.host ??
+      DEFAULT_HOST,
+  );
+  const isOf = (other: string | undefined) => other !== undefined && originOf(other) === host;
+  const given = tokenIn(options.tokenFile);
+  const own = isOf(current?.host) ? tokenIn(current?.tokenFile) : undefined;
+  const shared = chosen === undefined ? env.SIDEGATE_ADMIN_TOKEN : undefined;
+  const token = given ?? own ?? shared ?? (isOf(demo?.host) ? demo?.token : undefined);
   if (token !== undefined && token !== '') return { host, token };
   throw new CommandError(Exit.usage, `no admin token for ${host}`, [
     'Set SIDEGATE_ADMIN_TOKEN or --token-file, or run this in the folder where "npm start" runs.',

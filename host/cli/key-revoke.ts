@@ -47,7 +47,8 @@ async function revokeKey(context: Context, reference: string, options: Options):
   tell(context, revoked.changed ? `Revoked ${what}.` : `Nothing to do: ${what} was revoked.`);
 }
 
-async function findId(
+/** The id of the one key that is meant; throws when none or several are. */
+export async function findId(
   context: Context,
   target: Target,
   reference: string,
@@ -72,6 +73,6 @@ async function findId(
   if (others.length === 0) return only.id;
   printRows(context, 'table', found, CREDENTIAL_COLUMNS);
   throw new CommandError(Exit.refused, `${found.length} keys begin with ${prefix}`, [
-    'Nothing was revoked. Name one of them by its id.',
+    'Nothing was changed. Name one of them by its id.',
   ]);
 }

@@ -38,6 +38,7 @@ export const CREDENTIAL_COLUMNS: readonly Column<CredentialView>[] = [
 /** Adds the options of every command that calls the admin API. */
 export function withApi(command: Command): Command {
   return command
+    .option('--context <name>', 'host by its name (SIDEGATE_CONTEXT)')
     .option('--host <url>', 'address of the admin port (SIDEGATE_HOST)')
     .option('--token-file <file>', 'file with the access token (or SIDEGATE_ADMIN_TOKEN)');
 }

@@ -6,6 +6,16 @@ import { CommandError, Exit } from './outcome.ts';
 
 const UNITS_MS: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 
+/** Milliseconds of a lifetime such as `24h`; `option` is named when it is none. */
+export function readLifetime(text: string, option: string): number {
+  const [, count = '', unit = ''] = /^(\d{1,6})([mhd])$/.exec(text) ?? [];
+  const unitMs = UNITS_MS[unit];
+  if (unitMs !== undefined) return Number(count) * unitMs;
+  throw new CommandError(Exit.usage, `${option} ${JSON.stringify(text)} is no length of time`, [
+    'Write one such as 7d, 24h or 30m.',
+  ]);
+}
+
 /** `90d` or a time with its zone as ISO 8601. */
 export function readExpiry(text: string, nowMs: number): string {
   const [, count = '', unit = ''] = /^(\d{1,6})([mhd])$/.exec(text) ?? [];

@@ -5,9 +5,13 @@ import { Command, CommanderError } from 'commander';
 import { formatProblems } from '../resources/problem.ts';
 import { addAccessTokens } from './access-token.ts';
 import { addApply } from './apply.ts';
+import { addCompletion } from './completion.ts';
 import { type Context, paint, tell } from './context.ts';
+import { addContexts } from './contexts.ts';
 import { addDoctor } from './doctor.ts';
 import { addExplain } from './explain.ts';
+import { addInit } from './init.ts';
+import { addKeyChanges } from './key-change.ts';
 import { addKeyCreate } from './key-create.ts';
 import { addKeyList } from './key-list.ts';
 import { addKeyRevoke } from './key-revoke.ts';
@@ -58,10 +62,11 @@ function makeProgram(context: Context, setExit: SetExit): Command {
   addRevisions(program, context);
   addSubscription(program, context);
   addStatus(program, context, setExit);
-  const key = program.command('key').description('make, list and revoke keys');
+  const key = program.command('key').description('make, list, change and revoke keys');
   addKeyCreate(key, context);
   addKeyList(key, context);
   addKeyRevoke(key, context);
+  addKeyChanges(key, context);
   addAccessTokens(program, context);
   const oci = program.command('oci').description('make images that Istio distributes');
   addOciBuild(oci, context);
@@ -73,6 +78,9 @@ function makeProgram(context: Context, setExit: SetExit): Command {
   // The launcher runs the host itself, so that it gets the signals; this is for the help text.
   program.command('serve').description('run the host; "sidegate serve --help" lists its options');
   addVersion(program, context);
+  addInit(program, context);
+  addContexts(program, context);
+  addCompletion(program, context);
   inherit(program);
   return program;
 }

@@ -14,8 +14,10 @@ import type { Ledger } from '../store/ledger.ts';
 import type { Store } from '../store/store.ts';
 import { guard } from './auth.ts';
 import type { HostMetrics } from './metrics.ts';
+import { openApi } from './openapi.ts';
 import { rememberRoutes } from './route-list.ts';
 import { tokenRoutes } from './routes/access-tokens.ts';
+import { credentialChangeRoutes } from './routes/credential-changes.ts';
 import { credentialRoutes } from './routes/credentials.ts';
 import { healthRoutes, metricsRoute } from './routes/health.ts';
 import { proxiesRoute } from './routes/proxies.ts';
@@ -71,6 +73,7 @@ export function makeAdminPort({ services, log }: AdminPortOptions): FastifyInsta
   server.register(async (guarded) => {
     guard(guarded, services.access, services.nowMs);
     credentialRoutes(guarded, services);
+    credentialChangeRoutes(guarded, services);
     metricsRoute(guarded, services);
     resourceRoutes(guarded, services);
     revisionRoutes(guarded, services);
@@ -78,6 +81,9 @@ export function makeAdminPort({ services, log }: AdminPortOptions): FastifyInsta
     tokenRoutes(guarded, services);
     proxiesRoute(guarded, services);
     usageRoutes(guarded, services);
+    guarded.get('/v1/openapi.json', { config: { role: 'view' } }, async () => {
+      return openApi(server, services.version);
+    });
   });
   return server;
 }

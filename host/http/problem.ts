@@ -19,6 +19,7 @@ export const PROBLEMS = {
   digest_taken: 409,
   managed_by_resources: 409,
   read_only: 409,
+  revoked: 409,
   directory_full: 409,
   too_many: 409,
   gone: 410,

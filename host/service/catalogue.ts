@@ -11,7 +11,7 @@ import { NO_CHANGE, type SetChange } from '../resources/merge.ts';
 import type { Printable } from '../resources/problem.ts';
 import type { Kind } from '../resources/schema/schema.ts';
 import { resourceYaml } from '../resources/yaml.ts';
-import type { Refusal, Store, StoredResource } from '../store/store.ts';
+import type { Refusal, ResourceQuery, Store, StoredResource } from '../store/store.ts';
 import { type Caller, mayUse } from './access.ts';
 import { rolledBack } from './rollback.ts';
 
@@ -139,6 +139,28 @@ export class Catalogue {
   async list(by: Caller, kind?: Kind): Promise<readonly StoredResource[]> {
     const resources = await this.#options.store.resources(kind);
     return resources.filter(({ namespace }) => mayUse(by, namespace));
+  }
+
+  /** A page of the stored resources of one kind. */
+  async page(by: Caller, query: ResourceQuery): Promise<readonly StoredResource[]> {
+    const { namespaces: asked } = query;
+    const { namespaces: own } = by;
+    const both = asked?.filter((each) => mayUse(by, each)) ?? (own.length === 0 ? undefined : own);
+    const { namespaces: _, ...rest } = query;
+    const only = both === undefined ? {} : { namespaces: both };
+    return this.#options.store.resourcePage({ ...rest, ...only });
+  }
+
+  /** One stored resource; one of a foreign namespace is as if it were not there. */
+  async find(
+    by: Caller,
+    kind: Kind,
+    namespace: string,
+    name: string,
+  ): Promise<StoredResource | undefined> {
+    if (!mayUse(by, namespace)) return undefined;
+    const text = await this.#options.store.resource(kind, namespace, name);
+    return text === undefined ? undefined : { kind, namespace, name, text };
   }
 
   /** What a revision did to resources; undefined when it did nothing or is forgotten. */

@@ -2,11 +2,17 @@
  * Keys as operators handle them: made, listed, found and revoked. The key itself passes through
  * here once, wrapped as a secret, and must never be kept.
  */
-import { BRAND_PATTERN, DEFAULT_BRAND, makeKey, type RandomBytes } from '../credential/key.ts';
+import {
+  BRAND_PATTERN,
+  DEFAULT_BRAND,
+  digestOf,
+  makeKey,
+  type RandomBytes,
+} from '../credential/key.ts';
 import { type CredentialRules, NO_RULES, RULES_MAX } from '../credential/rules.ts';
 import type { Secret } from '../credential/secret.ts';
 import { readCidrText, readReferer } from '../resources/names.ts';
-import type { Refusal, Store, StoredCredential } from '../store/store.ts';
+import type { NewCredential, Outcome, Refusal, Store, StoredCredential } from '../store/store.ts';
 
 /** What a key is made for. Times are Unix milliseconds. */
 export interface KeyRequest {
@@ -36,6 +42,29 @@ export interface BadRequest {
   readonly message: string;
   readonly subject: string;
 }
+
+/** How a key is put in the place of another. */
+export interface RotateRequest {
+  /** How long the one before goes on. */
+  readonly overlapMs: number;
+  readonly notAfterMs?: number | undefined;
+  readonly by: string;
+}
+
+/** A key that was made elsewhere. */
+export interface ImportRequest {
+  readonly namespace: string;
+  readonly application: string;
+  readonly name?: string | undefined;
+  /** The key, or its SHA-256. */
+  readonly secret: Secret | Uint8Array;
+  readonly notBeforeMs?: number | undefined;
+  readonly notAfterMs?: number | undefined;
+  readonly by: string;
+}
+
+/** Fewest characters of an imported key: 22 of base 62 hold 131 bits. */
+export const IMPORTED_KEY_MIN = 22;
 
 /** Which credentials to list. */
 export interface KeyQuery {
@@ -74,7 +103,7 @@ export class Keys {
   async create(request: KeyRequest): Promise<MadeKey | Refusal | BadRequest> {
     const wrong = this.#check(request);
     if (wrong !== undefined) {
-      return { ok: false, code: 'bad_request', message: wrong, subject: request.application };
+      return badRequest(wrong, request.application);
     }
     for (let tried = 1; ; tried += 1) {
       const made = makeKey(request.brand ?? DEFAULT_BRAND, this.#randomBytes);
@@ -102,6 +131,57 @@ export class Keys {
   /** Ends the key of a credential for good; again is a no-op. */
   revoke(id: number, by?: string) {
     return this.#store.revokeCredential(id, this.#nowMs(), by);
+  }
+
+  /** Takes a key into use or out of it; it can be taken back. */
+  setState(id: number, state: 'enabled' | 'disabled', by: string) {
+    const cause = state === 'enabled' ? 'key enable' : 'key disable';
+    return this.#store.changeCredential(id, { state, by, cause, nowMs: this.#nowMs() });
+  }
+
+  /** Ends a key at a time, at once when it has passed. */
+  expire(id: number, atMs: number, by: string) {
+    const nowMs = this.#nowMs();
+    const change = { by, cause: 'key expire', nowMs, notAfterMs: Math.max(nowMs, atMs) };
+    return this.#store.changeCredential(id, change);
+  }
+
+  /** Makes a key in the place of another, which goes on for `overlapMs`. */
+  async rotate(old: StoredCredential, { overlapMs, notAfterMs, by }: RotateRequest) {
+    const nowMs = this.#nowMs();
+    if (notAfterMs !== undefined && notAfterMs <= nowMs) {
+      return badRequest('the key would be expired from the start', old.application);
+    }
+    const brand = old.brand === '' ? DEFAULT_BRAND : old.brand;
+    const made = makeKey(brand, this.#randomBytes);
+    const { id: _id, name: _name, origin: _o, state: _s, revokedAtMs: _r, ...rest } = old;
+    const next: NewCredential = {
+      ...rest,
+      ...{ brand, digest: made.digest, displayPrefix: made.displayPrefix, createdAtMs: nowMs },
+      ...{ notBeforeMs: null, notAfterMs: notAfterMs ?? null, by, cause: 'key rotate' },
+    };
+    const outcome = await this.#store.rotateCredential(old.id, next, nowMs + overlapMs);
+    return outcome.ok ? { ...outcome, key: made.key } : outcome;
+  }
+
+  /** Takes over a key that was made elsewhere: the key, hashed at once, or its digest. */
+  async import(request: ImportRequest): Promise<Outcome<StoredCredential> | BadRequest> {
+    const { namespace, application, name, secret, by } = request;
+    const key = secret instanceof Uint8Array ? undefined : secret.reveal();
+    if (key !== undefined && key.length < IMPORTED_KEY_MIN) {
+      const message = `the key has ${key.length} characters, at least ${IMPORTED_KEY_MIN}`;
+      return badRequest(message, application);
+    }
+    const { notBeforeMs = null, notAfterMs = null } = request;
+    if ((notAfterMs ?? Infinity) <= Math.max(this.#nowMs(), notBeforeMs ?? 0)) {
+      return badRequest('the key would never be valid', application);
+    }
+    return this.#store.createCredential({
+      ...{ namespace, application, ...(name !== undefined && { name }) },
+      ...{ brand: '', displayPrefix: '', notBeforeMs, notAfterMs, createdAtMs: this.#nowMs() },
+      digest: secret instanceof Uint8Array ? secret : digestOf(secret.reveal()),
+      ...{ by, cause: 'key import' },
+    });
   }
 
   /** The credential with this id. */
@@ -166,4 +246,8 @@ function faultOfRules({ cidrs, referers }: CredentialRules): string | undefined 
     }
   }
   return undefined;
+}
+
+function badRequest(message: string, subject: string): BadRequest {
+  return { ok: false, code: 'bad_request', message, subject };
 }

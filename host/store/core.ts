@@ -6,8 +6,6 @@
 
 import { type NameKey, RecordKind } from '../compile/output.ts';
 import { NO_RULES } from '../credential/rules.ts';
-import type { AccessToken, NewAccessToken } from './access.ts';
-import type { AuditEntry, AuditQuery, ResourceRevision } from './audit.ts';
 import { ResourceChangePlan } from './change.ts';
 import {
   credentialIdKey,
@@ -18,6 +16,7 @@ import {
 import { readPage } from './page.ts';
 import type {
   CommitEvent,
+  CredentialChange,
   CredentialQuery,
   DirectoryPage,
   DirectoryQuery,
@@ -28,6 +27,8 @@ import type {
   Refusal,
   RefusalCode,
   ResourceChange,
+  ResourceQuery,
+  Rotation,
   Store,
   StoredCredential,
   StoredResource,
@@ -55,15 +56,15 @@ class Refused extends Error {
 const REHEARSED = refusal('revision_conflict', '', 'nothing was to be changed');
 
 /** A store over tables. It owns the tables and closes them. */
-export class StoreCore implements Store {
+export class StoreCore extends Trail implements Store {
   readonly #opened: Tables;
   readonly #identity: StoreIdentity;
   readonly #limits: DirectoryLimits;
   readonly #listeners = new Set<(event: CommitEvent) => void>();
-  readonly #trail = new Trail(() => this.#tables);
   #closed = false;
 
   constructor(tables: Tables, limits: DirectoryLimits) {
+    super(() => this.#tables);
     this.#opened = tables;
     this.#identity = { storeId: tables.storeId, epoch: tables.epoch };
     this.#limits = limits;
@@ -118,6 +119,10 @@ export class StoreCore implements Store {
     return this.#tables.resources(kind);
   }
 
+  async resourcePage(query: ResourceQuery): Promise<readonly StoredResource[]> {
+    return this.#tables.resourcePage(query);
+  }
+
   async names(ids: readonly number[]): Promise<readonly (NameKey | undefined)[]> {
     return ids.map((id) => this.#tables.nameOf(id));
   }
@@ -129,29 +134,59 @@ export class StoreCore implements Store {
   async createCredential(credential: NewCredential): Promise<Outcome<StoredCredential>> {
     const refused = this.#refusalOf(credential);
     if (refused !== undefined) return refused;
-    const tables = this.#tables;
     const outcome = this.#attempt(() => {
-      const row = this.#newRow(credential);
-      const directory = new DirectoryChange(tables, this.#limits, tables.revision() + 1);
-      for (const group of tables.groupsOf(row.applicationId)) {
-        directory.enter(group, credentialRecord(row));
-      }
-      const full = directory.refusal();
-      if (full !== undefined) return full;
-      tables.putCredential(row);
-      const { by: actor = 'host', createdAtMs: atMs } = credential;
-      this.#trail.noteCredential(
-        'key.create',
-        { actor, cause: 'key create', atMs },
-        null,
-        stored(row),
-      );
-      return { row, event: directory.commit([]) };
+      const directory = this.#directoryChange();
+      const row = this.#enter(directory, credential);
+      return directory.refusal() ?? { row, event: directory.commit([]) };
     });
     if ('ok' in outcome) return outcome;
     this.#tell(outcome.event);
     const { revision } = outcome.event;
     return { ok: true, revision, changed: true, value: stored(outcome.row) };
+  }
+
+  async changeCredential(id: number, change: CredentialChange): Promise<Outcome<StoredCredential>> {
+    const tables = this.#tables;
+    const row = this.#changeable(id);
+    if ('ok' in row) return row;
+    const { state = row.state, notAfterMs = row.notAfterMs } = change;
+    if (state === row.state && notAfterMs === row.notAfterMs) {
+      return { ok: true, revision: tables.revision(), changed: false, value: stored(row) };
+    }
+    const next: CredentialRow = { ...row, state, notAfterMs };
+    const event = tables.transact(() => {
+      const directory = this.#directoryChange();
+      this.#replace(directory, row, next, change);
+      return directory.commit([]);
+    });
+    this.#tell(event);
+    return { ok: true, revision: event.revision, changed: true, value: stored(next) };
+  }
+
+  async rotateCredential(
+    id: number,
+    next: NewCredential,
+    untilMs: number,
+  ): Promise<Outcome<Rotation>> {
+    const row = this.#changeable(id);
+    if ('ok' in row) return row;
+    const refused = this.#refusalOf(next);
+    if (refused !== undefined) return refused;
+    const before: CredentialRow = {
+      ...row,
+      notAfterMs: Math.min(row.notAfterMs ?? untilMs, untilMs),
+    };
+    const { by = 'host', createdAtMs: nowMs } = next;
+    const outcome = this.#attempt(() => {
+      const directory = this.#directoryChange();
+      const made = this.#enter(directory, next);
+      this.#replace(directory, row, before, { by, nowMs, cause: 'key rotate' });
+      return directory.refusal() ?? { made, event: directory.commit([]) };
+    });
+    if ('ok' in outcome) return outcome;
+    this.#tell(outcome.event);
+    const value = { before: stored(before), made: stored(outcome.made) };
+    return { ok: true, revision: outcome.event.revision, changed: true, value };
   }
 
   async revokeCredential(
@@ -177,7 +212,7 @@ export class StoreCore implements Store {
       }
       tables.putCredential(revoked);
       const origin = { actor, cause: 'key revoke', atMs: nowMs };
-      this.#trail.noteCredential('key.revoke', origin, stored(row), stored(revoked));
+      this.noteCredential('key.revoke', origin, stored(row), stored(revoked));
       return directory.commit([]);
     });
     this.#tell(event);
@@ -212,34 +247,6 @@ export class StoreCore implements Store {
     return readPage(this.#tables, query);
   }
 
-  createAccessToken(token: NewAccessToken): Promise<Outcome<AccessToken>> {
-    return this.#trail.createAccessToken(token);
-  }
-
-  revokeAccessToken(name: string, by: string, nowMs: number): Promise<Outcome<AccessToken>> {
-    return this.#trail.revokeAccessToken(name, by, nowMs);
-  }
-
-  accessTokens(): Promise<readonly AccessToken[]> {
-    return this.#trail.accessTokens();
-  }
-
-  accessTokenWithDigest(digest: Uint8Array): Promise<AccessToken | undefined> {
-    return this.#trail.accessTokenWithDigest(digest);
-  }
-
-  audit(query: AuditQuery): Promise<readonly AuditEntry[]> {
-    return this.#trail.audit(query);
-  }
-
-  resourceRevisions(limit: number, before?: number): Promise<readonly ResourceRevision[]> {
-    return this.#trail.resourceRevisions(limit, before);
-  }
-
-  resourceChangesAfter(revision: number): Promise<readonly AuditEntry[] | undefined> {
-    return this.#trail.resourceChangesAfter(revision);
-  }
-
   onCommit(listener: (event: CommitEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -271,6 +278,51 @@ export class StoreCore implements Store {
     }
   }
 
+  #directoryChange(): DirectoryChange {
+    return new DirectoryChange(this.#tables, this.#limits, this.#tables.revision() + 1);
+  }
+
+  /** A credential that may change, or why it may not. */
+  #changeable(id: number): CredentialRow | Refusal {
+    const row = this.#tables.credential(id);
+    if (row === undefined) return refusal('not_found', String(id), `no credential has id ${id}`);
+    if (row.origin === 'resource') {
+      const message = `credential "${row.name}" is a declared resource; change it there`;
+      return refusal('managed_by_resources', row.name, message);
+    }
+    if (row.state !== 'revoked') return row;
+    return refusal('revoked', row.name, `credential "${row.name}" is revoked for good`);
+  }
+
+  /** Writes a new credential into its row, its directories and the trail. */
+  #enter(directory: DirectoryChange, credential: NewCredential): CredentialRow {
+    const tables = this.#tables;
+    const row = this.#newRow(credential);
+    for (const group of tables.groupsOf(row.applicationId)) {
+      directory.enter(group, credentialRecord(row));
+    }
+    tables.putCredential(row);
+    const { by: actor = 'host', cause = 'key create', createdAtMs: atMs } = credential;
+    const action = cause === 'key import' ? 'key.import' : 'key.create';
+    this.noteCredential(action, { actor, cause, atMs }, null, stored(row));
+    return row;
+  }
+
+  /** Writes a changed credential into its row, its directories and the trail. */
+  #replace(
+    directory: DirectoryChange,
+    before: CredentialRow,
+    after: CredentialRow,
+    { by: actor, cause, nowMs: atMs }: Pick<CredentialChange, 'by' | 'cause' | 'nowMs'>,
+  ): void {
+    const tables = this.#tables;
+    for (const group of tables.groupsOf(after.applicationId)) {
+      directory.put(group, credentialRecord(after));
+    }
+    tables.putCredential(after);
+    this.noteCredential('key.change', { actor, cause, atMs }, stored(before), stored(after));
+  }
+
   #refusalOf(credential: NewCredential): Refusal | undefined {
     const { namespace, application, name, digest } = credential;
     if (this.#tables.resource('Application', namespace, application) === undefined) {
@@ -290,8 +342,9 @@ export class StoreCore implements Store {
     const { namespace, application } = credential;
     const id = this.#tables.giveId(credentialIdKey(credential));
     const key = { kind: 'Application', namespace, name: application } as const;
+    const { by: _by, cause: _cause, ...facts } = credential;
     return {
-      ...credential,
+      ...facts,
       rules: credential.rules ?? NO_RULES,
       id,
       applicationId: this.#tables.idOf(key) ?? this.#tables.giveId(key),

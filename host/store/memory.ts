@@ -12,6 +12,7 @@ import {
   DIRECTORY_CREDENTIALS_MAX,
   type PolicyVersion,
   REMOVALS_KEPT_MAX,
+  type ResourceQuery,
   type Store,
   type StoredResource,
 } from './store.ts';
@@ -136,6 +137,15 @@ class MemoryTables implements Tables {
       (r) => kind === undefined || r.kind === kind,
     );
     return chosen.sort((a, b) => compare(sortKey(a), sortKey(b)));
+  }
+
+  resourcePage({ kind, after, namespaces, search = '', limit }: ResourceQuery): StoredResource[] {
+    const from = after === undefined ? '' : nameOf(kind, after.namespace, after.name);
+    const isChosen = (each: StoredResource) =>
+      sortKey(each) > from &&
+      (namespaces === undefined || namespaces.includes(each.namespace)) &&
+      each.name.includes(search);
+    return this.resources(kind).filter(isChosen).slice(0, limit);
   }
 
   putResource(resource: StoredResource): void {

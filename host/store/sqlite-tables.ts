@@ -6,7 +6,13 @@ import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 
 import { type NamedKind, type NameKey, RecordKind } from '../compile/output.ts';
 import { type CredentialRules, NO_RULES, sameRules } from '../credential/rules.ts';
 import { SqliteAccess, SqliteAudit, type Statements } from './audit-sqlite.ts';
-import type { CredentialQuery, CredentialState, PolicyVersion, StoredResource } from './store.ts';
+import type {
+  CredentialQuery,
+  CredentialState,
+  PolicyVersion,
+  ResourceQuery,
+  StoredResource,
+} from './store.ts';
 import type {
   CredentialFacts,
   CredentialRow,
@@ -107,6 +113,15 @@ export class SqliteTables implements Tables {
     const order = 'ORDER BY kind, namespace, name';
     if (kind === undefined) return this.#all(`SELECT * FROM resources ${order}`).map(asResource);
     return this.#all(`SELECT * FROM resources WHERE kind = ? ${order}`, kind).map(asResource);
+  }
+
+  resourcePage({ kind, after, namespaces, search = '', limit }: ResourceQuery): StoredResource[] {
+    const only = namespaces === undefined ? null : JSON.stringify(namespaces);
+    const sql = `SELECT * FROM resources WHERE kind = ? AND (namespace, name) > (?, ?)
+      AND (? IS NULL OR namespace IN (SELECT value FROM json_each(?)))
+      AND (? = '' OR instr(name, ?) > 0) ORDER BY namespace, name LIMIT ?`;
+    const { namespace = '', name = '' } = after ?? {};
+    return this.#all(sql, kind, namespace, name, only, only, search, search, limit).map(asResource);
   }
 
   putResource(resource: StoredResource): void {

@@ -66,6 +66,26 @@ export interface NewCredential {
   readonly createdAtMs: number;
   /** Who asked for it; the host itself unless given. */
   readonly by?: string;
+  /** What was asked for; `key create` unless given. */
+  readonly cause?: 'key create' | 'key import' | 'key rotate';
+}
+
+/** What may change about a credential that key create made; what is left out stays. */
+export interface CredentialChange {
+  readonly state?: 'enabled' | 'disabled';
+  /** Unix milliseconds from which the key is no longer valid. */
+  readonly notAfterMs?: number;
+  readonly nowMs: number;
+  /** Who asked for it. */
+  readonly by: string;
+  /** What was asked for, such as `key disable`. */
+  readonly cause: string;
+}
+
+/** Two credentials of one application: the one before, and the one in its place. */
+export interface Rotation {
+  readonly before: StoredCredential;
+  readonly made: StoredCredential;
 }
 
 /** Why a store refuses a change; nothing was changed. Names are stable. */
@@ -76,6 +96,7 @@ export type RefusalCode =
   | 'managed_by_resources'
   | 'directory_full'
   | 'revision_conflict'
+  | 'revoked'
   | 'too_many';
 
 /** A refusal with the facts of the case in one sentence. */
@@ -105,6 +126,19 @@ export interface StoredResource {
   readonly name: string;
   /** Canonical JSON of labels and spec: equal text means equal resource. */
   readonly text: string;
+}
+
+/** Chooses resources of one kind, in the order of namespace and name. */
+export interface ResourceQuery {
+  readonly kind: string;
+  /** Only those behind this one; absent for the first page. */
+  readonly after?: { readonly namespace: string; readonly name: string };
+  /** Only of these namespaces; absent = all. */
+  readonly namespaces?: readonly string[];
+  /** Only names that hold this text. */
+  readonly search?: string;
+  /** Most resources to return. */
+  readonly limit: number;
 }
 
 /** A whole resource set, compiled. Everything it does not name ends. */
@@ -246,6 +280,7 @@ export interface Store extends AccessStore, AuditStore {
 
   /** The applied resource set, ordered by kind, namespace, name; of one kind when given. */
   resources(kind?: string): Promise<readonly StoredResource[]>;
+  resourcePage(query: ResourceQuery): Promise<readonly StoredResource[]>;
 
   /** The names that ids stand for, in the order asked; ids outlive what they were given for. */
   names(ids: readonly number[]): Promise<readonly (NameKey | undefined)[]>;
@@ -261,6 +296,15 @@ export interface Store extends AccessStore, AuditStore {
 
   /** Ends a credential for good; again is a no-op. Refused: not_found, managed_by_resources. */
   revokeCredential(id: number, nowMs: number, by?: string): Promise<Outcome<StoredCredential>>;
+
+  /** Changes a credential. Refused: not_found, managed_by_resources, revoked. */
+  changeCredential(id: number, change: CredentialChange): Promise<Outcome<StoredCredential>>;
+
+  /**
+   * Puts a fresh credential in the place of one, which ends at `untilMs` unless it ends earlier.
+   * Refused as creating and changing are.
+   */
+  rotateCredential(id: number, next: NewCredential, untilMs: number): Promise<Outcome<Rotation>>;
 
   credential(id: number): Promise<StoredCredential | undefined>;
   credentials(query: CredentialQuery): Promise<readonly StoredCredential[]>;

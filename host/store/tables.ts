@@ -5,7 +5,13 @@
 import type { NameKey, RecordKind } from '../compile/output.ts';
 import type { AccessTables } from './access.ts';
 import type { AuditTables } from './audit.ts';
-import type { CredentialQuery, PolicyVersion, StoredCredential, StoredResource } from './store.ts';
+import type {
+  CredentialQuery,
+  PolicyVersion,
+  ResourceQuery,
+  StoredCredential,
+  StoredResource,
+} from './store.ts';
 
 /** A credential with the id of its application, by which directories find it. */
 export interface CredentialRow extends StoredCredential {
@@ -75,6 +81,7 @@ export interface Tables {
 
   resource(kind: string, namespace: string, name: string): string | undefined;
   resources(kind?: string): StoredResource[];
+  resourcePage(query: ResourceQuery): StoredResource[];
   putResource(resource: StoredResource): void;
   deleteResource(kind: string, namespace: string, name: string): void;
 

@@ -124,4 +124,31 @@ export const accessContract: readonly ContractTest[] = [
       assert.equal((await store.resourceChangesAfter(0))?.length, 3);
     },
   },
+
+  // Guarantees that large sets are read page by page, narrowed where they lie.
+  {
+    name: 'resources are read one by one and page by page',
+    async run({ store }) {
+      const names = ['a/x', 'a/y', 'b/x', 'b/xy', 'c/z'];
+      const resources = names.map((place) => {
+        const [namespace = '', name = ''] = place.split('/');
+        return { kind: 'Consumer', namespace, name, text: place };
+      });
+      const plan = { kind: 'Plan', namespace: 'a', name: 'p', text: 'p' };
+      await store.applyResources(change({ resources: [...resources, plan] }));
+      assert.deepEqual(await store.resource('Consumer', 'b', 'x'), 'b/x');
+      assert.equal(await store.resource('Plan', 'b', 'x'), undefined);
+      const page = async (more: object) => {
+        const found = await store.resourcePage({ kind: 'Consumer', limit: 9, ...more });
+        return found.map(({ text }) => text);
+      };
+      assert.deepEqual(await page({}), names);
+      assert.deepEqual(await page({ limit: 2 }), ['a/x', 'a/y']);
+      const after = { namespace: 'a', name: 'y' };
+      assert.deepEqual(await page({ limit: 2, after }), ['b/x', 'b/xy']);
+      assert.deepEqual(await page({ search: 'x' }), ['a/x', 'b/x', 'b/xy']);
+      assert.deepEqual(await page({ namespaces: ['a', 'c'], search: 'z' }), ['c/z']);
+      assert.deepEqual(await page({ namespaces: [] }), []);
+    },
+  },
 ];

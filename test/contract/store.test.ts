@@ -10,6 +10,7 @@ import { openMemoryStore } from '../../host/store/memory.ts';
 import { openSqliteStore } from '../../host/store/sqlite.ts';
 import { accessContract } from './store-access.ts';
 import { changesContract } from './store-changes.ts';
+import { credentialChangesContract } from './store-credential-changes.ts';
 import { credentialsContract } from './store-credentials.ts';
 import { directoryContract } from './store-directory.ts';
 import { type OpenStore, StoreKit } from './store-kit.ts';
@@ -30,7 +31,13 @@ const stores: Record<string, OpenStore> = {
 
 for (const [name, open] of Object.entries(stores)) {
   describe(`store in ${name}`, () => {
-    const promises = [changesContract, credentialsContract, directoryContract, accessContract];
+    const promises = [
+      changesContract,
+      credentialsContract,
+      directoryContract,
+      accessContract,
+      credentialChangesContract,
+    ];
     for (const promise of promises.flat()) {
       test(promise.name, async () => {
         const kit = await StoreKit.start(open);

@@ -36,6 +36,7 @@ const GCC = { command: 'gcc', debianPackage: 'gcc' };
 
 /** Tests of the host that start many processes or fill large tables: too slow for every save. */
 const HOST_AT_SCALE = [
+  'test/host/http/kill.test.ts',
   'test/host/http/process.test.ts',
   'test/host/http/watch-load.test.ts',
   'test/host/store/scale.test.ts',

@@ -14,7 +14,8 @@ import { callerOf, requireNamespace } from '../auth.ts';
 import { Problem } from '../problem.ts';
 import { iso, LABEL, LIMIT, TIME } from './forms.ts';
 
-const ID = '^[1-9][0-9]{0,15}$';
+/** An id as a path has it. */
+export const ID = '^[1-9][0-9]{0,15}$';
 
 const RULES = Type.Array(Type.String({ maxLength: 253 }), { maxItems: RULES_MAX });
 
@@ -44,7 +45,8 @@ const ListQuery = Type.Object(
   { additionalProperties: false },
 );
 
-const IdParams = Type.Object({ id: Type.String({ pattern: ID }) });
+/** The parameters of a path with an id. */
+export const IdParams = Type.Object({ id: Type.String({ pattern: ID }) });
 
 /** A credential as the admin API shows it: everything about a key except the key. */
 export interface CredentialView {
@@ -142,7 +144,11 @@ function readRoutes(server: FastifyInstance, keys: Keys, usage: UsageService): v
 }
 
 /** A credential by id; one of a foreign namespace is answered as if it were not there. */
-async function credentialOf(keys: Keys, id: string, caller: Caller): Promise<StoredCredential> {
+export async function credentialOf(
+  keys: Keys,
+  id: string,
+  caller: Caller,
+): Promise<StoredCredential> {
   const credential = await keys.credential(Number(id));
   if (credential !== undefined && mayUse(caller, credential.namespace)) return credential;
   throw new Problem('not_found', `no credential has id ${id}`);
@@ -161,7 +167,8 @@ async function viewsOf(credentials: readonly StoredCredential[], usage: UsageSer
   return credentials.map((credential) => viewOf(credential, used.get(credential.id)));
 }
 
-function viewOf(credential: StoredCredential, usedMs?: number): CredentialView {
+/** What everyone may see of a credential. */
+export function viewOf(credential: StoredCredential, usedMs?: number): CredentialView {
   const { id, namespace, application, name, state, origin } = credential;
   return {
     id,

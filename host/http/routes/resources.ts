@@ -10,7 +10,6 @@ import { LOAD_BOUNDS } from '../../resources/load.ts';
 import { KINDS, type Kind } from '../../resources/schema/schema.ts';
 import { resourcesYaml, wholeResource } from '../../resources/yaml.ts';
 import type { Catalogue, ChangeOptions, ChangeOutcome } from '../../service/catalogue.ts';
-import type { StoredResource } from '../../store/store.ts';
 import type { AdminServices } from '../admin-port.ts';
 import { callerOf, requireNamespace } from '../auth.ts';
 import { Problem } from '../problem.ts';
@@ -121,18 +120,18 @@ function readRoutes(server: FastifyInstance, catalogue: Catalogue): void {
     '/v1/resources/:kind',
     { schema: { params: KindParams, querystring: ListQuery }, config: { role: 'view' } },
     async (request) => {
-      const { namespace, search, after = '', limit: asked } = request.query;
+      const { namespace, search, after, limit: asked } = request.query;
       const limit = Math.min(RESOURCES_LISTED_MAX, Number(asked ?? 100));
-      const all = await catalogue.list(callerOf(request), kindOf(request.params.kind));
-      const found = all.filter(
-        (each) =>
-          placeOf(each) > after &&
-          (namespace === undefined || each.namespace === namespace) &&
-          (search === undefined || each.name.includes(search)),
-      );
-      const items = found.slice(0, limit);
-      const last = items.at(-1);
-      const next = found.length > limit && last !== undefined ? placeOf(last) : null;
+      const [place = '', name = ''] = (after ?? '').split('/');
+      const items = await catalogue.page(callerOf(request), {
+        kind: kindOf(request.params.kind),
+        limit,
+        ...(search !== undefined && { search }),
+        ...(namespace !== undefined && { namespaces: [namespace] }),
+        ...(after !== undefined && { after: { namespace: place, name } }),
+      });
+      const last = items.length === limit ? items.at(-1) : undefined;
+      const next = last === undefined ? null : `${last.namespace}/${last.name}`;
       return { items: items.map(wholeResource), next };
     },
   );
@@ -142,8 +141,7 @@ function readRoutes(server: FastifyInstance, catalogue: Catalogue): void {
     { schema: { params: NameParams }, config: { role: 'view' } },
     async (request, reply) => {
       const { kind, namespace, name } = request.params;
-      const all = await catalogue.list(callerOf(request), kindOf(kind));
-      const found = all.find((each) => each.namespace === namespace && each.name === name);
+      const found = await catalogue.find(callerOf(request), kindOf(kind), namespace, name);
       if (found === undefined) {
         throw new Problem('not_found', `no ${kind} "${name}" in namespace "${namespace}"`);
       }
@@ -249,10 +247,6 @@ function kindOf(word: string): Kind {
   const kind = KINDS.find((each) => each.toLowerCase() === word);
   if (kind === undefined) throw new Problem('bad_request', `unknown kind ${word}`);
   return kind;
-}
-
-function placeOf({ namespace, name }: StoredResource): string {
-  return `${namespace}/${name}`;
 }
 
 /** Equal texts have equal tags. */

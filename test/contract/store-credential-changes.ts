@@ -1,0 +1,68 @@
+/**
+ * What every store promises about credentials that change and that take another's place.
+ */
+import assert from 'node:assert/strict';
+import { RecordKind } from '../../host/compile/output.ts';
+import { type ContractTest, newKey, walk } from './store-kit.ts';
+
+const BY = { by: 'ann', cause: 'key disable', nowMs: 9 };
+
+/** The promises. */
+export const credentialChangesContract: readonly ContractTest[] = [
+  // Guarantees that proxies are told of a change of a key once, and of none when nothing changed.
+  {
+    name: 'a credential changes in its row and its directories, once',
+    async run(kit) {
+      const { store } = kit;
+      await kit.applied('default', 'other');
+      const made = await store.createCredential(newKey('k'));
+      assert.ok(made.ok);
+      const { id } = made.value;
+      const off = await store.changeCredential(id, { ...BY, state: 'disabled', notAfterMs: 77 });
+      assert.ok(off.ok);
+      assert.deepEqual(off.value, { ...made.value, state: 'disabled', notAfterMs: 77 });
+      assert.deepEqual([off.revision, off.changed], [3, true]);
+      assert.deepEqual(await store.credential(id), off.value);
+      for (const group of ['default', 'other']) {
+        const records = (await walk(store, group, 2)).filter(
+          (r) => r.kind === RecordKind.credential,
+        );
+        assert.deepEqual(
+          records.map(({ revision, present }) => [revision, present]),
+          [[3, true]],
+        );
+      }
+      const again = await store.changeCredential(id, { ...BY, state: 'disabled' });
+      assert.deepEqual([again.ok && again.changed, await store.revision()], [false, 3]);
+      const [entry] = await store.audit({ limit: 1 });
+      assert.deepEqual([entry?.action, entry?.actor, entry?.revision], ['key.change', 'ann', 3]);
+      await store.revokeCredential(id, 10);
+      const late = await store.changeCredential(id, { ...BY, state: 'enabled' });
+      assert.equal(late.ok === false && late.code, 'revoked');
+      const none = await store.changeCredential(id + 99, { ...BY, state: 'enabled' });
+      assert.equal(none.ok === false && none.code, 'not_found');
+    },
+  },
+
+  // Guarantees that a rotation is one revision, and that one that is refused changes nothing.
+  {
+    name: 'a rotation makes and ends in one revision, or does nothing',
+    async run(kit) {
+      await kit.reopen({ credentialsMax: 2 });
+      const { store } = kit;
+      await kit.applied('default');
+      const made = await store.createCredential(newKey('a'));
+      assert.ok(made.ok);
+      const rotated = await store.rotateCredential(made.value.id, newKey('b'), 50);
+      assert.ok(rotated.ok);
+      assert.deepEqual(rotated.value.before, { ...made.value, notAfterMs: 50 });
+      assert.deepEqual([rotated.revision, (await walk(store, 'default', 2)).length], [3, 2]);
+      const full = await store.rotateCredential(made.value.id, newKey('c'), 20);
+      assert.equal(full.ok === false && full.code, 'directory_full');
+      const taken = await store.rotateCredential(made.value.id, newKey('b'), 20);
+      assert.equal(taken.ok === false && taken.code, 'digest_taken');
+      assert.equal((await store.credential(made.value.id))?.notAfterMs, 50);
+      assert.deepEqual([await store.revision(), (await store.audit({ limit: 9 })).length], [3, 4]);
+    },
+  },
+];

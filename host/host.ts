@@ -249,6 +249,8 @@ interface Parts {
   readonly metrics: HostMetrics;
 }
 
+type Turn = <T>(work: () => Promise<T>) => Promise<T>;
+
 /** Where declared resources come from. */
 interface Declared {
   readonly catalogue: Catalogue;
@@ -267,7 +269,8 @@ async function startResources(
   const { store, compiler } = parts;
   const catalogue = new Catalogue({ store, compiler, nowMs, folder });
   if (folder !== undefined) {
-    const reloader = await startReloader(folder, options, parts, stack);
+    const inTurn: Turn = (work) => catalogue.inTurn(work);
+    const reloader = await startReloader(folder, options, { ...parts, inTurn }, stack);
     return { catalogue, status: () => reloader.status, reload: () => reload(reloader, log) };
   }
   const started = await catalogue.start();
@@ -287,10 +290,10 @@ async function startResources(
 async function startReloader(
   path: string,
   { nowMs, log }: HostOptions,
-  parts: Parts,
+  parts: Parts & { readonly inTurn: Turn },
   stack: AsyncDisposableStack,
 ): Promise<Reloader> {
-  const { store, compiler, metrics } = parts;
+  const { store, compiler, metrics, inTurn } = parts;
   const onRead = (reading: Reading, seconds: number) => {
     const problems = reading.outcome === 'refused' ? reading.problems : [];
     metrics.reload(reading.outcome, seconds, problems.length);
@@ -301,7 +304,7 @@ async function startReloader(
       log.info({ outcome, revision, seconds }, 'the resource folder was read');
     }
   };
-  const reloader = new Reloader({ path, store, compiler, nowMs, onRead });
+  const reloader = new Reloader({ path, store, compiler, nowMs, inTurn, onRead });
   const stop = watchFolder(path, () => reload(reloader, log), {
     debounceMs: FOLDER_DEBOUNCE_MS,
     pollMs: FOLDER_POLL_MS,

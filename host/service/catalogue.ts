@@ -41,6 +41,8 @@ export interface Unchanged {
   readonly message: string;
   /** Problems of the resources, in the order of files and lines. */
   readonly problems: readonly Printable[];
+  /** Whether another change came in between, so that the same may go well the next time. */
+  readonly raced?: boolean;
 }
 
 /** Outcome of a change. */
@@ -60,6 +62,9 @@ export interface CatalogueOptions {
 
 /** A change without a condition is tried again when another one came in between. */
 const TRIES_MAX = 4;
+
+/** Most resources that the diff of a revision names. */
+export const DIFF_MAX = 100_000;
 
 /** Declared resources. */
 export class Catalogue {
@@ -81,7 +86,7 @@ export class Catalogue {
    */
   async start(): Promise<ChangeOutcome> {
     const by: Caller = { name: 'host', role: 'admin', namespaces: [] };
-    return this.#inTurn(() => this.#attempt(async () => NO_CHANGE, { by, cause: 'start' }, true));
+    return this.inTurn(() => this.#attempt(async () => NO_CHANGE, { by, cause: 'start' }, true));
   }
 
   /** Brings a change of files into force. */
@@ -165,8 +170,7 @@ export class Catalogue {
 
   /** What a revision did to resources; undefined when it did nothing or is forgotten. */
   async revisionDiff(revision: number, by: Caller): Promise<readonly ResourceDiff[] | undefined> {
-    const limit = 100_000;
-    const found = await this.#options.store.audit({ revision, limit });
+    const found = await this.#options.store.audit({ revision, limit: DIFF_MAX });
     const entries = found.filter(({ action }) => action.startsWith('resource.'));
     if (entries.length === 0) return undefined;
     return entries
@@ -184,19 +188,17 @@ export class Catalogue {
       const message = `this host takes resources from the folder ${folder} alone: change them there`;
       return Promise.resolve(no('read_only', message));
     }
-    return this.#inTurn(async () => {
+    return this.inTurn(async () => {
       for (let tried = 1; ; tried += 1) {
         const outcome = await this.#attempt(make, options, false);
-        const raced = !outcome.ok && outcome.code === 'revision_conflict';
+        const raced = !outcome.ok && outcome.raced === true;
         if (!raced || options.ifRevision !== undefined || tried === TRIES_MAX) return outcome;
-        // A conflict that the caller's own condition found would only be found again.
-        if (outcome.message.endsWith('read it')) return outcome;
       }
     });
   }
 
-  /** One change after another: the compiler holds one set at a time. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  /** Does one piece of work after another: the compiler holds one set at a time. */
+  inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#last.then(work);
     this.#last = turn.catch(() => undefined);
     return turn;
@@ -230,7 +232,7 @@ export class Catalogue {
     { by, cause, dryRun = false }: ChangeOptions,
   ): Promise<ChangeOutcome> {
     const { store, compiler, nowMs } = this.#options;
-    const ids = await store.reserveIds(merged.names);
+    const ids = await store.reserveIds(merged.names, dryRun);
     const outcome = await store.applyResources({
       ...(await compiler.compile(ids)),
       resources: merged.resources,
@@ -245,7 +247,8 @@ export class Catalogue {
       return { ok: true, revision: at, diff: merged.diff };
     }
     const { code, message } = outcome;
-    return no(code, message, await compiler.explain(outcome));
+    const raced = code === 'revision_conflict';
+    return { ...no(code, message, await compiler.explain(outcome)), raced };
   }
 }
 

@@ -35,6 +35,14 @@ export interface MadeKey {
   readonly revision: number;
 }
 
+/** What an idempotency key led to before. */
+export interface ReplayedKey {
+  readonly ok: true;
+  readonly replayed: true;
+  readonly credential: StoredCredential;
+  readonly revision: number;
+}
+
 /** A request that cannot be met, besides the refusals of the store. */
 export interface BadRequest {
   readonly ok: false;
@@ -101,6 +109,19 @@ export class Keys {
 
   /** Makes a key; it is valid once this resolves. */
   async create(request: KeyRequest): Promise<MadeKey | Refusal | BadRequest> {
+    const made = await this.createOnce(request);
+    if (made.ok && 'replayed' in made) throw new Error('nothing is made once without a key for it');
+    return made;
+  }
+
+  /**
+   * Makes a key, unless the same actor made one with the same idempotency key within a day: then
+   * it answers that one's credential, whose key cannot be shown again.
+   */
+  async createOnce(
+    request: KeyRequest,
+    idempotencyKey?: string,
+  ): Promise<MadeKey | ReplayedKey | Refusal | BadRequest> {
     const wrong = this.#check(request);
     if (wrong !== undefined) {
       return badRequest(wrong, request.application);
@@ -119,7 +140,11 @@ export class Keys {
         rules: request.rules ?? NO_RULES,
         createdAtMs: this.#nowMs(),
         ...(request.by !== undefined && { by: request.by }),
+        ...(idempotencyKey !== undefined && { idempotencyKey: hexOf(idempotencyKey) }),
       });
+      if (outcome.ok && !outcome.changed) {
+        return { ok: true, replayed: true, credential: outcome.value, revision: outcome.revision };
+      }
       if (outcome.ok) {
         const { value: credential, revision } = outcome;
         return { ok: true, key: made.key, credential, revision };
@@ -250,4 +275,9 @@ function faultOfRules({ cidrs, referers }: CredentialRules): string | undefined 
 
 function badRequest(message: string, subject: string): BadRequest {
   return { ok: false, code: 'bad_request', message, subject };
+}
+
+/** Whatever a caller chose as its idempotency key, only a digest of it is kept. */
+function hexOf(idempotencyKey: string): string {
+  return Buffer.from(digestOf(idempotencyKey)).toString('hex');
 }

@@ -31,6 +31,8 @@ export interface ReloaderOptions {
   readonly store: Store;
   readonly compiler: Compiler;
   readonly nowMs: () => number;
+  /** Does work when nobody else uses the compiler, which holds one set at a time. */
+  readonly inTurn?: <T>(work: () => Promise<T>) => Promise<T>;
   /** Told after each reading, with the time it took. */
   readonly onRead: (reading: Reading, seconds: number) => void;
 }
@@ -72,7 +74,8 @@ export class Reloader {
   async #read(): Promise<Reading> {
     const { nowMs, onRead } = this.#options;
     const beganMs = nowMs();
-    const reading = await this.#apply();
+    const { inTurn = (work) => work() } = this.#options;
+    const reading = await inTurn(() => this.#apply());
     const refused = reading.outcome === 'refused';
     this.#status = {
       folder: this.#options.path,

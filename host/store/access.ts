@@ -53,8 +53,23 @@ export interface AccessStore {
   accessTokenWithDigest(digest: Uint8Array): Promise<AccessToken | undefined>;
 }
 
-/** Rows of access tokens. */
+/** What an actor made with an idempotency key. */
+export interface Creation {
+  readonly actor: string;
+  readonly idempotencyKey: string;
+  readonly credential: number;
+  readonly atMs: number;
+}
+
+/** What an idempotency key led to is remembered for so long. */
+export const CREATIONS_KEPT_MS = 86_400_000;
+
+/** Rows of access tokens, and of what they asked to be made once. */
 export interface AccessTables {
+  /** Id of the credential that this actor made with this idempotency key. */
+  creation(actor: string, idempotencyKey: string): number | undefined;
+  /** Remembers one and forgets those before `forgetBeforeMs`. */
+  addCreation(creation: Creation, forgetBeforeMs: number): void;
   addToken(token: NewAccessToken): AccessToken;
   /** Tokens that are not revoked, by name. */
   livingTokens(): AccessToken[];

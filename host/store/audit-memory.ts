@@ -2,7 +2,7 @@
  * Audit trail and access tokens in memory. It keeps rows and must never decide anything; what it
  * adds inside a transaction that throws is taken back by the undo steps it hands over.
  */
-import type { AccessTables, AccessToken, NewAccessToken } from './access.ts';
+import type { AccessTables, AccessToken, Creation, NewAccessToken } from './access.ts';
 import type {
   AuditEntry,
   AuditFacts,
@@ -92,11 +92,25 @@ export class MemoryAudit implements AuditTables {
 
 /** Access tokens in a list. */
 export class MemoryAccess implements AccessTables {
+  #creations: readonly Creation[] = [];
   readonly #tokens: (AccessToken & { readonly digest: Uint8Array })[] = [];
   readonly #onUndo: OnUndo;
 
   constructor(onUndo: OnUndo) {
     this.#onUndo = onUndo;
+  }
+
+  creation(actor: string, idempotencyKey: string): number | undefined {
+    const isIt = (each: Creation) => each.actor === actor && each.idempotencyKey === idempotencyKey;
+    return this.#creations.find(isIt)?.credential;
+  }
+
+  addCreation(creation: Creation, forgetBeforeMs: number): void {
+    const before = this.#creations;
+    this.#onUndo(() => {
+      this.#creations = before;
+    });
+    this.#creations = [...before.filter(({ atMs }) => atMs >= forgetBeforeMs), creation];
   }
 
   addToken(token: NewAccessToken): AccessToken {

@@ -3,7 +3,7 @@
  * and must never decide anything.
  */
 import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
-import type { AccessTables, AccessToken, NewAccessToken, Role } from './access.ts';
+import type { AccessTables, AccessToken, Creation, NewAccessToken, Role } from './access.ts';
 import type {
   AuditAction,
   AuditEntry,
@@ -98,6 +98,19 @@ export class SqliteAccess implements AccessTables {
 
   constructor(db: Statements) {
     this.#db = db;
+  }
+
+  creation(actor: string, idempotencyKey: string): number | undefined {
+    const sql = 'SELECT credential_id FROM creations WHERE actor = ? AND idempotency_key = ?';
+    const [row] = this.#db.all(sql, actor, idempotencyKey);
+    return row === undefined ? undefined : Number(row.credential_id);
+  }
+
+  addCreation(creation: Creation, forgetBeforeMs: number): void {
+    const { actor, idempotencyKey, credential, atMs } = creation;
+    this.#db.run('DELETE FROM creations WHERE at_ms < ?', forgetBeforeMs);
+    const sql = 'INSERT OR REPLACE INTO creations VALUES (?, ?, ?, ?)';
+    this.#db.run(sql, actor, idempotencyKey, credential, atMs);
   }
 
   addToken(token: NewAccessToken): AccessToken {

@@ -6,6 +6,7 @@
 
 import { type NameKey, RecordKind } from '../compile/output.ts';
 import { NO_RULES } from '../credential/rules.ts';
+import { CREATIONS_KEPT_MS } from './access.ts';
 import { ResourceChangePlan } from './change.ts';
 import {
   credentialIdKey,
@@ -82,11 +83,16 @@ export class StoreCore extends Trail implements Store {
     return this.#tables.resourceRevision();
   }
 
-  async reserveIds(names: readonly NameKey[]): Promise<readonly number[]> {
+  async reserveIds(names: readonly NameKey[], rehearse = false): Promise<readonly number[]> {
     const tables = this.#tables;
     const found = names.map((key) => tables.idOf(key));
     if (found.every((id) => id !== undefined)) return found;
-    return tables.transact(() => names.map((key) => tables.idOf(key) ?? tables.giveId(key)));
+    let given: number[] = [];
+    const outcome = this.#attempt(() => {
+      given = names.map((key) => tables.idOf(key) ?? tables.giveId(key));
+      return rehearse ? REHEARSED : given;
+    });
+    return outcome === REHEARSED ? given : (outcome as number[]);
   }
 
   async applyResources(change: ResourceChange): Promise<Outcome<null>> {
@@ -132,6 +138,11 @@ export class StoreCore extends Trail implements Store {
   }
 
   async createCredential(credential: NewCredential): Promise<Outcome<StoredCredential>> {
+    const before = this.#madeBefore(credential);
+    if (before !== undefined) {
+      const revision = this.#tables.revision();
+      return { ok: true, revision, changed: false, value: stored(before) };
+    }
     const refused = this.#refusalOf(credential);
     if (refused !== undefined) return refused;
     const outcome = this.#attempt(() => {
@@ -294,6 +305,12 @@ export class StoreCore extends Trail implements Store {
     return refusal('revoked', row.name, `credential "${row.name}" is revoked for good`);
   }
 
+  #madeBefore({ by = 'host', idempotencyKey }: NewCredential): CredentialRow | undefined {
+    if (idempotencyKey === undefined) return undefined;
+    const id = this.#tables.access.creation(by, idempotencyKey);
+    return id === undefined ? undefined : this.#tables.credential(id);
+  }
+
   /** Writes a new credential into its row, its directories and the trail. */
   #enter(directory: DirectoryChange, credential: NewCredential): CredentialRow {
     const tables = this.#tables;
@@ -303,6 +320,11 @@ export class StoreCore extends Trail implements Store {
     }
     tables.putCredential(row);
     const { by: actor = 'host', cause = 'key create', createdAtMs: atMs } = credential;
+    const { idempotencyKey } = credential;
+    if (idempotencyKey !== undefined) {
+      const creation = { actor, idempotencyKey, credential: row.id, atMs };
+      tables.access.addCreation(creation, atMs - CREATIONS_KEPT_MS);
+    }
     const action = cause === 'key import' ? 'key.import' : 'key.create';
     this.noteCredential(action, { actor, cause, atMs }, null, stored(row));
     return row;
@@ -342,7 +364,7 @@ export class StoreCore extends Trail implements Store {
     const { namespace, application } = credential;
     const id = this.#tables.giveId(credentialIdKey(credential));
     const key = { kind: 'Application', namespace, name: application } as const;
-    const { by: _by, cause: _cause, ...facts } = credential;
+    const { by: _by, cause: _cause, idempotencyKey: _key, ...facts } = credential;
     return {
       ...facts,
       rules: credential.rules ?? NO_RULES,

@@ -122,6 +122,9 @@ class MemoryTables implements Tables {
   }
 
   giveId(key: NameKey): number {
+    this.#undo?.push(() => {
+      this.#lastId -= 1;
+    });
     this.#lastId += 1;
     this.#set(this.#names, this.#lastId, key);
     this.#set(this.#ids, nameOf(key.kind, key.namespace, key.name), this.#lastId);

@@ -63,6 +63,11 @@ const STEPS: readonly string[] = [
   'CREATE INDEX ids_by_id ON ids (id);',
   // Rules as JSON; without them null.
   'ALTER TABLE credentials ADD COLUMN rules TEXT;',
+  `CREATE TABLE creations (
+     actor TEXT NOT NULL, idempotency_key TEXT NOT NULL, credential_id INTEGER NOT NULL,
+     at_ms INTEGER NOT NULL, PRIMARY KEY (actor, idempotency_key)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX creations_by_time ON creations (at_ms);`,
 ];
 
 /** The version a file has after all steps. */

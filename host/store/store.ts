@@ -66,6 +66,8 @@ export interface NewCredential {
   readonly createdAtMs: number;
   /** Who asked for it; the host itself unless given. */
   readonly by?: string;
+  /** Asked twice by one actor within a day, the second answers what the first one made. */
+  readonly idempotencyKey?: string;
   /** What was asked for; `key create` unless given. */
   readonly cause?: 'key create' | 'key import' | 'key rotate';
 }
@@ -272,8 +274,11 @@ export interface Store extends AccessStore, AuditStore {
   /** The revision at which resources last changed; 0 when they never did. */
   resourceRevision(): Promise<number>;
 
-  /** Ids for names, in the order asked, giving new ones to new names. No new revision. */
-  reserveIds(names: readonly NameKey[]): Promise<readonly number[]>;
+  /**
+   * Ids for names, in the order asked, giving new ones to new names. No new revision. With
+   * `rehearse` new names get ids that nobody keeps, fit for a dry run alone.
+   */
+  reserveIds(names: readonly NameKey[], rehearse?: boolean): Promise<readonly number[]>;
 
   /** Replaces the applied resource set. Equal resources make no new revision. */
   applyResources(change: ResourceChange): Promise<Outcome<null>>;

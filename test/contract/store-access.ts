@@ -2,8 +2,18 @@
  * What every store promises about access tokens and the audit trail.
  */
 import assert from 'node:assert/strict';
+import { RecordKind } from '../../host/compile/output.ts';
+import { NO_RULES } from '../../host/credential/rules.ts';
 import type { NewAccessToken } from '../../host/store/access.ts';
-import { application, type ContractTest, change, digestOf, newKey } from './store-kit.ts';
+import {
+  application,
+  type ContractTest,
+  change,
+  digestOf,
+  group,
+  newKey,
+  record,
+} from './store-kit.ts';
 
 function newToken(name: string, more: Partial<NewAccessToken> = {}): NewAccessToken {
   return {
@@ -149,6 +159,37 @@ export const accessContract: readonly ContractTest[] = [
       assert.deepEqual(await page({ search: 'x' }), ['a/x', 'b/x', 'b/xy']);
       assert.deepEqual(await page({ namespaces: ['a', 'c'], search: 'z' }), ['c/z']);
       assert.deepEqual(await page({ namespaces: [] }), []);
+    },
+  },
+
+  // Guarantees that whoever only asks what would happen leaves nothing behind, not even an id.
+  {
+    name: 'a dry run finds every refusal and changes nothing',
+    async run(kit) {
+      await kit.reopen({ credentialsMax: 1 });
+      const { store } = kit;
+      await kit.applied('default');
+      await store.createCredential(newKey('k'));
+      const key = { kind: 'Plan', namespace: 'default', name: 'new' } as const;
+      const [rehearsed] = await store.reserveIds([key], true);
+      const [next] = await store.reserveIds([{ ...key, name: 'other' }]);
+      assert.equal(next, rehearsed, 'the id was not kept');
+      const resources = [application('app'), application('late')];
+      const groups = [group('default', [record(RecordKind.application, kit.app)])];
+      const dry = await store.applyResources(change({ resources, groups, dryRun: true }));
+      assert.deepEqual(dry, { ok: true, revision: 2, changed: false, value: null });
+      assert.equal((await store.resources()).length, 1);
+      const credential = {
+        ...{ namespace: 'default', application: 'app', name: 'd', digest: digestOf('d') },
+        ...{ state: 'enabled' as const, notBeforeMs: null, notAfterMs: null },
+        rules: NO_RULES,
+      };
+      const credentials = [credential];
+      const full = await store.applyResources(
+        change({ resources, groups, credentials, dryRun: true }),
+      );
+      assert.equal(full.ok === false && full.code, 'directory_full');
+      assert.deepEqual([await store.revision(), (await store.audit({ limit: 9 })).length], [2, 2]);
     },
   },
 ];

@@ -65,4 +65,25 @@ export const credentialChangesContract: readonly ContractTest[] = [
       assert.deepEqual([await store.revision(), (await store.audit({ limit: 9 })).length], [3, 4]);
     },
   },
+
+  // Guarantees that one request makes one key, also when it is sent again after a restart.
+  {
+    name: 'what was made with an idempotency key is answered again',
+    async run(kit) {
+      const { store } = kit;
+      await kit.applied('default');
+      const once = { by: 'ann', idempotencyKey: 'k' };
+      const made = await store.createCredential(newKey('a', once));
+      const again = await store.createCredential(newKey('b', once));
+      assert.ok(made.ok && again.ok);
+      assert.deepEqual([again.changed, again.value], [false, made.value]);
+      const bob = await store.createCredential(newKey('b', { ...once, by: 'bob' }));
+      assert.ok(bob.ok && bob.changed);
+      const refused = await store.createCredential(newKey('a', { by: 'ann', idempotencyKey: 'l' }));
+      assert.equal(refused.ok === false && refused.code, 'digest_taken');
+      const late = await store.createCredential(newKey('c', { by: 'ann', idempotencyKey: 'l' }));
+      assert.ok(late.ok && late.changed, 'a refused request used nothing up');
+      assert.equal((await store.credentials({ limit: 9 })).length, 3);
+    },
+  },
 ];

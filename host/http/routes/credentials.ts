@@ -2,7 +2,7 @@
  * Keys over the admin API: create (the key is in this one answer and nowhere else), list, show,
  * revoke.
  */
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { RULES_MAX } from '../../credential/rules.ts';
 import { type Caller, mayUse } from '../../service/access.ts';
@@ -81,7 +81,7 @@ function changeRoutes(server: FastifyInstance, keys: Keys, usage: UsageService):
       const { namespace = 'default', application, name, brand } = request.body;
       const { cidrs = [], referers = [] } = request.body;
       requireNamespace(request, namespace);
-      const made = await keys.create({
+      const asked = {
         namespace,
         application,
         ...(name !== undefined && { name }),
@@ -89,9 +89,13 @@ function changeRoutes(server: FastifyInstance, keys: Keys, usage: UsageService):
         ...times(request.body),
         rules: { cidrs, referers },
         by: callerOf(request).name,
-      });
+      };
+      const made = await keys.createOnce(asked, idempotencyKeyOf(request));
       if (!made.ok) throw new Problem(made.code, made.message);
       const { credential, revision } = made;
+      if ('replayed' in made) {
+        return { ...viewOf(credential), revision, key: null, replayed: true };
+      }
       const { id } = credential;
       request.log.info({ credential: id, application, namespace }, 'a key was made');
       return reply
@@ -141,6 +145,14 @@ function readRoutes(server: FastifyInstance, keys: Keys, usage: UsageService): v
       return (await viewsOf([found], usage))[0];
     },
   );
+}
+
+/** What a caller chose so that a request sent twice makes one key. */
+function idempotencyKeyOf(request: FastifyRequest): string | undefined {
+  const key = request.headers['idempotency-key'];
+  if (key === undefined) return undefined;
+  if (typeof key === 'string' && /^[\x21-\x7e]{1,128}$/.test(key)) return key;
+  throw new Problem('bad_request', 'Idempotency-Key is 1 to 128 printable characters');
 }
 
 /** A credential by id; one of a foreign namespace is answered as if it were not there. */

@@ -18,6 +18,9 @@ import { LABEL, LIMIT } from './forms.ts';
 /** Longest body of a batch. */
 export const BATCH_BYTES_MAX = 64 * 1024 * 1024;
 
+/** Longest body of one resource. */
+export const RESOURCE_BYTES_MAX = 4 * 1024 * 1024;
+
 /** Most resources of one page of a list. */
 export const RESOURCES_LISTED_MAX = 500;
 
@@ -153,7 +156,11 @@ function readRoutes(server: FastifyInstance, catalogue: Catalogue): void {
 function changeRoutes(server: FastifyInstance, catalogue: Catalogue): void {
   server.put<{ Params: Static<typeof NameParams>; Body: Record<string, unknown> }>(
     '/v1/resources/:kind/:namespace/:name',
-    { schema: { params: NameParams, body: Whole }, config: { role: 'operate' } },
+    {
+      schema: { params: NameParams, body: Whole },
+      config: { role: 'operate' },
+      bodyLimit: RESOURCE_BYTES_MAX,
+    },
     async (request) => {
       const { namespace, name } = request.params;
       const kind = kindOf(request.params.kind);

@@ -123,3 +123,26 @@ test('import of keys that were made elsewhere', async () => {
   const trail = JSON.stringify(await host.store.audit({ limit: 100 }));
   assert.ok(!`${trail}${host.log.join('')}`.includes(IMPORTED));
 });
+
+// Guarantees that a request that was sent twice, because its answer was lost, makes one key, and
+// that the key is not shown a second time.
+test('an idempotency key makes one key', async () => {
+  await using host = await TrialHost.start({ resources: resourcesOf() });
+  const make = (key: string, token = host.adminToken) => {
+    const headers = { 'idempotency-key': key };
+    return host.ask('POST', '/v1/credentials', { application: 'shop' }, { headers, token });
+  };
+  const first = await make('abc');
+  const again = await make('abc');
+  assert.deepEqual([first.status, again.status], [201, 200]);
+  assert.deepEqual([again.body.id, again.body.key], [first.body.id, null]);
+  assert.equal(again.body.replayed, true);
+  assert.notEqual((await make('abd')).body.id, first.body.id);
+  const ci = await host.ask('POST', '/v1/tokens', { name: 'ci', role: 'operate' });
+  const other = await make('abc', ci.body.token);
+  assert.notEqual(other.body.id, first.body.id, 'each actor has its own');
+  assert.equal((await make('')).status, 400);
+  host.aheadMs = 86_400_001;
+  assert.equal((await make('abe')).status, 201);
+  assert.equal((await make('abc')).status, 201, 'after a day it is forgotten');
+});

@@ -2,7 +2,7 @@
  * Reads a set of files into resources: all of them, or every problem of all of them. It reads
  * texts that were handed over and must never open a file.
  */
-import { isMap, isScalar, type Node } from 'yaml';
+import { isMap, isScalar, type Node, YAMLMap } from 'yaml';
 import { Checker, foundIn } from './check.ts';
 import { pairOf, readDocuments } from './documents.ts';
 import { checkMeaning } from './meaning.ts';
@@ -10,7 +10,14 @@ import { buildSet, type Document, type ResourceSet } from './model.ts';
 import { Origin } from './origin.ts';
 import { inOrder, type Problem, problem } from './problem.ts';
 import { checkReferences, type Declared } from './references.ts';
-import { KINDS, type Kind, type Metadata, resourceSchema, type Specs } from './schema/schema.ts';
+import {
+  KINDS,
+  type Kind,
+  type Metadata,
+  resourceSchema,
+  SPECS,
+  type Specs,
+} from './schema/schema.ts';
 import { SourceFile } from './source.ts';
 import { suggest } from './suggest.ts';
 
@@ -182,7 +189,8 @@ class SetReader {
     const { name, namespace = 'default' } = value.metadata ?? {};
     if (typeof name !== 'string' || typeof namespace !== 'string') return;
     const metadata = { ...value.metadata, name, namespace };
-    const document: Document = { kind, metadata, spec: value.spec ?? {}, origin };
+    const spec = value.spec ?? emptySpec(kind, origin);
+    const document: Document = { kind, metadata, spec, origin };
     this.declared.push({ kind, namespace, name, document });
     if (checker.problems.length > 0) return;
     this.problems.push(...checkFields(document));
@@ -193,6 +201,11 @@ class SetReader {
     const place = { file, offset: 0, length: 1 };
     this.problems.push(problem({ code: 'SG1005', facts: { what, count, most }, place }));
   }
+}
+
+/** A spec that was left out says what an empty one says, defaults included. */
+function emptySpec(kind: Kind, origin: Origin): Specs[Kind] {
+  return new Checker(origin).check(SPECS[kind], new YAMLMap(), ['spec']) as Specs[Kind];
 }
 
 /** Fields of one resource that exclude one another by value. */

@@ -23,6 +23,7 @@ const SUMMARIES: Readonly<Record<string, string>> = {
   'GET /v1/resources/:kind/:namespace/:name': 'One resource, with its ETag',
   'PUT /v1/resources/:kind/:namespace/:name': 'Make or replace one resource',
   'DELETE /v1/resources/:kind/:namespace/:name': 'Remove one resource',
+  'GET /v1/products/:namespace/:name/effective': 'What proxies do for a product now',
   'POST /v1/subscriptions/:namespace/:name/:verb': 'Decide on a subscription',
   'GET /v1/revisions': 'Revisions that changed resources, newest first',
   'GET /v1/revisions/:revision': 'What a revision changed',

@@ -10,6 +10,8 @@ import { LOAD_BOUNDS } from '../../resources/load.ts';
 import { KINDS, type Kind } from '../../resources/schema/schema.ts';
 import { resourcesYaml, wholeResource } from '../../resources/yaml.ts';
 import type { Catalogue, ChangeOptions, ChangeOutcome } from '../../service/catalogue.ts';
+import { effectiveOf } from '../../service/effective.ts';
+import type { Store } from '../../store/store.ts';
 import type { AdminServices } from '../admin-port.ts';
 import { callerOf, requireNamespace } from '../auth.ts';
 import { Problem } from '../problem.ts';
@@ -43,6 +45,7 @@ const KIND = Type.Unsafe<string>({ type: 'string', enum: KINDS.map((kind) => kin
 const Whole = Type.Object({}, { additionalProperties: true });
 const KindParams = Type.Object({ kind: KIND });
 const NameParams = Type.Object({ kind: KIND, namespace: LABEL, name: LABEL });
+const ProductParams = Type.Object({ namespace: LABEL, name: LABEL });
 const StateParams = Type.Object({
   namespace: LABEL,
   name: LABEL,
@@ -74,10 +77,26 @@ const STATES: Record<Verb, string> = {
 };
 
 /** Adds the routes of resources. */
-export function resourceRoutes(server: FastifyInstance, { catalogue }: AdminServices): void {
+export function resourceRoutes(server: FastifyInstance, services: AdminServices): void {
+  const { catalogue, store } = services;
   batchRoutes(server, catalogue);
   readRoutes(server, catalogue);
   changeRoutes(server, catalogue);
+  effectiveRoute(server, store);
+}
+
+function effectiveRoute(server: FastifyInstance, store: Store): void {
+  server.get<{ Params: Static<typeof ProductParams> }>(
+    '/v1/products/:namespace/:name/effective',
+    { schema: { params: ProductParams }, config: { role: 'view' } },
+    async (request) => {
+      const { namespace, name } = request.params;
+      requireNamespace(request, namespace);
+      const found = await effectiveOf(store, namespace, name);
+      if (found !== undefined) return found;
+      throw new Problem('not_found', `no product "${name}" in namespace "${namespace}"`);
+    },
+  );
 }
 
 function batchRoutes(server: FastifyInstance, catalogue: Catalogue): void {

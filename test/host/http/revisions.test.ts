@@ -192,3 +192,32 @@ test('lifecycle decides on calls and on new subscriptions', async () => {
   const restored = await anew.ask('POST', '/v1/apply', { files: as('retired') });
   assert.equal(restored.status, 200, 'a set with a retired product can be restored whole');
 });
+
+// Guarantees that what is said to be in force is what proxies fetch, and not what a file says.
+test('the effective policy of a product', async () => {
+  await using setting = await started();
+  const { host, apply } = setting;
+  const url = '/v1/products/default/orders/effective';
+  assert.equal((await host.ask('GET', url)).status, 404);
+  await apply(FILES);
+  await host.ask('POST', '/v1/subscriptions/default/shop/suspend');
+  const { body } = await host.ask('GET', url);
+  assert.deepEqual([body.served, body.lifecycle, body.proxyGroup], [true, 'published', 'default']);
+  assert.equal(body.policyRevision, (await host.store.group('default'))?.policyRevision);
+  assert.deepEqual(body.sources, [{ place: 'header', name: 'x-api-key' }]);
+  assert.deepEqual(
+    body.operations.map(({ name, cost }: Record<string, unknown>) => [name, cost]).sort(),
+    [
+      ['health', 1],
+      ['read', 1],
+      ['write', 5],
+    ],
+  );
+  assert.deepEqual(body.plans[0].subscriptions, { suspended: 1 });
+  assert.equal(body.plans[0].limits[0].quota, 1_000_000);
+  await apply(
+    FILES.map(({ name, text }) => ({ name, text: text.replace('published', 'retired') })),
+  );
+  const retired = (await host.ask('GET', url)).body;
+  assert.deepEqual([retired.served, retired.operations], [false, []]);
+});

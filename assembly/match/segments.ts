@@ -52,9 +52,13 @@ function isRefused(byte: u32): bool {
   return byte < 0x21 || byte > 0x7e || byte == 0x3b || byte == 0x5c;
 }
 
-/** Whether an escaped byte must not stand in a path: separators that some servers decode early. */
+/**
+ * Whether an escaped byte must not stand in a path: separators that some servers decode early, and
+ * what needs no escape. A proxy that normalises has decoded the latter before it is seen here; one
+ * that does not would choose its route by the escape, and the service behind by the letter.
+ */
 function isRefusedEscape(byte: u32): bool {
-  return byte == SLASH || byte == 0x5c || byte == 0;
+  return byte == SLASH || byte == 0x5c || byte == 0 || isUnreserved(byte);
 }
 
 function isEnd(byte: u32): bool {
@@ -63,9 +67,9 @@ function isEnd(byte: u32): bool {
 
 /**
  * Reads a path up to its query. Ambiguous are paths that do not begin with `/`, hold an empty
- * segment before the last, `.` or `..` in any spelling, escaped separators or zeros, `;`, `\`,
- * bytes outside of visible ASCII, or a `%` without two digits. A path that is not ambiguous but has
- * more than `SEGMENTS_MAX` segments is too long.
+ * segment before the last, `.` or `..`, escapes of separators, of zeros or of what needs none, `;`,
+ * `\`, bytes outside of visible ASCII, or a `%` without two digits. A path that is not ambiguous
+ * but has more than `SEGMENTS_MAX` segments is too long.
  */
 export function readPath(path: usize, length: u32): i32 {
   count = 0;
@@ -110,8 +114,7 @@ function readSegment(path: usize, from: u32, length: u32): u32 {
     const escaped = (high << 4) | low;
     if (isRefusedEscape(escaped)) return 0;
     escapes = true;
-    decodedLength += isUnreserved(escaped) ? 1 : 3;
-    if (escaped == DOT) dots++;
+    decodedLength += 3;
     at += 2;
   }
   return at;
@@ -131,7 +134,7 @@ function addSegment(at: usize, length: u32): void {
   count++;
 }
 
-/** Writes the normal form: unreserved characters as they are, other escapes in capitals. */
+/** Writes the normal form: escapes in capitals. */
 function decode(from: usize, length: u32, to: usize): void {
   for (let i: u32 = 0; i < length; i++) {
     const byte: u32 = load<u8>(from + i);
@@ -139,16 +142,9 @@ function decode(from: usize, length: u32, to: usize): void {
       store<u8>(to++, <u8>byte);
       continue;
     }
-    const high = hexDigit(load<u8>(from + i + 1));
-    const low = hexDigit(load<u8>(from + i + 2));
-    const escaped = (high << 4) | low;
-    if (isUnreserved(escaped)) {
-      store<u8>(to++, <u8>escaped);
-    } else {
-      store<u8>(to++, <u8>PERCENT);
-      store<u8>(to++, capitalDigit(high));
-      store<u8>(to++, capitalDigit(low));
-    }
+    store<u8>(to++, <u8>PERCENT);
+    store<u8>(to++, capitalDigit(hexDigit(load<u8>(from + i + 1))));
+    store<u8>(to++, capitalDigit(hexDigit(load<u8>(from + i + 2))));
     i += 2;
   }
 }

@@ -191,14 +191,13 @@ describe('paths', () => {
         .route('/x%3Ay', ANY, 2)
         .route('/x:y', ANY, 3),
     );
-    expect(operation('/%6frders')).toBe(0);
-    expect(operation('/%6Frd%65rs')).toBe(0);
+    expect(operation('/orders')).toBe(0);
     expect(operation('/Orders')).toBe(-1 - NOT_FOUND);
     expect(operation('/a%20b')).toBe(1);
     expect(operation('/x%3ay')).toBe(2);
     expect(operation('/x%3Ay')).toBe(2);
     expect(operation('/x:y')).toBe(3);
-    const escaped = '%6f'.repeat(300);
+    const escaped = '%c3'.repeat(300);
     expect(operation('/' + escaped)).toBe(-1 - NOT_FOUND);
   });
 
@@ -229,6 +228,10 @@ describe('paths', () => {
       '%zz',
       'a%2',
       '%u0041',
+      '%6frders',
+      'a%7E',
+      '%2ea',
+      'a%5f',
     ];
     for (let i = 0; i < parts.length; i++) {
       const part = parts[i];
@@ -241,7 +244,7 @@ describe('paths', () => {
     }
     const others = ['', 'a', '*', '?', 'http://a/b', '//', '/a//'];
     for (let i = 0; i < others.length; i++) expect(match(others[i])).toBe(AMBIGUOUS, others[i]);
-    const good = ['/...', '/.a', '/a.', '/..a/b', '/%2ea', '/%252f', '/%3b', '/~a-b_c.d'];
+    const good = ['/...', '/.a', '/a.', '/..a/b', '/%252f', '/%3b', '/~a-b_c.d'];
     for (let i = 0; i < good.length; i++) expect(match(good[i])).toBe(FOUND, good[i]);
   });
 

@@ -49,14 +49,12 @@ export function isAmbiguous(path: string): boolean {
   if (!path.startsWith('/') || path.includes('//')) return true;
   if (/[^\x21-\x7e]|[;\\]/.test(path)) return true;
   if (/%(?![0-9a-f]{2})/i.test(path) || /%(2f|5c|00)/i.test(path)) return true;
-  return path.split('/').some((segment) => /^(\.|%2e){1,2}$/i.test(segment));
+  if (/%(2[de]|3[0-9]|4[1-9a-f]|5[0-9af]|6[1-9a-f]|7[0-9ae])/i.test(path)) return true;
+  return path.split('/').some((segment) => segment === '.' || segment === '..');
 }
 
 function comparable(segment: string): string {
-  return segment.replace(/%([0-9a-f]{2})/gi, (escaped, hex: string) => {
-    const char = String.fromCharCode(Number.parseInt(hex, 16));
-    return /[0-9A-Za-z._~-]/.test(char) ? char : escaped.toUpperCase();
-  });
+  return segment.replace(/%[0-9a-f]{2}/gi, (escaped) => escaped.toUpperCase());
 }
 
 /** The operation at or below a node: literal first, then any segment, then the node's own `**`. */

@@ -3,6 +3,7 @@
  * bytes; what it lets pass can be applied without looking twice.
  */
 import { DIRECTORY_NAME_BYTES_MAX } from '../limits';
+import { areSafe } from '../util/frame';
 import {
   APPLICATION,
   APPLICATION_ACTIVE,
@@ -65,7 +66,7 @@ function checkHead(record: usize): bool {
   const kind = recordKind(record);
   if (kind < CREDENTIAL || kind > SUBSCRIPTION) return false;
   if (<u32>load<u8>(record, 3) > PRESENT) return false;
-  return recordId(record) != 0 && recordRevision(record) != 0;
+  return recordId(record) != 0 && recordRevision(record) != 0 && areSafe(record + 4, 2);
 }
 
 function isAfter(record: usize, last: usize): bool {
@@ -84,11 +85,12 @@ function checkBody(record: usize, length: u32): bool {
   const body = record + RECORD_HEAD_BYTES;
   if (kind == CREDENTIAL) {
     const state = load<u8>(body, 56);
+    if (!areSafe(body + 32, 3)) return false;
     if (state != CREDENTIAL_ENABLED && state != CREDENTIAL_DISABLED) return false;
     return checkRules(body + RULES_AT, length - bodyBytes(CREDENTIAL));
   }
   if (kind == APPLICATION) {
-    if (load<u8>(body, 8) != APPLICATION_ACTIVE) return false;
+    if (load<u8>(body, 8) != APPLICATION_ACTIVE || !areSafe(body, 1)) return false;
     const consumer: u32 = load<u8>(body, 9);
     const application: u32 = load<u8>(body, 10);
     if (consumer + application > length - bodyBytes(APPLICATION)) return false;
@@ -96,6 +98,7 @@ function checkBody(record: usize, length: u32): bool {
     return isName(names, consumer) && isName(names + consumer, application);
   }
   const state = load<u8>(body, 24);
+  if (!areSafe(body, 3)) return false;
   return state == SUBSCRIPTION_ACTIVE || state == SUBSCRIPTION_SUSPENDED;
 }
 

@@ -16,7 +16,7 @@ import {
   WALK_RESTRICT,
 } from '../engine/state';
 import { DIRECTORIES_FILLED, DIRECTORY_NO_ROOM, noteEvent } from '../telemetry/events';
-import { sectionLength } from '../util/frame';
+import { areSafe, sectionLength } from '../util/frame';
 import { settlePolicy } from './fetch';
 import { heardRevision, hearHost, hearPolicyRevision } from './host';
 import { bodyOf, openMessage } from './message';
@@ -71,25 +71,41 @@ function beginWalk(engine: Engine, walk: u8): void {
   engine.hasCursor = 0;
 }
 
-/** Takes an answer to a directory call; false when it is refused and nothing changed. */
+/** Takes an answer to a directory call; false when it is refused, or does not lead on. */
 export function takeDirectory(engine: Engine, at: usize, length: u32, nowMs: u64): bool {
   if (!openMessage(at, length, MAGIC, SECTIONS)) return false;
-  const page = bodyOf(2, PAGE_BYTES);
-  const records = bodyOf(3, 0);
-  if (page == 0 || records == 0) return false;
+  if (!isPage(2)) return false;
   if (!hearHost(engine, callOf(engine, CALL_FETCH).sentMs, false, nowMs)) return false;
-  return takePage(engine, page, records);
+  return takePage(engine, bodyOf(2, PAGE_BYTES), bodyOf(3, 0)) && !isBehind(engine);
 }
 
-/** Takes the page inside the open answer to a watch; false when it is not the one expected. */
+/** Whether the open message has a page under this kind and its records under the next. */
+export function isPage(kind: u32): bool {
+  const page = bodyOf(kind, PAGE_BYTES);
+  const records = bodyOf(kind + 1, 0);
+  if (page == 0 || records == 0 || !areSafe(page, 7) || !areSafe(page + 68, 1)) return false;
+  if (load<u32>(page, 60) > (FLAG_COMPLETE | FLAG_START_OVER)) return false;
+  return checkRecords(records, sectionLength(records), load<u32>(page, 64));
+}
+
+/**
+ * Whether a whole walk has brought no word of the policy that is waited for: this host lags behind
+ * another, and asking it again at once would never end.
+ */
+function isBehind(engine: Engine): bool {
+  if (engine.walk != WALK_NONE || engine.fillDue != 0 || !policyPending(engine)) return false;
+  if (engine.fillWhole != 0) {
+    return engine.fillUpTo == engine.fillFrom && engine.backRevision > engine.fillUpTo;
+  }
+  return engine.complete != 0 && engine.restrictedTo < engine.heardPolicyRevision;
+}
+
+/** Takes the page, checked, inside the answer to a watch; false when it is not the one expected. */
 export function takeInlinePage(engine: Engine): bool {
-  const page = bodyOf(3, PAGE_BYTES);
-  const records = bodyOf(4, 0);
-  if (page == 0 || records == 0) return false;
   if (engine.complete == 0 || engine.fillDue != 0 || engine.fillWhole != 0) return false;
   if (engine.walk != WALK_NONE) return false;
   beginWalk(engine, policyPending(engine) ? WALK_RESTRICT : WALK_CATCH_UP);
-  const taken = takePage(engine, page, records);
+  const taken = takePage(engine, bodyOf(3, PAGE_BYTES), bodyOf(4, 0));
   if (!taken) engine.walk = WALK_NONE;
   return taken;
 }
@@ -104,13 +120,15 @@ function takePage(engine: Engine, page: usize, records: usize): bool {
   if ((flags & FLAG_START_OVER) != 0) {
     engine.walk = WALK_NONE;
     engine.fillDue = 1;
-    return true;
+    // Said of a walk from the start it makes no sense: back-off keeps it from going round.
+    return !filling || held != 0;
   }
+  if ((flags & FLAG_COMPLETE) == 0 && !isForward(page)) return false;
   if (filling && held == 0) {
     if (engine.hasCursor == 0) engine.walkBase = heardRevision();
     else if (load<u64>(page, 68) > engine.walkBase) {
       engine.fillDue = 1;
-      return true;
+      return false;
     }
   } else if (!filling && policyPending(engine)) {
     engine.walk = WALK_RESTRICT;
@@ -118,7 +136,6 @@ function takePage(engine: Engine, page: usize, records: usize): bool {
   const upTo = load<u64>(page, 32);
   if (upTo < held) return false;
   const length = sectionLength(records);
-  if (!checkRecords(records, length, load<u32>(page, 64))) return false;
   const restrictive = engine.walk == WALK_RESTRICT;
   // What found no room is unknown here; to stop at it would leave later revocations unheard.
   if (applyRecords(engine.directory, records, length, restrictive) != 0) {
@@ -135,6 +152,17 @@ function isExpected(engine: Engine, page: usize): bool {
   const kind = load<u8>(page, 56) as u32;
   if (engine.hasCursor == 0) return revision == 0 && id == 0 && kind == 0;
   return revision == engine.cursorRevision && id == engine.cursorId && kind == engine.cursorKind;
+}
+
+/** Whether the cursor that a page goes on with stands after the one it began with. */
+function isForward(page: usize): bool {
+  const from = load<u64>(page, 16);
+  const next = load<u64>(page, 40);
+  if (next != from) return next > from;
+  const fromKind: u32 = load<u8>(page, 56);
+  const nextKind: u32 = load<u8>(page, 57);
+  if (nextKind != fromKind) return nextKind > fromKind;
+  return load<u64>(page, 48) > load<u64>(page, 24);
 }
 
 function moveCursor(engine: Engine, page: usize): void {

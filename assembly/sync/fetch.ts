@@ -25,7 +25,7 @@ import { POLICY_HEAD_BYTES } from '../policy/layout';
 import { noteEvent, POLICIES_APPLIED, POLICIES_REFUSED } from '../telemetry/events';
 import { forgetUsage } from '../usage/table';
 import { equalBytes } from '../util/bytes';
-import { sectionLength } from '../util/frame';
+import { areSafe, sectionLength } from '../util/frame';
 import { sha256 } from '../util/sha256';
 import { endFill, nextWalk } from './directory';
 import { hearHost, hearPolicyRevision } from './host';
@@ -77,7 +77,6 @@ export function takeManifest(engine: Engine, at: usize, length: u32, nowMs: u64)
   if (!openMessage(at, length, MAGIC, SECTIONS)) return false;
   const body = bodyOf(MANIFEST, MANIFEST_BYTES);
   if (body == 0) return false;
-  if (!hearHost(engine, callOf(engine, CALL_FETCH).sentMs, false, nowMs)) return false;
   const revision = load<u64>(body);
   const bytes = load<u32>(body, 8);
   const pages = load<u32>(body, 16);
@@ -86,7 +85,8 @@ export function takeManifest(engine: Engine, at: usize, length: u32, nowMs: u64)
   if (pages != (bytes + POLICY_PAGE_BYTES - 1) / POLICY_PAGE_BYTES) return false;
   if (sectionLength(body) != MANIFEST_BYTES + pages * 32) return false;
   sha256(body + MANIFEST_BYTES, pages * 32, DIGEST);
-  if (!equalBytes(DIGEST, body + 24, 32)) return false;
+  if (!equalBytes(DIGEST, body + 24, 32) || !areSafe(body, 1)) return false;
+  if (!hearHost(engine, callOf(engine, CALL_FETCH).sentMs, false, nowMs)) return false;
   if (revision < engine.heardPolicyRevision) return false;
   hearPolicyRevision(engine, revision);
   const held = changetype<usize>(engine) + offsetof<Engine>('digest0');

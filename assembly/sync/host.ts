@@ -5,6 +5,7 @@
  */
 import { BACK_NONE, Engine, WALK_NONE } from '../engine/state';
 import { dropHoldings } from '../quota/round';
+import { areSafe } from '../util/frame';
 import { bodyOf } from './message';
 
 /** Section HOST: storeId [16], epoch u64, revision u64, hostNowMs u64. */
@@ -18,7 +19,7 @@ const HOST_BYTES: u32 = 40;
  */
 export function hearHost(engine: Engine, sentMs: u64, held: bool, nowMs: u64): bool {
   const at = bodyOf(HOST_SECTION, HOST_BYTES);
-  if (at == 0) return false;
+  if (at == 0 || !areSafe(at + 16, 3)) return false;
   const store0 = load<u64>(at);
   const store1 = load<u64>(at, 8);
   const epoch = load<u64>(at, 16);

@@ -7,7 +7,7 @@ import { findHolding, Holding, isShare, kindOf } from '../quota/holdings';
 import { balanceOf, clearFlights, clearHolding, clearNext } from '../quota/lease';
 import { clearShare, confirmShare, Share, shareAt, shareIsOver, takeShare } from '../quota/share';
 import { usageConfirmed } from '../usage/report';
-import { isTable, tableCount, tableRecord } from '../util/frame';
+import { areSafe, isTable, tableCount, tableRecord } from '../util/frame';
 import { hearHost, hearPolicyRevision } from './host';
 import { bodyOf, openMessage } from './message';
 
@@ -40,6 +40,7 @@ export function takeSync(engine: Engine, kind: u32, at: usize, length: u32, nowM
   const sync = bodyOf(SYNC, SYNC_BYTES);
   const items = bodyOf(ITEMS, 8);
   if (sync == 0 || items == 0 || !isTable(items, ITEM_BYTES)) return false;
+  if (!areSafe(sync + 8, 2) || !itemsAreSafe(items)) return false;
   if (!hearHost(engine, call.sentMs, false, nowMs)) return false;
   const interval = load<u32>(sync, 4);
   engine.intervalMs = min(max(interval, HEARTBEAT_MIN_MS), HEARTBEAT_MAX_MS);
@@ -51,6 +52,15 @@ export function takeSync(engine: Engine, kind: u32, at: usize, length: u32, nowM
     takeItem(engine, kind, tableRecord(items, i), answersThis, call.sentMs, nowMs);
   }
   clearFlights(engine, kind);
+  return true;
+}
+
+/** Window, units granted, remaining and quota of every item are numbers that can be. */
+function itemsAreSafe(items: usize): bool {
+  const count = tableCount(items);
+  for (let i: u32 = 0; i < count; i++) {
+    if (!areSafe(tableRecord(items, i) + 32, 4)) return false;
+  }
   return true;
 }
 

@@ -9,7 +9,8 @@ import { CALL_WATCH, callOf, Engine, policyPending, WALK_NONE } from '../engine/
 import { holdingCount } from '../quota/holdings';
 import { Usage } from '../usage/table';
 import { ascii, asciiLength } from '../util/ascii';
-import { takeInlinePage } from './directory';
+import { areSafe } from '../util/frame';
+import { isPage, takeInlinePage } from './directory';
 import { hearHost, hearPolicyRevision } from './host';
 import { bodyOf, openMessage } from './message';
 import { beginMessage, beginSection, endMessage, takeBytes } from './write';
@@ -94,11 +95,12 @@ export function takeWatch(engine: Engine, at: usize, length: u32, nowMs: u64): b
   const call = callOf(engine, CALL_WATCH);
   if (!openMessage(at, length, REPLY_MAGIC, REPLY_SECTIONS)) return false;
   const change = bodyOf(CHANGE, CHANGE_BYTES);
-  if (change == 0) return false;
+  if (change == 0 || !areSafe(change, 1)) return false;
+  const flags = load<u32>(change, 8);
+  if ((flags & CHANGE_PAGE) != 0 && !isPage(3)) return false;
   const hadStore = engine.hasStore;
   const wasStore = engine.store0;
   if (!hearHost(engine, call.sentMs, true, nowMs)) return false;
-  const flags = load<u32>(change, 8);
   hearPolicyRevision(engine, load<u64>(change));
   if ((flags & CHANGE_PAGE) != 0) {
     if (!takeInlinePage(engine)) engine.directoryDue = 1;

@@ -93,3 +93,10 @@ export function tableCount(body: usize): u32 {
 export function tableRecord(body: usize, index: u32): usize {
   return body + TABLE_BYTES + <usize>index * load<u16>(body);
 }
+
+/** Whether `count` integers of 64 bits are all below 2^53, as ids, revisions, counters and times. */
+export function areSafe(at: usize, count: u32): bool {
+  let all: u64 = 0;
+  for (let i: u32 = 0; i < count; i++) all |= load<u64>(at + i * 8);
+  return all >> 53 == 0;
+}

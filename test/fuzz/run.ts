@@ -7,9 +7,10 @@
 import { parseArgs } from 'node:util';
 import { run } from './campaign.ts';
 import { type Target, writeCase } from './target.ts';
+import { messages } from './targets/messages.ts';
 import { requests } from './targets/requests.ts';
 
-const TARGETS: readonly Target[] = [requests];
+const TARGETS: readonly Target[] = [requests, messages];
 const FINDINGS_MAX = 20;
 
 const { values } = parseArgs({

@@ -31,6 +31,10 @@ export interface Verdict {
   readonly product?: string;
   /** The headers upstream sees; of a denied request those left for the log, identity apart. */
   readonly headers: readonly Pair[];
+  /** The subscription whose quota was asked. */
+  readonly owner?: number;
+  /** What the request costs. */
+  readonly cost?: number;
   /** Set when the reason depends on what this model does not follow: anything but a bypass goes. */
   readonly vague?: boolean;
 }
@@ -57,6 +61,8 @@ interface Found {
   readonly party?: Party;
   readonly limit?: string;
   readonly vague?: boolean;
+  readonly owner?: number;
+  readonly cost?: number;
 }
 
 /** Decides a request. Takes its cost from `accounts` if it is allowed. */
@@ -79,6 +85,8 @@ export function decide(request: Request, facts: Facts): Verdict {
     ...(product && { product: product.name }),
     ...(found.limit !== undefined && { limit: found.limit }),
     ...(found.vague && { vague: true }),
+    ...(found.owner !== undefined && { owner: found.owner }),
+    ...(found.cost !== undefined && { cost: found.cost }),
   };
   const denial = REASONS.get(reason);
   const cut = withoutIdentity(policy, withoutKeys(policy, cutting, headers));
@@ -174,6 +182,7 @@ function quota(
 ): [string, Found] {
   const { party, subscription } = by;
   const limits = slice(facts.world.policy.limits, by.limits);
+  const about = { product, party, owner: subscription.id, cost };
   // In shadow nothing waits for units: whether there are some, and what is left then, is chance.
   const shadowed =
     facts.settings.mode === 'shadow' ||
@@ -181,9 +190,9 @@ function quota(
     limits.some(({ mode }) => mode === SHADOW);
   if (shadowed && limits.length > 0) facts.accounts.blur(subscription.id);
   if (facts.accounts.isBlurred(subscription.id)) {
-    return ['allowed', { product, party, vague: true }];
+    return ['allowed', { ...about, vague: true }];
   }
   const denies = facts.accounts.take(subscription.id, limits, cost);
-  if (denies === undefined) return ['allowed', { product, party }];
-  return ['quota_exceeded', { product, party, limit: denies.name }];
+  if (denies === undefined) return ['allowed', about];
+  return ['quota_exceeded', { ...about, limit: denies.name }];
 }

@@ -19,7 +19,7 @@ import { slice } from '../oracle/match.ts';
 import { decide, type Verdict } from '../oracle/oracle.ts';
 import type { Settings, World } from '../oracle/world.ts';
 import { type Compiled, compileText } from './compiled.ts';
-import { type QuotaOf, ScriptedHost } from './host.ts';
+import { type QuotaOf, ScriptedHost, type Tamper } from './host.ts';
 
 /** The settings requests are sent under; a request names one by its place. */
 export const SETTINGS: readonly Settings[] = [
@@ -51,10 +51,15 @@ export class Scene {
   readonly #roots: Root[];
   readonly #accounts = new Accounts();
 
-  private constructor(compiled: Compiled) {
+  /**
+   * A filter that has taken what the host has; with `tamper` it may have been kept from it. Throws
+   * when an untouched host is not believed.
+   */
+  constructor(compiled: Compiled, tamper?: Tamper) {
     this.compiled = compiled;
     this.clock = new VirtualClock({ startUnixMs: START_UNIX_MS });
     this.host = new ScriptedHost(compiled, () => this.clock.unixMs, quotaOf(compiled.world));
+    if (tamper !== undefined) this.host.tamper = tamper;
     const clusters = new Clusters({ [CLUSTER]: this.host.serve });
     const random = seededRandom(7);
     this.vm = new Vm(filterModule(), { clock: this.clock, random, clusters, logLevel: 'error' });
@@ -64,6 +69,7 @@ export class Scene {
     });
     this.clock.advance(300);
     const { heard } = this.host;
+    if (tamper !== undefined) return;
     if (heard?.complete !== true || heard.policyRevision !== 1) {
       throw new Error(`the filter does not take what the host has: ${JSON.stringify(heard)}`);
     }
@@ -83,13 +89,14 @@ export class Scene {
     if (settings === undefined || root === undefined) throw new Error('there are settings');
     const stream = this.vm.request({ headers: request.headers, root });
     for (let i = 0; i < STEPS_MAX && stream.outcome === 'paused'; i++) this.clock.advance(STEP_MS);
-    const facts = { world: this.compiled.world, settings, accounts: this.#accounts };
-    const verdict = decide({ headers }, { ...facts, nowMs: this.clock.unixMs });
+    const nowMs = this.clock.unixMs;
+    const facts = { world: this.compiled.world, settings, accounts: this.#accounts, nowMs };
+    const verdict = decide({ headers }, facts);
     const kept = stream.readable('request')?.pairs() ?? [];
     const left = stream.upstreamHeaders ?? withoutIdentity(facts.world.policy, kept);
     const state = Buffer.from(stream.filterState.get('wasm.sidegate') ?? []).toString('latin1');
     stream.end();
-    return { stream, verdict, sent: headers, left, state };
+    return { stream, verdict, sent: headers, left, state, settings, nowMs: facts.nowMs };
   }
 }
 
@@ -114,4 +121,7 @@ export interface Played {
   readonly left: readonly Pair[];
   /** The filter state as the access log prints it. */
   readonly state: string;
+  readonly settings: Settings;
+  /** When it was decided. */
+  readonly nowMs: number;
 }

@@ -29,6 +29,30 @@ const FORGED = [
 ];
 const FIELD_NAMES = ['api_key', 'key', 'a', 'sid', 'API_KEY', '', 'b', ' key', 'api%5fkey'];
 const FIELD_VALUES = ['', '1', 'sg_', '%zz', '"', '" "', 'a=b', '\x00', '%00', 'sg%5F1'];
+const ADDRESSES = [
+  ...['10.1.2.3', '192.168.1.7, 10.0.0.1', '10.0.0.1, 192.168.1.7', '2001:db8::1', '::1', ''],
+  ...['::ffff:10.0.0.1', '10.0.0.256', '1.2.3', 'x', '10.0.0.1,', ' 192.168.1.7 ', '2001:DB8:0::9'],
+];
+const REFERERS = [
+  ...[
+    'https://APP.example.com:8443/a?b',
+    'http://u:p@app.example.com',
+    'app.example.com',
+    '://a.test.',
+  ],
+  ...[
+    'https://x.shop.test/',
+    'https://shop.test/',
+    'https://evil.test/?://app.example.com',
+    '',
+    'https://',
+  ],
+  ...[
+    'https://app.example.com.evil.test/',
+    'https://evil.test#@app.example.com',
+    'https://a.test/,x',
+  ],
+];
 const PLAIN: readonly Pair[] = [
   ['accept', '*/*'],
   ['user-agent', 'fuzz'],
@@ -37,7 +61,11 @@ const PLAIN: readonly Pair[] = [
   ['cookie', 'a=b; sg=1'],
   ['origin', 'https://a.example.com'],
   ['x-forwarded-for', '10.0.0.1'],
+  ['referer', 'https://app.example.com/x'],
   ['te', 'trailers'],
+  ['x-free', '1'],
+  ['x-free', '2'],
+  ['x-h-1', ''],
 ];
 
 /** Draws a request. */
@@ -121,6 +149,8 @@ function drawHeaders(
       before + pad + drawKeyText(dice, keys) + (dice.once(6) ? pad : ''),
     ]);
   }
+  if (dice.once(3)) headers.push(['x-forwarded-for', dice.pick(ADDRESSES)]);
+  if (dice.once(4)) headers.push(['referer', dice.pick(REFERERS)]);
   const cookies = drawFields(dice, sources, keys, '; ');
   if (cookies !== '') headers.push(['cookie', cookies]);
   if (dice.once(20)) {

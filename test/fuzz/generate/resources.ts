@@ -27,6 +27,8 @@ const VARIABLES = [
   ...['consumer.name', 'application.name', 'plan.name', 'product.name', 'credential.id'],
 ];
 const EDITED = ['x-consumer', 'x_plan', 'x-app', 'x-note', 'x-key', 'accept', 'x-internal'];
+/** Headers that may be renamed: none of them names a caller. */
+const FREE = ['x-h-1', 'user-agent', 'x-free', 'origin'];
 const BRANDS = ['sg', 'acme', 'sgx'];
 const STATES = ['enabled', 'enabled', 'enabled', 'disabled'];
 
@@ -38,6 +40,9 @@ const VALIDITY = [
   { notBefore: '2026-05-05T00:00Z' },
   { notBefore: '2026-05-01T00:00Z', notAfter: '2026-06-01T00:00Z' },
 ];
+
+const NETWORKS = [['10.0.0.0/8'], ['2001:db8::/32', '192.168.1.7/32'], ['0.0.0.0/0'], ['::/0']];
+const PAGES = [['app.example.com'], ['*.shop.test', 'a.test']];
 
 /** A variable of a template; written so that no linter takes it for one of this file. */
 const variable = (name: string) => ['$', '{', name, '}'].join('');
@@ -113,16 +118,19 @@ function operation(dice: Dice, name: string) {
     ...{ name, method: dice.pick(METHODS), path: path === '/' ? `/${tail.slice(1)}` : path + tail },
     ...(dice.once(4) && { cost: 1 + dice.int(4) }),
     ...(dice.once(4) && { security: 'none' }),
+    ...(dice.once(4) && { mediation: { request: dice.times(1 + dice.int(3), () => step(dice)) } }),
   };
 }
 
 function step(dice: Dice): object {
   const name = dice.pick(EDITED);
-  if (dice.once(4)) return { remove: name };
+  if (dice.once(6)) return { remove: name };
+  if (dice.once(6)) return { rename: { from: dice.pick(FREE), to: dice.pick(FREE) } };
   const parts = dice.times(1 + dice.int(3), () =>
     dice.once(3) ? dice.pick(['lit', 'a b', '-', 'x/y']) : variable(dice.pick(VARIABLES)),
   );
-  return { [dice.pick(['set', 'set', 'add'])]: { name, value: parts.join('') } };
+  const edit = dice.pick(['set', 'set', 'add', 'append', 'setIfAbsent']);
+  return { [edit]: { name, value: parts.join('') } };
 }
 
 function plan(dice: Dice, name: string) {
@@ -133,7 +141,8 @@ function plan(dice: Dice, name: string) {
       mode: dice.pick(['enforce', 'enforce', 'enforce', 'enforce', 'enforce', 'off', 'shadow']),
     };
   });
-  return resource('Plan', name, { limits });
+  const request = dice.times(dice.int(3), () => step(dice));
+  return resource('Plan', name, { limits, mediation: { request } });
 }
 
 function credential(dice: Dice, name: string, key: string, applications: readonly string[]) {
@@ -142,5 +151,7 @@ function credential(dice: Dice, name: string, key: string, applications: readonl
     digest: Buffer.from(digestOf(key)).toString('hex'),
     state: dice.pick(STATES),
     ...(dice.once(2) && dice.pick(VALIDITY)),
+    ...(dice.once(6) && { cidrs: dice.pick(NETWORKS) }),
+    ...(dice.once(6) && { referers: dice.pick(PAGES) }),
   });
 }

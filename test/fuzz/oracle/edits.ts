@@ -3,7 +3,13 @@
  * becomes of the headers"). Order does not count; the emulator's header map does the joining.
  */
 import { HeaderMap, type Pair } from '../../../host/emulator/index.ts';
-import type { Policy, PolicyProduct } from '../../../host/wire/policy.ts';
+import type {
+  Policy,
+  PolicyOperation,
+  PolicyPlan,
+  PolicyProduct,
+  PolicyStep,
+} from '../../../host/wire/policy.ts';
 import { withoutKey } from './identify.ts';
 import { slice } from './match.ts';
 import { wireText } from './world.ts';
@@ -40,21 +46,55 @@ export function withoutIdentity(policy: Policy | undefined, headers: readonly Pa
   return headers.filter(([name]) => !isIdentity(policy, name));
 }
 
-/** The headers after a product's program. */
+/** Whose programs a request meets. */
+export interface Programs {
+  readonly product: PolicyProduct;
+  readonly plan?: PolicyPlan;
+  readonly operation?: PolicyOperation;
+}
+
+/** The headers after the programs of product, plan and operation. */
 export function mediated(
   policy: Policy,
-  product: PolicyProduct,
+  { product, plan, operation }: Programs,
   party: Party,
   headers: readonly Pair[],
 ): Pair[] {
   const map = new HeaderMap('request', headers);
-  for (const step of slice(policy.program, product.program)) {
-    const value = composed(policy, step.parts, product, party);
-    if (step.op === 3 || value === undefined) map.remove(step.name);
-    else if (step.op === 1) map.replace(step.name, value);
-    else map.add(step.name, value);
+  const further = [plan?.mediation, operation?.mediation]
+    .map((index) => (index === undefined ? undefined : policy.mediation[index]?.request))
+    .filter((range) => range !== undefined);
+  for (const range of [product.program, ...further]) {
+    for (const step of slice(policy.program, range)) edit(map, policy, step, { product, party });
   }
   return map.pairs();
+}
+
+const SET = 1;
+const ADD = 2;
+const REMOVE = 3;
+const APPEND = 4;
+const SET_IF_ABSENT = 5;
+
+function edit(
+  map: HeaderMap,
+  policy: Policy,
+  { op, name, parts }: PolicyStep,
+  by: { product: PolicyProduct; party: Party },
+): void {
+  const value = composed(policy, parts, by.product, by.party);
+  const there = map.all(name);
+  if (op === REMOVE || value === undefined) map.remove(name);
+  else if (op === SET) map.replace(name, value);
+  else if (op === ADD) map.add(name, value);
+  else if (op === APPEND) map.replace(name, [...there, value].join(', '));
+  else if (op === SET_IF_ABSENT) {
+    if (there.length === 0) map.add(name, value);
+  } else if (there.length > 0) {
+    map.remove(name);
+    map.remove(value);
+    for (const each of there) map.add(value, each);
+  }
 }
 
 function composed(

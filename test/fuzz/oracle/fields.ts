@@ -3,6 +3,8 @@
  * and what is left of a header when some of them are cut.
  */
 
+const KEY_BYTES_MAX = 512;
+
 /** Where fields stand. */
 export type FieldKind = 'query' | 'cookie';
 
@@ -25,7 +27,7 @@ export function fieldsOf(kind: FieldKind, text: string): Field[] {
     return {
       raw,
       name: decoded(kind, kind === 'cookie' ? trimmed(name) : name),
-      value: trimmed(decoded(kind, kind === 'cookie' ? unquoted(trimmed(value)) : value)),
+      value: read(decoded(kind, kind === 'cookie' ? unquoted(trimmed(value)) : value)),
     };
   });
 }
@@ -58,6 +60,12 @@ function decoded(kind: FieldKind, text: string): string {
   return plain.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
   );
+}
+
+/** A value above the longest key is read no further, so that blanks at its end do not go. */
+function read(value: string): string {
+  const text = value.replace(/^[ \t]+/, '');
+  return text.length > KEY_BYTES_MAX ? text : trimmed(text);
 }
 
 function unquoted(text: string): string {

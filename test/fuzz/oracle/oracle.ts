@@ -5,12 +5,18 @@
  */
 import { createHash } from 'node:crypto';
 import type { Pair } from '../../../host/emulator/index.ts';
-import type { Policy, PolicyProduct } from '../../../host/wire/policy.ts';
+import type {
+  Policy,
+  PolicyOperation,
+  PolicyPlan,
+  PolicyProduct,
+} from '../../../host/wire/policy.ts';
 import type { Accounts } from './accounts.ts';
 import { mediated, type Party, withoutIdentity, withoutKeys } from './edits.ts';
 import { countedKeys, isWellFormed, oneKey } from './identify.ts';
 import { type Match, match, slice } from './match.ts';
 import { type Denial, REASONS } from './reasons.ts';
+import { ruleAgainst } from './rules.ts';
 import type { Credential, Settings, Subscription, World } from './world.ts';
 
 /** A request as the filter sees it: headers in lower case, pseudo headers included. */
@@ -58,6 +64,8 @@ const OFF = 2;
 /** What is known of a request on its way through the phases. */
 interface Found {
   readonly product?: PolicyProduct;
+  readonly operation?: PolicyOperation;
+  readonly plan?: PolicyPlan;
   readonly party?: Party;
   readonly limit?: string;
   readonly vague?: boolean;
@@ -95,7 +103,7 @@ export function decide(request: Request, facts: Facts): Verdict {
     return { ...verdict(reason, cut), ...more, denial, shadow };
   }
   const runs = product !== undefined && reason !== 'unmatched_passed';
-  const left = runs ? mediated(policy, product, found.party ?? {}, cut) : cut;
+  const left = runs ? mediated(policy, { ...found, product }, found.party ?? {}, cut) : cut;
   return { ...verdict(reason, left), ...more };
 }
 
@@ -120,7 +128,7 @@ function phases(headers: readonly Pair[], facts: Facts): [string, Found] {
   const product = policy.products[found.product];
   const operation = policy.operations[found.operation];
   if (product === undefined || operation === undefined) return ['operation_not_found', {}];
-  if (operation.anonymous) return ['anonymous', { product }];
+  if (operation.anonymous) return ['anonymous', { product, operation }];
   const key = oneKey(countedKeys(policy, product, headers));
   if (key === 'missing' || key === 'conflict') return [`key_${key}`, { product }];
   if (!isWellFormed(policy, product, key)) return ['key_malformed', { product }];
@@ -130,7 +138,10 @@ function phases(headers: readonly Pair[], facts: Facts): [string, Found] {
   if (credential === undefined || refusal !== undefined) {
     return [refusal ?? 'key_unknown', { product }];
   }
-  return subscribed(product, operation.cost, credential, facts);
+  const against = ruleAgainst(credential, headers, facts.settings);
+  if (against !== undefined) return [against, { product }];
+  const [reason, more] = subscribed(product, operation.cost, credential, facts);
+  return [reason, { ...more, operation }];
 }
 
 function unmatched(found: Match, policy: Policy, settings: Settings): [string, Found] | undefined {
@@ -171,18 +182,18 @@ function subscribed(
     plan: plan.name,
     credential: credential.id,
   };
-  return quota(product, cost, { subscription, limits: plan.limits, party }, facts);
+  return quota(product, cost, { subscription, plan, party }, facts);
 }
 
 function quota(
   product: PolicyProduct,
   cost: number,
-  by: { subscription: Subscription; limits: { first: number; count: number }; party: Party },
+  by: { subscription: Subscription; plan: PolicyPlan; party: Party },
   facts: Facts,
 ): [string, Found] {
-  const { party, subscription } = by;
-  const limits = slice(facts.world.policy.limits, by.limits);
-  const about = { product, party, owner: subscription.id, cost };
+  const { party, plan, subscription } = by;
+  const limits = slice(facts.world.policy.limits, plan.limits);
+  const about = { product, plan, party, owner: subscription.id, cost };
   // In shadow nothing waits for units: whether there are some, and what is left then, is chance.
   const shadowed =
     facts.settings.mode === 'shadow' ||

@@ -42,6 +42,8 @@ export interface World {
 export interface Settings {
   readonly mode: 'enforce' | 'shadow' | 'off';
   readonly otherHosts: 'deny' | 'allow';
+  /** Where the address of a caller is found; one hop is trusted. */
+  readonly clientAddress?: 'xff';
 }
 
 /** Reads the records of a whole directory, or answers undefined if one of them is not legal. */

@@ -27,6 +27,7 @@ export const SETTINGS: readonly Settings[] = [
   { mode: 'enforce', otherHosts: 'allow' },
   { mode: 'shadow', otherHosts: 'deny' },
   { mode: 'off', otherHosts: 'deny' },
+  { mode: 'enforce', otherHosts: 'deny', clientAddress: 'xff' },
 ];
 
 /** One request to a scene. */

@@ -36,6 +36,8 @@ export const STREAMS_MAX: u32 = TEST_BUILD ? 16 : 4_096;
 export const STREAM_SLOTS: u32 = TEST_BUILD ? 64 : 16_384;
 /** Requests held at one time by one engine. */
 export const HELD_MAX: u32 = TEST_BUILD ? 8 : 256;
+/** Bytes of the headers with keys kept for one held request; longer ones stay in the request. */
+export const STASH_BYTES: u32 = 1_024;
 /** Requests held at one time for one subscription. */
 export const HELD_PER_SUBSCRIPTION_MAX: u32 = TEST_BUILD ? 4 : 64;
 /** Held requests decided again in one callback. */

@@ -6,6 +6,7 @@
 import { bootstrap, bootstrapNames, IDENTITY_BYTES } from '../bootstrap/bootstrap';
 import { DIRECTORY_BYTES, directoryFree, directoryInit } from '../directory/directory';
 import { ENGINES_MAX, HOLDINGS_MIN, ROOTS_MAX } from '../limits';
+import { STASH_BLOCK } from '../pipeline/stash';
 import { CHECK_STATE_BYTES } from '../policy/check';
 import { freeHoldings, newHoldings } from '../quota/holdings';
 import { clearFlights } from '../quota/lease';
@@ -131,12 +132,13 @@ function newEngine(clusters: u32, random0: u64, random1: u64, nowMs: u64): usize
     if (at == 0) return 0;
     const engine = engineAt(at);
     engine.closing = takeBlock(CLOSING_BLOCK);
+    engine.stash = takeBlock(STASH_BLOCK);
     engine.directory = takeBlock(DIRECTORY_BYTES);
     engine.checkState = takeBlock(CHECK_STATE_BYTES);
     engine.holdings = newHoldings(HOLDINGS_MIN, random1, ~random0);
     engine.usage = newUsage();
     const whole = engine.closing != 0 && engine.directory != 0 && engine.checkState != 0;
-    if (!whole || engine.holdings == 0 || engine.usage == 0) {
+    if (!whole || engine.stash == 0 || engine.holdings == 0 || engine.usage == 0) {
       releaseBlocks(engine);
       return 0;
     }
@@ -155,6 +157,7 @@ function newEngine(clusters: u32, random0: u64, random1: u64, nowMs: u64): usize
 
 function releaseBlocks(engine: Engine): void {
   freeBlock(engine.closing, CLOSING_BLOCK);
+  freeBlock(engine.stash, STASH_BLOCK);
   freeBlock(engine.directory, DIRECTORY_BYTES);
   freeBlock(engine.checkState, CHECK_STATE_BYTES);
   freeHoldings(engine.holdings);

@@ -131,6 +131,8 @@ export class Engine {
   holdings: usize;
   usage: usize;
   closing: usize;
+  /** Places for the headers of held requests (see pipeline/stash.ts). */
+  stash: usize;
   closingCount: u32;
   heldCount: u32;
   /** Regular sync: interval in force, when the last was sent, round trip, whether to ask soon. */

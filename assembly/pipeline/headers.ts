@@ -3,6 +3,7 @@
  * over, then names and values by number. It reads memory alone and must never trust a length in it.
  */
 import { HEADERS_MAX } from '../limits';
+import { copyBytes, equalLower } from '../util/bytes';
 
 /** Bytes of an entry: name u32, nameLength u32, value u32, valueLength u32. */
 export const HEADER_ENTRY: u32 = 16;
@@ -65,4 +66,29 @@ export function headerCount(): u32 {
 /** The entry of header `index`, which is less than `headerCount()`. */
 export function headerAt(index: u32): usize {
   return INDEX + index * HEADER_ENTRY;
+}
+
+/** Takes all headers of a name in lower case out of the index; the others keep their order. */
+export function dropHeaders(name: usize, length: u32): void {
+  let kept = INDEX;
+  for (let i: u32 = 0; i < count; i++) {
+    const entry = headerAt(i);
+    const same = load<u32>(entry, HEADER_NAME_LENGTH) == length;
+    if (same && equalLower(load<u32>(entry), name, length)) continue;
+    if (kept != entry) copyBytes(kept, entry, HEADER_ENTRY);
+    kept += HEADER_ENTRY;
+  }
+  count = ((kept - INDEX) / HEADER_ENTRY) as u32;
+}
+
+/** Adds a header to the end of the index; false when it is full. The bytes must stay. */
+export function addHeader(name: usize, nameLength: u32, value: usize, valueLength: u32): bool {
+  if (count >= HEADERS_MAX) return false;
+  const entry = headerAt(count);
+  store<u32>(entry, name as u32);
+  store<u32>(entry, nameLength, HEADER_NAME_LENGTH);
+  store<u32>(entry, value as u32, HEADER_VALUE);
+  store<u32>(entry, valueLength, HEADER_VALUE_LENGTH);
+  count++;
+  return true;
 }

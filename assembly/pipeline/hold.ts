@@ -5,6 +5,7 @@
  */
 import { Engine, HELD_BYTES, heldAt } from '../engine/state';
 import { HELD_MAX, HELD_PER_SUBSCRIPTION_MAX } from '../limits';
+import { freeStash } from './stash';
 
 /** One held request. Deadlines are 0 until the request first waited for that reason. */
 @unmanaged
@@ -15,7 +16,8 @@ export class Held {
   quotaUntilMs: u64;
   subscription: u64;
   turn: u32;
-  reserved: u32;
+  /** Where its headers with keys are kept (see stash.ts), 0 = nowhere. */
+  stash: usize;
 }
 
 /** The held request of a stream, or 0. */
@@ -53,6 +55,7 @@ export function addHeld(engine: Engine, stream: u32, root: u32): Held {
 export function dropHeld(engine: Engine, stream: u32): void {
   const at = findHeld(engine, stream);
   if (at == 0) return;
+  freeStash(changetype<Held>(at).stash);
   const end = heldAt(engine, engine.heldCount);
   memory.copy(at, at + HELD_BYTES, end - at - HELD_BYTES);
   engine.heldCount--;

@@ -29,12 +29,14 @@ import {
   applyState,
   applyStateLength,
 } from '../pipeline/apply';
+import { CURRENT } from '../pipeline/current';
 import { resetEdits } from '../pipeline/edits';
 import { HEADER_NAME_LENGTH, headerAt, headerCount, indexHeaders } from '../pipeline/headers';
 import { addHeld, dropHeld, findHeld, Held } from '../pipeline/hold';
 import { located } from '../pipeline/identify';
 import { OUTCOME_DENY, OUTCOME_HOLD, OUTCOME_LOCATE } from '../pipeline/outcome';
 import { decide, decideUnreadable } from '../pipeline/request';
+import { restoreHeaders, stashHeaders } from '../pipeline/stash';
 import { dropStream, recordOfStream, rootOfStream } from '../pipeline/streams';
 import { noteEvent, REQUESTS_HELD } from '../telemetry/events';
 import { countResponse } from '../usage/count';
@@ -102,6 +104,7 @@ function decideNow(root: Root, decision: Decision, held: usize, nowMs: u64): u32
   if (got != OK || !indexHeaders(outAddress(), outLength())) {
     return decideUnreadable(root, decision);
   }
+  if (held != 0 && !restoreHeld(changetype<Held>(held))) return decideUnreadable(root, decision);
   if (TEST_BUILD) trapIfAsked();
   const outcome = decide(root, decision, held, nowMs);
   return outcome == OUTCOME_LOCATE ? locate(root, decision) : outcome;
@@ -143,10 +146,30 @@ function carryOut(decision: Decision, decided: u32): bool {
   return false;
 }
 
+/**
+ * Cuts the keys of a request before it is paused: should its caller go away, the access log is
+ * written from the headers as they are then. They are read once more, because cutting has moved
+ * bytes in the first copy. What does not fit stays and is cut when the request is decided.
+ */
+function cutHeld(engine: Engine, held: Held): void {
+  const from = CURRENT.keyEditsFrom;
+  const to = CURRENT.keyEditsTo;
+  if (from == to) return;
+  const got = proxy_get_header_map_pairs(MAP_REQUEST, outAt(), outAt() + 4);
+  if (got != OK || !indexHeaders(outAddress(), outLength())) return;
+  held.stash = stashHeaders(engine.stash, held.stream, from, to);
+  if (held.stash != 0) carryOutEdits(MAP_REQUEST, from, to);
+}
+
+function restoreHeld(held: Held): bool {
+  return held.stash == 0 || restoreHeaders(held.stash);
+}
+
 /** Lets a request wait; `at` = its entry when it waited before. */
 function holdStream(root: Root, decision: Decision, stream: u32, at: usize, nowMs: u64): void {
   const engine = engineAt(root.engine);
   const held = at == 0 ? addHeld(engine, stream, root.id) : changetype<Held>(at);
+  if (at == 0) cutHeld(engine, held);
   decision.flags |= DECISION_HELD | DECISION_HOLDING;
   if (at == 0) noteEvent(REQUESTS_HELD, stream);
   if (decision.reason == (reason.QUOTA_UNAVAILABLE as u8)) {

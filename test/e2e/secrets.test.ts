@@ -57,3 +57,19 @@ test('no key stands in any log', async () => {
     }
   }
 });
+
+// Guarantees the same for a caller who goes away while its request waits for quota: the log is then
+// written from the headers as they stand.
+test('no key of a request that was given up while it waited stands in the access log', async () => {
+  await using rig = await Rig.start({ setting: { applications: ['early', 'late'] } });
+  const waiting = await rig.host.createKey('late');
+  const { key } = await rig.host.createKey('early');
+  await until('the keys are known', async () => (await rig.call(key)).status === 200);
+  await rig.host.crash();
+  assert.equal((await rig.call(waiting.key, { timeoutMs: 300 })).status, 0, 'it still waits');
+  const lines = await until('the access log is written', async () => {
+    const written = await readFile(rig.accessLog(0), 'utf8');
+    return written.includes('"status":0') ? written : undefined;
+  });
+  assert.ok(!lines.includes(waiting.key.slice(10)), lines);
+});

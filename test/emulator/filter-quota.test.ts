@@ -180,6 +180,49 @@ test('a held request that goes away is forgotten', async () => {
   assert.equal(await pass(rig, key, 110), 100);
 });
 
+// Guarantees that a log written while a request waits has no key, and that the key is found again.
+test('a key is cut before its request waits, and counts when it goes on', async () => {
+  const { rig, key } = await ready();
+  await using _ = rig;
+  const stream = rig.request([
+    ['x-api-key', key],
+    ['x-other', 'stays'],
+  ]);
+  assert.equal(stream.outcome, 'paused');
+  const names = () => (stream.readable('request')?.pairs() ?? []).map(([name]) => name);
+  assert.ok(!names().includes('x-api-key'), names().join());
+  await rig.decided(stream);
+  assert.equal(stream.outcome, 'continued', stream.details);
+  const upstream = Object.fromEntries(stream.upstreamHeaders ?? []);
+  assert.equal(upstream['x-consumer'], 'acme');
+  assert.equal(upstream['x-other'], 'stays');
+  assert.equal(upstream['x-api-key'], undefined);
+});
+
+// Guarantees that requests that were given up leave the room for their keys to others.
+test('the places of keys of requests that went away are free again', async () => {
+  const { rig, key } = await ready();
+  await using _ = rig;
+  rig.clusters.set(CLUSTER, () => 'lost');
+  for (let i = 0; i < 300; i++) {
+    const stream = rig.request([['x-api-key', key]]);
+    assert.equal(stream.outcome, 'paused');
+    assert.equal(stream.readable('request')?.get('x-api-key'), undefined, `request ${i}`);
+    stream.end();
+  }
+});
+
+// Guarantees that one with more than fits is decided all the same.
+test('a header too long to be kept is cut when the request is decided', async () => {
+  const { rig, key } = await ready();
+  await using _ = rig;
+  const long = `${' '.repeat(1_100)}${key}`;
+  const stream = rig.request([['x-api-key', long]]);
+  await rig.decided(stream);
+  assert.equal(stream.outcome, 'continued', stream.details);
+  assert.ok(!(stream.upstreamHeaders ?? []).some(([name]) => name === 'x-api-key'));
+});
+
 // Guarantees that changing the plan of a subscription or editing limits refills nothing.
 test('a reload of policy refills nothing', async () => {
   const { rig, key } = await ready();

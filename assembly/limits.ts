@@ -119,6 +119,10 @@ export const NAME_BYTES_MAX: u32 = 253;
 export const HEADER_NAME_BYTES_MAX: u32 = 256;
 /** Bytes of the literal texts of one header together. */
 export const HEADER_TEXT_BYTES_MAX: u32 = 4_096;
+/** Origins that one product allows by CORS. */
+export const ORIGINS_PER_PRODUCT_MAX: u32 = 64;
+/** Bytes of an origin. */
+export const ORIGIN_BYTES_MAX: u32 = 255;
 /** Bytes of a brand. */
 export const BRAND_BYTES_MAX: u32 = 32;
 /** Bytes of the prefix of a source. */

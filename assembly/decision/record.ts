@@ -56,6 +56,7 @@ const NEXT: usize = 184;
 /** Phases, as ARCHITECTURE.md numbers them; a record holds the last one reached. */
 export const PHASE_START: u8 = 0;
 export const PHASE_MATCH: u8 = 1;
+export const PHASE_PREFLIGHT: u8 = 2;
 export const PHASE_IDENTIFY: u8 = 3;
 export const PHASE_FORMAT: u8 = 4;
 export const PHASE_LOOK_UP: u8 = 5;
@@ -79,6 +80,8 @@ export const DECISION_DONE: u8 = 16;
 export const DECISION_RESPONDS: u8 = 32;
 /** Flag: its response is counted by status class and latency when the stream is over. */
 export const DECISION_MEASURED: u8 = 64;
+/** Flag: a denial of ours is to become one of gRPC-Web on its way out. */
+export const DECISION_GRPC_WEB: u8 = 128;
 
 const RECORDS: usize = memory.data(4097 * 192, 16);
 /** The record of a stream that found no place in the table; overwritten by the next such one. */

@@ -7,6 +7,7 @@ import * as reason from '../decision/reason';
 import {
   DECISION_ANSWERED,
   DECISION_DONE,
+  DECISION_GRPC_WEB,
   DECISION_WOULD_DENY,
   Decision,
   MODE_ENFORCE,
@@ -18,13 +19,14 @@ import { limitAt, textAt } from '../policy/policy';
 import { countRequest } from '../telemetry/counters';
 import { countDecision } from '../usage/count';
 import { ascii } from '../util/ascii';
+import { composeCors } from './cors';
 import { CURRENT } from './current';
 import { editAt, editCount, editsOverflowed } from './edits';
 import { composeFields, showsFields } from './fields';
 import { OUTCOME_DENY, OUTCOME_PASS } from './outcome';
 import { addPair, addTexts, beginPairs, endPairs, pairsAt } from './pairs';
 import { bodyOf, putTitle } from './problem';
-import { requestIsGrpc } from './read';
+import { GRPC_NONE, GRPC_PLAIN, GRPC_WEB, requestGrpc } from './read';
 import { putBytes, putDecimal, putLiteral, textBegin, textLength } from './text';
 
 const STATE_BYTES: u32 = 512;
@@ -36,13 +38,15 @@ const DETAILS: usize = memory.data(384, 8);
 const BODY: usize = memory.data(1024, 8);
 const FIELD: usize = memory.data(320, 8);
 const RETRY: usize = memory.data(24, 8);
-const GRPC_NONE: u32 = 0xffffffff;
+const NO_STATUS: u32 = 0xffffffff;
+const GRPC_STATUS: usize = memory.data(8, 8);
 
 let stateLength: u32 = 0;
 let detailsLength: u32 = 0;
 let bodyLength: u32 = 0;
 let pairsLength: u32 = 0;
-let grpcCode: u32 = GRPC_NONE;
+let grpcCode: u32 = NO_STATUS;
+let httpStatus: u32 = 0;
 let editsFrom: u32 = 0;
 let editsTo: u32 = 0;
 
@@ -141,10 +145,12 @@ function writeDetails(decision: Decision, why: u32): void {
 
 function writeResponse(decision: Decision, why: u32): void {
   const status = decision.status as u32;
-  const grpc = requestIsGrpc();
-  grpcCode = grpc ? reason.grpcStatus(status) : GRPC_NONE;
+  const grpc = requestGrpc();
+  grpcCode = grpc == GRPC_PLAIN ? reason.grpcStatus(status) : NO_STATUS;
+  httpStatus = grpc == GRPC_WEB ? 200 : status;
   beginPairs();
-  if (!grpc) addTexts(ascii('content-type'), ascii('application/problem+json'));
+  if (grpc == GRPC_WEB) addWebStatus(decision, why);
+  if (grpc == GRPC_NONE) addTexts(ascii('content-type'), ascii('application/problem+json'));
   if (status == 401) {
     textBegin(FIELD, FIELD_BYTES);
     putLiteral('ApiKey realm="');
@@ -161,8 +167,8 @@ function writeResponse(decision: Decision, why: u32): void {
   addFields(decision);
   pairsLength = endPairs();
   textBegin(BODY, BODY_BYTES);
-  if (grpc) {
-    putTitle(why);
+  if (grpc != GRPC_NONE) {
+    if (grpc == GRPC_PLAIN) putTitle(why);
   } else {
     bodyOf(why, status);
     if (why == reason.QUOTA_EXCEEDED && decision.limitIndex != 255) {
@@ -175,9 +181,25 @@ function writeResponse(decision: Decision, why: u32): void {
   bodyLength = textLength();
 }
 
-/** The fields that a response would get by edits, for a denial that got as far as its quota. */
+/**
+ * A gRPC-Web denial is what a proxy with a filter for it would make of a gRPC one: 200, status and
+ * message as headers, no body. Envoy takes the content type from what has no body; the response
+ * phase puts it back.
+ */
+function addWebStatus(decision: Decision, why: u32): void {
+  decision.flags |= DECISION_GRPC_WEB;
+  textBegin(GRPC_STATUS, 8);
+  putDecimal(reason.grpcStatus(decision.status));
+  addPair(ascii('grpc-status'), 11, GRPC_STATUS, textLength());
+  textBegin(BODY, BODY_BYTES);
+  putTitle(why);
+  addPair(ascii('grpc-message'), 12, BODY, textLength());
+}
+
+/** The fields that a response would get by edits, and what lets a page read them. */
 function addFields(decision: Decision): void {
   const from = editCount();
+  if (CURRENT.product != 0) composeCors();
   if (decision.phase == PHASE_QUOTA && showsFields(decision)) composeFields(decision);
   for (let i = from; i < editCount(); i++) {
     const edit = editAt(i);
@@ -233,6 +255,11 @@ export function applyPairs(): usize {
 /** Bytes of the header pairs. */
 export function applyPairsLength(): u32 {
   return pairsLength;
+}
+
+/** HTTP status of a denial. */
+export function applyStatus(): u32 {
+  return httpStatus;
 }
 
 /** gRPC status of a denial; all ones when the request is no gRPC one. */

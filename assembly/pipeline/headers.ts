@@ -3,6 +3,7 @@
  * over, then names and values by number. It reads memory alone and must never trust a length in it.
  */
 import { HEADERS_MAX } from '../limits';
+import { asciiLength } from '../util/ascii';
 import { copyBytes, equalLower } from '../util/bytes';
 
 /** Bytes of an entry: name u32, nameLength u32, value u32, valueLength u32. */
@@ -91,4 +92,15 @@ export function addHeader(name: usize, nameLength: u32, value: usize, valueLengt
   store<u32>(entry, valueLength, HEADER_VALUE_LENGTH);
   count++;
   return true;
+}
+
+/** The entry of the first header under a name that `ascii` gave, or 0. */
+export function findHeader(name: usize): usize {
+  const length = asciiLength(name);
+  for (let i: u32 = 0; i < count; i++) {
+    const entry = headerAt(i);
+    if (load<u32>(entry, HEADER_NAME_LENGTH) != length) continue;
+    if (equalLower(load<u32>(entry), name, length)) return entry;
+  }
+  return 0;
 }

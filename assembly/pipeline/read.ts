@@ -18,6 +18,11 @@ import {
   headerCount,
 } from './headers';
 
+/** What a request is by its content type. */
+export const GRPC_NONE: u32 = 0;
+export const GRPC_PLAIN: u32 = 1;
+export const GRPC_WEB: u32 = 2;
+
 const LETTER_X: u32 = 23;
 const EMPTY: usize = memory.data(16, 8);
 
@@ -25,14 +30,14 @@ const EMPTY: usize = memory.data(16, 8);
 let method: usize = EMPTY;
 let path: usize = EMPTY;
 let authority: usize = EMPTY;
-let grpc: bool = false;
+let grpc: u32 = GRPC_NONE;
 
 /** Forgets the request read before. */
 export function readNothing(): void {
   method = EMPTY;
   path = EMPTY;
   authority = EMPTY;
-  grpc = false;
+  grpc = GRPC_NONE;
 }
 
 /** One walk: what the phases need, and the identity headers nobody but us may set. */
@@ -73,16 +78,19 @@ function readPseudo(header: usize, name: usize, length: u32): void {
   else if (length == 10 && second == 0x61) authority = header;
 }
 
-/** `content-type: application/grpc`, alone or with `+…`, as the proxy itself tells gRPC. */
+/**
+ * `content-type: application/grpc`, alone or with `+…`, as the proxy itself tells gRPC; or that
+ * with `-web…`, which no proxy knows without a filter of its own.
+ */
 function readContentType(header: usize, name: usize): void {
   if (load<u64>(name) != 0x2d746e65746e6f63 || load<u32>(name, 8) != 0x65707974) return;
   const length = lengthOf(header);
   if (length < 16) return;
   const value = valueOf(header);
-  grpc =
-    load<u64>(value) == 0x746163696c707061 &&
-    load<u64>(value, 8) == 0x637072672f6e6f69 &&
-    (length == 16 || load<u8>(value, 16) == 0x2b);
+  if (load<u64>(value) != 0x746163696c707061) return;
+  if (load<u64>(value, 8) != 0x637072672f6e6f69) return;
+  if (length == 16 || load<u8>(value, 16) == 0x2b) grpc = GRPC_PLAIN;
+  else if (length >= 20 && load<u32>(value, 16) == 0x6265772d) grpc = GRPC_WEB;
 }
 
 function valueOf(header: usize): usize {
@@ -93,8 +101,8 @@ function lengthOf(header: usize): u32 {
   return load<u32>(header, HEADER_VALUE_LENGTH);
 }
 
-/** Whether the request is a gRPC one; its denials carry a gRPC status. */
-export function requestIsGrpc(): bool {
+/** Whether the request is a gRPC one, and which; its denials carry a gRPC status. */
+export function requestGrpc(): u32 {
   return grpc;
 }
 

@@ -6,12 +6,19 @@
 import { CHOICE_ALLOW } from '../bootstrap/bootstrap';
 import { cutAllKeys, findKey, KEY_NONE, KEY_ONE, KEY_TOO_LONG } from '../credential/source';
 import * as reason from '../decision/reason';
-import { Decision, MODE_OFF_, MODE_SHADOW, PHASE_IDENTIFY, PHASE_MATCH } from '../decision/record';
+import {
+  Decision,
+  MODE_OFF_,
+  MODE_SHADOW,
+  PHASE_IDENTIFY,
+  PHASE_MATCH,
+  PHASE_PREFLIGHT,
+} from '../decision/record';
 import { Root } from '../engine/roots';
 import { engineAt } from '../engine/state';
 import { FORGED_MAX } from '../limits';
 import { matchHost } from '../match/host';
-import { methodBit } from '../match/method';
+import { METHOD_OPTIONS, methodBit } from '../match/method';
 import { MATCH_AMBIGUOUS, MATCH_FOUND, MATCH_PASSES, Match, matchPath } from '../match/path';
 import {
   OPERATION_ANONYMOUS,
@@ -21,6 +28,7 @@ import {
 } from '../policy/layout';
 import { operationAt, productAt } from '../policy/policy';
 import { NONE } from '../util/bytes';
+import { preflightMask } from './cors';
 import { CURRENT } from './current';
 import { editCount, resetEdits } from './edits';
 import { identified } from './identify';
@@ -102,9 +110,10 @@ function withoutPolicy(root: Root, decision: Decision): u32 {
 }
 
 function matched(root: Root, decision: Decision, node: u32): u32 {
-  const bit = methodBit(requestMethod(), requestMethodLength());
-  const found = matchPath(CURRENT.policy, node, requestPath(), requestPathLength(), bit, MATCH);
+  const method = methodBit(requestMethod(), requestMethodLength());
   const match = changetype<Match>(MATCH);
+  const preflight = method == METHOD_OPTIONS && isPreflight(node);
+  const found = preflight ? MATCH_FOUND : matchFor(node, method);
   if (found == MATCH_AMBIGUOUS) {
     cutEverywhere();
     return deny(decision, reason.PATH_AMBIGUOUS);
@@ -132,6 +141,10 @@ function matched(root: Root, decision: Decision, node: u32): u32 {
   if (isTooOld(root) && (target.flags & PRODUCT_STALE_DENIES) != 0) {
     return deny(decision, reason.POLICY_STALE);
   }
+  if (preflight) {
+    decision.phase = PHASE_PREFLIGHT;
+    return mediated(decision, reason.PREFLIGHT);
+  }
   decision.phase = PHASE_IDENTIFY;
   if ((operation.flags & OPERATION_ANONYMOUS) != 0) return mediated(decision, reason.ANONYMOUS);
   if (source == KEY_NONE) return deny(decision, reason.KEY_MISSING);
@@ -140,6 +153,17 @@ function matched(root: Root, decision: Decision, node: u32): u32 {
   CURRENT.key = load<u32>(KEY);
   CURRENT.keyLength = load<u32>(KEY, 4);
   return identified(root, decision, target);
+}
+
+function matchFor(node: u32, methods: u32): i32 {
+  return matchPath(CURRENT.policy, node, requestPath(), requestPathLength(), methods, MATCH);
+}
+
+/** Whether a browser asks first, for an operation there is, of a product that has CORS. */
+function isPreflight(node: u32): bool {
+  const asked = preflightMask();
+  if (asked == 0 || matchFor(node, asked) != MATCH_FOUND) return false;
+  return productAt(CURRENT.policy, changetype<Match>(MATCH).product).cors != 0;
 }
 
 /** No word from the host for too long. */

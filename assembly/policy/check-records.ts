@@ -11,6 +11,8 @@ import {
   HOST_BYTES_MAX,
   LIMITS_PER_PLAN_MAX,
   NAME_BYTES_MAX,
+  ORIGIN_BYTES_MAX,
+  ORIGINS_PER_PRODUCT_MAX,
   PARTS_PER_STEP_MAX,
   PREFIX_BYTES_MAX,
   SOURCES_PER_PRODUCT_MAX,
@@ -19,6 +21,10 @@ import {
 import { compareBytes } from '../util/bytes';
 import {
   BRANDS,
+  CORS,
+  CORS_ANY_ORIGIN,
+  CORS_CREDENTIALS,
+  Cors,
   FIELDS,
   HOSTS,
   IDENTITY,
@@ -37,6 +43,8 @@ import {
   NODES,
   OPERATIONS,
   Operation,
+  ORIGINS,
+  Origin,
   OWNER_SUBSCRIPTION,
   PART_CREDENTIAL,
   PART_TEXT,
@@ -195,6 +203,10 @@ export function checkRecord(policy: usize, kind: u32, index: u32): i32 {
         ? 0
         : refusal(FIELDS, REFUSED_TEXT);
     }
+    case CORS:
+      return checkCors(policy, changetype<Cors>(at));
+    case ORIGINS:
+      return checkOrigin(policy, changetype<Origin>(at));
     default:
       return checkIdentity(policy, index, changetype<TextRecord>(at));
   }
@@ -248,7 +260,8 @@ function checkProduct(policy: usize, index: u32, product: Product): i32 {
     ) &&
     checkRange(policy, BRANDS, product.brandFirst, product.brandCount, BRANDS_PER_PRODUCT_MAX) &&
     checkProgram(policy, product.programFirst, product.programCount) &&
-    checkProgram(policy, product.responseFirst, product.responseCount);
+    checkProgram(policy, product.responseFirst, product.responseCount) &&
+    product.cors <= countOf(policy, CORS);
   return inside ? 0 : refusal(PRODUCTS, REFUSED_INDEX);
 }
 
@@ -332,6 +345,27 @@ function checkPart(policy: usize, part: Part): i32 {
   return checkText(policy, part.text, part.textLength, 0, most, TEXT_HEADER_VALUE)
     ? 0
     : refusal(PARTS, REFUSED_TEXT);
+}
+
+/** All origins together with credentials would let every site act for its visitors. */
+function checkCors(policy: usize, cors: Cors): i32 {
+  const both = CORS_ANY_ORIGIN | CORS_CREDENTIALS;
+  if ((cors.flags & both) == both) return refusal(CORS, REFUSED_VALUE);
+  const most = HEADER_TEXT_BYTES_MAX;
+  if (!checkText(policy, cors.exposed, cors.exposedLength, 1, most, TEXT_HEADER_VALUE)) {
+    return refusal(CORS, REFUSED_TEXT);
+  }
+  const first = cors.originFirst;
+  return checkRange(policy, ORIGINS, first, cors.originCount, ORIGINS_PER_PRODUCT_MAX)
+    ? 0
+    : refusal(CORS, REFUSED_INDEX);
+}
+
+function checkOrigin(policy: usize, origin: Origin): i32 {
+  const good =
+    checkText(policy, origin.start, origin.startLength, 1, ORIGIN_BYTES_MAX, TEXT_HEADER_VALUE) &&
+    checkText(policy, origin.end, origin.endLength, 0, ORIGIN_BYTES_MAX, TEXT_HEADER_VALUE);
+  return good ? 0 : refusal(ORIGINS, REFUSED_TEXT);
 }
 
 function checkIdentity(policy: usize, index: u32, name: TextRecord): i32 {

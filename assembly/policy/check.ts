@@ -36,6 +36,7 @@ import {
   takeTextCost,
 } from './check-records';
 import {
+  CORS,
   EDGES,
   FIELDS,
   HEAD_ANY_HOST,
@@ -87,7 +88,7 @@ export const CHECK_STATE_BYTES: u32 = 32 + PARENTS_BYTES;
 
 const ROOT_BYTES: u32 = 16;
 /** The sections that are read, one bit per kind. */
-const KNOWN: u32 = 0x31fffe;
+const KNOWN: u32 = 0xf1fffe;
 /** Bytes of the checksum that cost as much as one record. */
 const CHECKSUM_STEP: u32 = 64;
 
@@ -166,6 +167,7 @@ function recordsMax(kind: u32): u32 {
     case OPERATIONS:
       return OPERATIONS_MAX;
     case PRODUCTS:
+    case CORS:
       return PRODUCTS_MAX;
     case PLANS:
     case FIELDS:

@@ -25,6 +25,8 @@ export const PARTS: u32 = 15;
 export const IDENTITY: u32 = 16;
 export const MEDIATION: u32 = 20;
 export const FIELDS: u32 = 21;
+export const CORS: u32 = 22;
+export const ORIGINS: u32 = 23;
 /** The highest kind there may be. Those above IDENTITY are left out of a policy when empty. */
 export const LAST_KIND: u32 = 25;
 
@@ -104,7 +106,9 @@ export class Product {
   reserved0: u32;
   responseFirst: u32;
   responseCount: u32;
-  reserved2: u64;
+  /** Place of what it says of CORS; 0 = nothing. */
+  cors: u32;
+  reserved2: u32;
 }
 
 /** Flags of a product: keys have our format · unmatched operations pass · a stale policy denies. */
@@ -216,6 +220,29 @@ export class Mediation {
   responseCount: u32;
 }
 
+/** Which sites may read denials, and which of their headers. */
+@unmanaged
+export class Cors {
+  originFirst: u32;
+  originCount: u32;
+  flags: u32;
+  exposed: u32;
+  exposedLength: u32;
+}
+
+/** Flags of CORS, never both: every origin is allowed · pages may send cookies. */
+export const CORS_ANY_ORIGIN: u32 = 1;
+export const CORS_CREDENTIALS: u32 = 2;
+
+/** An origin; with an end, every host between start and end is meant. */
+@unmanaged
+export class Origin {
+  start: u32;
+  startLength: u32;
+  end: u32;
+  endLength: u32;
+}
+
 @unmanaged
 export class Part {
   kind: u32;
@@ -257,7 +284,10 @@ export function recordBytes(kind: u32): u32 {
     case PARTS:
       return offsetof<Part>();
     case MEDIATION:
+    case ORIGINS:
       return offsetof<Mediation>();
+    case CORS:
+      return offsetof<Cors>();
     default:
       return offsetof<TextRecord>();
   }

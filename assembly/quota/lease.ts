@@ -102,6 +102,8 @@ function openNext(holding: Holding, nowMs: u64): void {
     holding.generation = holding.nextGeneration;
     holding.windowId = holding.nextWindowId;
     holding.granted = holding.nextGranted;
+    // What the ledger told last was of the window before.
+    holding.remaining = 0;
     holding.endMs = holding.nextEndMs;
     holding.useByMs = nowMs + (holding.useByIntervalMs as u64);
   }

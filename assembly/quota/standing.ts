@@ -5,7 +5,6 @@
 import { Decision } from '../decision/record';
 import { LIMIT_ENFORCE, Limit } from '../policy/layout';
 import { Holding, isShare } from './holdings';
-import { balanceOf } from './lease';
 import { shareAt, shareBalance, shareFill, shareFullS } from './share';
 
 /** Most seconds by which the end of a window is told late: callers shall not return all at once. */
@@ -23,10 +22,10 @@ export function resetSeconds(holding: Holding, nowMs: u64): u32 {
 
 /**
  * Notes in the record how the limit `limit` stands whose account is at `slot`, if less of it is
- * left than `least`; answers the lesser share. What is left is what this holder has and what the
- * ledger had left when it last spoke: other holders may have units beside it. Of a rate it is the
- * level of this holder's share, and until it is full again. An account of which
- * the host has not spoken yet, and a limit that is not enforced, say nothing.
+ * left than `least`; answers the lesser share. What is left is what this holder has or has given
+ * back untold, and what the ledger had left when it last spoke: other holders may have units beside
+ * it. Of a rate it is the level of this holder's share, and until it is full again. An account of
+ * which the host has not spoken yet, and a limit that is not enforced, say nothing.
  */
 export function noteStanding(
   decision: Decision,
@@ -47,7 +46,8 @@ export function noteStanding(
     return part;
   }
   if (holding.windowId == 0) return least;
-  const left = min<u64>(balanceOf(holding) + holding.remaining, limit.quota);
+  const own = holding.granted - holding.used - holding.ackReleased;
+  const left = min<u64>(own + holding.remaining, limit.quota);
   const share = (left as f64) / (limit.quota as f64);
   if (share >= least) return least;
   decision.shown = limit.id;

@@ -2,13 +2,19 @@
  * The response callback: carries out what the response phase makes of a kept decision. Most streams
  * ask for nothing and leave at the first test; no decision is made here.
  */
-import { DECISION_ANSWERED, DECISION_RESPONDS, Decision } from '../decision/record';
+import {
+  DECISION_ANSWERED,
+  DECISION_GRPC_WEB,
+  DECISION_RESPONDS,
+  Decision,
+} from '../decision/record';
 import { findRoot, rootAt } from '../engine/roots';
 import { engineAt } from '../engine/state';
 import { EDIT_ADD, EDIT_SET, editAt, editCount, resetEdits } from '../pipeline/edits';
 import { forgetHeaders, indexHeaders } from '../pipeline/headers';
 import { composeResponse, recall, responseAsksHeaders } from '../pipeline/response';
 import { recordOfStream } from '../pipeline/streams';
+import { ascii, asciiLength } from '../util/ascii';
 import {
   MAP_RESPONSE,
   OK,
@@ -28,7 +34,10 @@ export function onResponseHeaders(stream: u32): void {
   if (record == 0) return;
   const decision = changetype<Decision>(record);
   // A denial of ours carries all it has to say, and comes by here too.
-  if ((decision.flags & (DECISION_RESPONDS | DECISION_ANSWERED)) != DECISION_RESPONDS) return;
+  if ((decision.flags & (DECISION_RESPONDS | DECISION_ANSWERED)) != DECISION_RESPONDS) {
+    if ((decision.flags & DECISION_GRPC_WEB) != 0) nameGrpcWeb();
+    return;
+  }
   const root = findRoot(decision.root);
   if (root == 0 || rootAt(root).engine == 0) return;
   resetArena();
@@ -37,6 +46,12 @@ export function onResponseHeaders(stream: u32): void {
   if (!recall(engineAt(rootAt(root).engine), decision)) return;
   if (responseAsksHeaders() && !readHeaders()) return;
   if (composeResponse(decision)) carryOutEdits(MAP_RESPONSE, 0, editCount());
+}
+
+function nameGrpcWeb(): void {
+  const name = ascii('content-type');
+  const value = ascii('application/grpc-web+proto');
+  proxy_replace_header_map_value(MAP_RESPONSE, name, asciiLength(name), value, asciiLength(value));
 }
 
 /** Without its headers a response cannot be edited; the proxy hands them over in any case. */

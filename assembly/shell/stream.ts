@@ -28,6 +28,7 @@ import {
   applyPairsLength,
   applyState,
   applyStateLength,
+  applyStatus,
 } from '../pipeline/apply';
 import { CURRENT } from '../pipeline/current';
 import { resetEdits } from '../pipeline/edits';
@@ -134,7 +135,7 @@ function carryOut(decision: Decision, decided: u32): bool {
   carryOutEdits(MAP_REQUEST, applyEditsFrom(), applyEditsTo());
   if (outcome != OUTCOME_DENY) return true;
   proxy_send_local_response(
-    decision.status,
+    applyStatus(),
     applyDetails(),
     applyDetailsLength(),
     applyBody(),

@@ -8,6 +8,7 @@ import type { Mediation, Operation, Plan, Product, Step } from '../resources/mod
 import { VARIABLES } from '../resources/template.ts';
 import { ByteWriter, NONE, StringPool, tableBody, writeMessage } from '../wire/bytes.ts';
 import { POLICY_BYTES_MAX } from '../wire/manifest.ts';
+import { exposedHeaders } from './cors.ts';
 import { buildHosts, type Hosts, type HostTree, NODES_MAX } from './hosts.ts';
 import { groupKey, type Ids, limitKey, operationKey, resourceKey } from './ids.ts';
 import type { Excess } from './output.ts';
@@ -45,6 +46,8 @@ const TABLES = {
   identity: { kind: 16, bytes: 8, most: 256, what: 'identity headers' },
   mediation: { kind: 20, bytes: 16, most: 17_408, what: 'plans and operations with edits' },
   fields: { kind: 21, bytes: 8, most: 1_024, what: 'plans that show their limits' },
+  cors: { kind: 22, bytes: 20, most: 1_024, what: 'products with CORS' },
+  origins: { kind: 23, bytes: 16, most: 64 * 1_024, what: 'origins' },
 } as const;
 
 type TableName = keyof typeof TABLES;
@@ -198,6 +201,7 @@ class PolicyWriter {
     for (const brand of brands) this.#text('brands', brand);
     const programFirst = this.#writeProgram(mediation.request);
     const responseFirst = this.#writeProgram(mediation.response);
+    const cors = this.#writeCors(product);
     const ownFormat = brands.length > 0 ? 1 : 0;
     const flags =
       ownFormat |
@@ -210,7 +214,25 @@ class PolicyWriter {
     this.#strings.reference(product.name, row);
     row.u32(flags).u32(sourceFirst).u32(sources.length).u32(brandFirst).u32(brands.length);
     row.u32(programFirst).u32(mediation.request.length).u32(0);
-    row.u32(responseFirst).u32(mediation.response.length).zero(8);
+    row.u32(responseFirst).u32(mediation.response.length);
+    row.u32(cors).u32(0);
+  }
+
+  /** Writes what a product says of CORS and answers its place, 0 for nothing. */
+  #writeCors({ cors, rateLimitFields }: Product): number {
+    if (cors === undefined) return 0;
+    const any = cors.origins.includes('*');
+    const first = this.#counts.origins;
+    for (const origin of any ? [] : cors.origins) {
+      if (origin === '*') continue;
+      this.#strings.reference(origin.end, this.#text('origins', origin.start));
+    }
+    const row = this.#row('cors')
+      .u32(first)
+      .u32(this.#counts.origins - first);
+    row.u32((any ? 1 : 0) | (cors.credentials ? 2 : 0));
+    this.#strings.reference(exposedHeaders(cors, rateLimitFields), row);
+    return this.#counts.cors;
   }
 
   /** Writes the programs of a plan or operation and answers their place, 0 for none. */

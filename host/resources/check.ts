@@ -16,7 +16,7 @@ type Mapping = Record<string, TSchema>;
 
 /** The parts of JSON Schema that the resources use. */
 interface Shape {
-  readonly type?: 'object' | 'array' | 'string' | 'integer';
+  readonly type?: 'object' | 'array' | 'string' | 'integer' | 'boolean';
   readonly const?: string;
   readonly enum?: readonly string[];
   readonly default?: unknown;
@@ -38,6 +38,7 @@ const WORDS_FOR_TYPES = {
   array: 'a list',
   string: 'a text',
   integer: 'a whole number',
+  boolean: 'true or false',
 } as const;
 
 /** Most other fields that a problem lists. */
@@ -59,11 +60,11 @@ export class Checker {
     if (shape.type === 'array') return this.#list(schema, node, path);
     const value = isScalar(node) ? node.value : undefined;
     if (shape.type === 'integer') return this.#integer(shape, value, node, path);
-    if (typeof value !== 'string') {
+    if (typeof value !== (shape.type ?? 'string')) {
       this.#wrongType(shape, node, path);
       return undefined;
     }
-    this.#text(schema, value, path);
+    if (typeof value === 'string') this.#text(schema, value, path);
     return value;
   }
 

@@ -214,6 +214,11 @@ export const ERRORS = {
     message: 'referer "{value}" {why}',
     fix: 'Use the host of the page alone, such as app.example.com, or *.example.com.',
   },
+  SG1230: {
+    summary: 'An origin is not written as browsers send it.',
+    message: 'origin "{value}" {why}',
+    fix: 'Use scheme and host, such as https://app.example.com or https://*.example.com, or *.',
+  },
   SG1301: {
     summary: 'A reference leads nowhere.',
     message: 'no {kind} "{name}" in namespace "{namespace}"',
@@ -278,6 +283,11 @@ export const ERRORS = {
     summary: 'A renamed header would let a caller speak for somebody.',
     message: 'header "{name}" is set from what is known of the caller, at {where}',
     fix: 'Rename to another header: a caller must not write what a service takes for identity.',
+  },
+  SG1411: {
+    summary: 'CORS would let every site act for its visitors.',
+    message: 'allowCredentials stands with the origin "*"',
+    fix: 'Name the origins that may send credentials, or leave allowCredentials out.',
   },
   SG1421: {
     summary: 'A burst has no meaning for an exact limit, which counts windows.',

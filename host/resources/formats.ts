@@ -19,6 +19,7 @@ import {
   readTime,
   readWindow,
 } from './names.ts';
+import { readOrigin } from './origins.ts';
 import { readBasePath, readPathTemplate } from './path.ts';
 import type { TextFormat } from './schema/schema.ts';
 import { readTemplate } from './template.ts';
@@ -41,6 +42,7 @@ const READERS: Record<TextFormat, (text: string) => Read<unknown>> = {
   referer: readReferer,
   time: readTime,
   brand: readBrand,
+  origin: readOrigin,
 };
 
 /** What is wrong with a text of a format, or undefined. */

@@ -26,6 +26,7 @@ const PATTERNS: Record<TextFormat, string> = {
   referer: `^(\\*\\.)?${LABEL}(\\.${LABEL})*$`,
   time: '^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}',
   brand: '^[a-z][a-z0-9]{1,15}$',
+  origin: '^(\\*|[a-z][a-z0-9+.-]*://[^/A-Z]+)$',
 };
 
 /** The schema of any resource, as a plain value. */

@@ -37,6 +37,9 @@ function checkProduct(product: Product): Problem[] {
   });
   problems.push(...namedTwice(origin, 'key source', places, (i) => ['identify', i]));
   problems.push(...strayPrefixes(product), ...sameRequests(product), ...tooDeep(product));
+  if (product.cors?.credentials === true && product.cors.origins.includes('*')) {
+    problems.push(...at(origin, 'SG1411', {}, ['spec', 'cors', 'allowCredentials']));
+  }
   const needy = operations.findIndex((operation) => !operation.anonymous);
   if (sources.length === 0 && needy !== -1) {
     const facts = { name: operations[needy]?.name ?? '', product: name };

@@ -7,6 +7,7 @@ import type { CredentialRules } from '../credential/rules.ts';
 import { passed } from './formats.ts';
 import { readDigest, readHeaderName, readKeyParameter, readTime, readWindow } from './names.ts';
 import type { Origin } from './origin.ts';
+import { type AllowedOrigin, readOrigin } from './origins.ts';
 import { type PathTemplate, readBasePath, readPathTemplate } from './path.ts';
 import type {
   ApiKeySpec,
@@ -93,6 +94,15 @@ export interface Product extends Named {
   readonly operations: readonly Operation[];
   readonly mediation: Mediation;
   readonly rateLimitFields: RateLimitFields;
+  readonly cors: Cors | undefined;
+}
+
+/** Which sites may read denials from a page. */
+export interface Cors {
+  readonly origins: readonly AllowedOrigin[];
+  readonly credentials: boolean;
+  /** Further headers of denials that pages may read. */
+  readonly exposeHeaders: readonly string[];
 }
 
 /** How callers are told what is left of their quota. */
@@ -193,6 +203,7 @@ function product(document: Document<'Product'>): Product {
     operations: (spec.operations ?? []).map(operation),
     mediation: mediation(spec.mediation),
     rateLimitFields: spec.rateLimitFields ?? 'standard',
+    cors: spec.cors && cors(spec.cors),
   };
 }
 
@@ -217,6 +228,14 @@ function operation(spec: OperationSpec): Operation {
     cost,
     anonymous: security === 'none',
     mediation: mediation(spec.mediation),
+  };
+}
+
+function cors(spec: NonNullable<ProductSpec['cors']>): Cors {
+  return {
+    origins: spec.allowOrigins.map((each) => passed(readOrigin(each))),
+    credentials: spec.allowCredentials ?? false,
+    exposeHeaders: spec.exposeHeaders ?? [],
   };
 }
 

@@ -12,6 +12,7 @@ export const REASONS: readonly (readonly [number, string])[] = [
   [4, 'mode_off'],
   [5, 'no_policy_passed'],
   [6, 'quota_unavailable_passed'],
+  [7, 'preflight'],
   [8, 'quota_local_share'],
   [16, 'host_not_governed'],
   [17, 'path_ambiguous'],

@@ -28,6 +28,7 @@ export function danglingOf(policy: Policy): string | undefined {
           known(plan.field, policy.fields),
       ),
     ],
+    ['cors', policy.cors.every(({ origins }) => inside(origins, policy.origins))],
     [
       'mediation',
       policy.mediation.every(
@@ -56,7 +57,8 @@ export function danglingOf(policy: Policy): string | undefined {
           inside(product.sources, policy.sources) &&
           inside(product.brands, policy.brands) &&
           inside(product.program, policy.program) &&
-          inside(product.responseProgram, policy.program),
+          inside(product.responseProgram, policy.program) &&
+          known(product.cors, policy.cors),
       ),
     ],
   ];

@@ -4,6 +4,7 @@
  */
 import { NONE } from './bytes.ts';
 import { POLICY_BYTES_MAX } from './manifest.ts';
+import { type PolicyCors, type PolicyOrigin, readCors, readOrigin } from './policy-cors.ts';
 import { danglingOf } from './policy-references.ts';
 import {
   type ByteReader,
@@ -72,6 +73,8 @@ export interface PolicyProduct {
   readonly responseProgram: Range;
   readonly standardFields: boolean;
   readonly legacyFields: boolean;
+  /** Index of what it says of CORS, or undefined. */
+  readonly cors: number | undefined;
 }
 
 /** A place of keys: kind 1 header, 2 query, 3 cookie. */
@@ -147,6 +150,8 @@ export interface Policy {
   readonly mediation: readonly PolicyMediation[];
   /** Values of `RateLimit-Policy`. */
   readonly fields: readonly string[];
+  readonly cors: readonly PolicyCors[];
+  readonly origins: readonly PolicyOrigin[];
 }
 
 /** The tables of a policy but for ROOT and STRINGS, in the order of their kinds. */
@@ -167,6 +172,8 @@ const TABLES = {
   identity: { kind: 16, bytes: 8, most: 256, read: readText },
   mediation: { kind: 20, bytes: 16, most: 17_408, read: readMediation },
   fields: { kind: 21, bytes: 8, most: 1_024, read: readText },
+  cors: { kind: 22, bytes: 20, most: 1_024, read: readCors },
+  origins: { kind: 23, bytes: 16, most: 64 * 1_024, read: readOrigin },
 } as const;
 
 /** Tables of higher kinds are left out when they have no records. */
@@ -285,7 +292,8 @@ function readProduct(reader: ByteReader, text: Strings): PolicyProduct {
   const program = readRange(reader);
   reader.skip(4);
   const responseProgram = readRange(reader);
-  reader.skip(8);
+  const cors = readPlace(reader);
+  reader.skip(4);
   return {
     id,
     name,
@@ -300,6 +308,7 @@ function readProduct(reader: ByteReader, text: Strings): PolicyProduct {
     responseProgram,
     standardFields: (flags & 0x20) !== 0,
     legacyFields: (flags & 0x40) !== 0,
+    cors,
   };
 }
 

@@ -157,6 +157,7 @@ function product(): fc.Arbitrary<Product> {
     brands: fc.constant(['sg']),
     mediation: fc.constant(NO_EDITS),
     rateLimitFields: fc.constant('standard'),
+    cors: fc.constant(undefined),
     passUnmatched: fc.boolean(),
     denyStale: fc.boolean(),
     mode: fc.constantFrom('enforce', 'shadow', 'off'),

@@ -21,6 +21,7 @@ export class Origin implements AsyncDisposable {
   count = 0;
   /** The first of them, up to a bound. */
   arrivals: Arrival[] = [];
+  private headers: readonly [string, string | string[]][] = [];
   private readonly server: http.Server;
 
   private constructor() {
@@ -32,6 +33,7 @@ export class Origin implements AsyncDisposable {
         this.arrivals.push({ method, path: url, headers: rawHeaders });
       }
       request.resume();
+      for (const [name, value] of this.headers) response.setHeader(name, value);
       response.end('ok');
     });
   }
@@ -44,6 +46,11 @@ export class Origin implements AsyncDisposable {
 
   get port(): number {
     return (this.server.address() as AddressInfo).port;
+  }
+
+  /** From now on answers carry these headers. */
+  answerWith(headers: readonly [string, string | string[]][]): void {
+    this.headers = headers;
   }
 
   /** Forgets what arrived so far. */

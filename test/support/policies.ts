@@ -25,6 +25,9 @@ export interface Setting {
   identify?: object[];
   /** Steps of the product's request mediation. */
   steps?: object[];
+  /** Steps of its response mediation. */
+  responseSteps?: object[];
+  cors?: object;
   proxyGroup?: string;
 }
 
@@ -53,7 +56,8 @@ export function resourcesOf(setting: Setting = {}): Record<string, string> {
     identify: setting.identify ?? [{ apiKey: { header: 'x-api-key' } }],
     unmatchedOperations: 'deny',
     operations: OPERATIONS,
-    mediation: { request: setting.steps ?? STEPS },
+    mediation: { request: setting.steps ?? STEPS, response: setting.responseSteps ?? [] },
+    ...(setting.cors === undefined ? {} : { cors: setting.cors }),
   });
   const plan = resource('Plan', `${name}-gold`, { limits });
   const callers = applications.flatMap((application) => [

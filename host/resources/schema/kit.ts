@@ -22,7 +22,8 @@ export type TextFormat =
   | 'cidr'
   | 'referer'
   | 'time'
-  | 'brand';
+  | 'brand'
+  | 'origin';
 
 /** What validation knows of a schema beyond JSON Schema. Left out of the schema for editors. */
 export interface Extras {
@@ -68,6 +69,11 @@ export function word<const T extends readonly string[]>(
   const preset = fallback === undefined ? {} : { default: fallback };
   const sidegate: Extras = { laterValues: later };
   return Type.Unsafe<T[number]>({ type: 'string', enum: values, description, ...preset, sidegate });
+}
+
+/** True or false. */
+export function flag(description: string, fallback: boolean) {
+  return Type.Boolean({ description, default: fallback });
 }
 
 /** A list of at most `maxItems`. */

@@ -3,6 +3,7 @@
  * describe a field that the host does not honour.
  */
 import Type from 'typebox';
+import { Cors } from './cors.ts';
 import { list, name, object, text, word } from './kit.ts';
 import { Mediation } from './mediation.ts';
 
@@ -161,6 +162,7 @@ export const Product = object(
     ),
     operations: Type.Optional(list(Operation, 'The operations.', 16384, { default: [] })),
     mediation: Type.Optional(Mediation),
+    cors: Type.Optional(Cors),
     rateLimitFields: Type.Optional(
       word(
         'How callers are told what is left: "standard" by RateLimit and RateLimit-Policy, "legacy" ' +
@@ -171,6 +173,6 @@ export const Product = object(
     ),
   },
   {
-    later: ['cors', 'scopes', 'denials', 'limits', 'description', 'displayName', 'openapi'],
+    later: ['scopes', 'denials', 'limits', 'description', 'displayName', 'openapi'],
   },
 );

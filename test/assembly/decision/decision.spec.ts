@@ -51,6 +51,7 @@ describe('reasons', () => {
     pin(4, 'mode_off', 0);
     pin(5, 'no_policy_passed', 0);
     pin(6, 'quota_unavailable_passed', 0);
+    pin(7, 'preflight', 0);
     pin(8, 'quota_local_share', 0);
     pin(16, 'host_not_governed', 403);
     pin(17, 'path_ambiguous', 400);

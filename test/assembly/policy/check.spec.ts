@@ -169,6 +169,12 @@ describe('references', () => {
     const field = samplePolicy();
     field.plan(99, 'x', 0, 0, 0, 2);
     expect(checked(field)).toBe(-(12 * 8 + 4));
+    const origins = samplePolicy();
+    origins.cors.u32(1).u32(2).u32(0).u32(0).u32(1);
+    expect(checked(origins)).toBe(-(22 * 8 + 4));
+    const none = samplePolicy();
+    none.products.bytes[none.products.bytes.length - 8] = 9;
+    expect(checked(none)).toBe(-(9 * 8 + 4));
     const more = samplePolicy();
     more.operation(99, 'x', 0, 1, 0, 2);
     expect(checked(more)).toBe(-(8 * 8 + 4));
@@ -272,6 +278,9 @@ describe('order, bounds and values', () => {
     const remove = samplePolicy();
     remove.step(3, 'x-a', [0], ['text']);
     expect(checked(remove)).toBe(-(14 * 8 + 6));
+    const everybody = samplePolicy();
+    everybody.allow([], 3, 'RateLimit').product(99, 'x');
+    expect(checked(everybody)).toBe(-(22 * 8 + 6));
     const nowhere = samplePolicy();
     nowhere.step(6, 'x-a', [], []);
     expect(checked(nowhere)).toBe(-(14 * 8 + 6));

@@ -82,6 +82,8 @@ export class PolicyWriter {
   identity: Writer = new Writer();
   mediation: Writer = new Writer();
   fields: Writer = new Writer();
+  cors: Writer = new Writer();
+  origins: Writer = new Writer();
   anyHost: u32 = NONE;
   length: u32 = 0;
   private ordered: TreeNode[] = [];
@@ -161,7 +163,8 @@ export class PolicyWriter {
     at.u32(this.sourceFirst).u32(sources - this.sourceFirst);
     at.u32(this.brandFirst).u32(brands - this.brandFirst);
     const programs = this.programs(steps);
-    at.add(programs.part(0, 8)).u32(0).add(programs.part(8, 16)).zero(8);
+    at.add(programs.part(0, 8)).u32(0).add(programs.part(8, 16)).u32(this.corsOf).u32(0);
+    this.corsOf = 0;
     this.sourceFirst = sources;
     this.brandFirst = brands;
     return this;
@@ -222,6 +225,22 @@ export class PolicyWriter {
     return this;
   }
 
+  /** Says of the next product that these origins may read, each as start and end. */
+  allow(origins: string[], flags: u32, exposed: string): PolicyWriter {
+    const first = this.origins.length / 16;
+    for (let i = 0; i < origins.length; i++) this.ref(this.origins, origins[i]);
+    this.ref(
+      this.cors
+        .u32(first)
+        .u32(origins.length / 2)
+        .u32(flags),
+      exposed,
+    );
+    this.corsOf = this.cors.length / 20;
+    return this;
+  }
+  private corsOf: u32 = 0;
+
   /** Adds a `RateLimit-Policy`; its place is how many there are then. */
   field(value: string): PolicyWriter {
     this.ref(this.fields, value);
@@ -262,6 +281,8 @@ export class PolicyWriter {
     section(to, 16, table(8, this.identity));
     if (this.mediation.length > 0) section(to, 20, table(16, this.mediation));
     if (this.fields.length > 0) section(to, 21, table(8, this.fields));
+    if (this.cors.length > 0) section(to, 22, table(20, this.cors));
+    if (this.origins.length > 0) section(to, 23, table(16, this.origins));
     return message('SGPO', to);
   }
 
@@ -304,6 +325,7 @@ export function samplePolicy(): PolicyWriter {
   policy.step(2, 'x-via', [0, 3, 0, 4], ['plan=', '', ';product=', '']);
   policy.step(3, 'x-internal', [], []);
   policy.response().step(5, 'x-served-by', [4], ['']).step(6, 'x-old', [0], ['x-new']);
+  policy.allow(['https://a.example', '', 'https://', '.b.example'], 2, 'RateLimit');
   policy.product(11, 'orders', 1);
   policy.step(4, 'x-via', [0], ['one']).response().step(3, 'server', [], []).both();
   policy.source('x-key', '').product(12, 'other', 2);

@@ -56,6 +56,7 @@ function largeSet(): ResourceSet {
     countsResponses: false,
     mediation: NO_EDITS,
     rateLimitFields: 'standard' as const,
+    cors: undefined,
     basePath: ['v1'],
   };
   const source = { place: 'header', name: 'x-api-key', prefix: '' } as const;

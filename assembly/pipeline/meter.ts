@@ -73,6 +73,8 @@ function noteStandings(decision: Decision, on: Plan, answer: u32): void {
     const limit = limitAt(CURRENT.policy, on.limitFirst + i);
     least = noteStanding(decision, limit, askedSlot(i), least, CURRENT.nowMs);
   }
+  // Both fields that say when to come back mean the same moment.
+  if (denied) decision.resetS = decision.retryAfterS;
 }
 
 /** The reason of a request that passes: what a limit in shadow would have denied is marked. */

@@ -48,7 +48,7 @@ describe('one proxy', () => {
     rig = await Rig.start({
       setting: {
         hosts: [HOST],
-        applications: [APPLICATION, 'idle'],
+        applications: [APPLICATION, 'idle', 'other'],
         limits: [
           { name: 'daily', quota: 60, window: '1d' },
           { name: 'hourly', quota: 40, window: '1h' },
@@ -169,6 +169,18 @@ describe('one proxy', () => {
     const spent = await callGrpc('application/grpc', { 'x-api-key': good.key });
     assert.equal(spent.headers['grpc-status'], '8');
     assert.match(String(spent.headers.ratelimit), /^"hourly";r=0;t=\d+$/);
+  });
+
+  // Guarantees that an answer of Envoy itself, for a service that is down, says what is left too.
+  test('an answer of the proxy is edited like one of the service', async () => {
+    const key = (await rig.host.createKey('other')).key;
+    await until('the key is known', async () => (await call(key)).status === 200);
+    await rig.origin.stop();
+    const answer = await call(key);
+    assert.equal(answer.status, 503);
+    assert.equal(answer.headers['x-frame-options'], 'DENY');
+    const [item] = parseList(String(answer.headers.ratelimit));
+    assert.equal(item?.value, 'hourly');
   });
 
   // Guarantees 7 for what nobody may have here, and 14 where no decision is possible.

@@ -59,9 +59,14 @@ export class Origin implements AsyncDisposable {
     this.arrivals = [];
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Takes no request any more; the port stays closed. */
+  async stop(): Promise<void> {
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
   }
 }
 

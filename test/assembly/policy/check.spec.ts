@@ -4,9 +4,13 @@
  */
 import { matchHost } from '../../../assembly/match/host';
 import { matchPath } from '../../../assembly/match/path';
-import { POLICY_HEAD_BYTES } from '../../../assembly/policy/layout';
-import { isIdentityName, planById } from '../../../assembly/policy/policy';
+import { runProgram } from '../../../assembly/mediate/program';
+import { composeCors } from '../../../assembly/pipeline/cors';
+import { CURRENT } from '../../../assembly/pipeline/current';
+import { POLICY_HEAD_BYTES, PRODUCTS } from '../../../assembly/policy/layout';
+import { countOf, isIdentityName, planById, productAt } from '../../../assembly/policy/policy';
 import { below, lastRoom, next, room, seed, Text } from '../support/bytes';
+import { request } from '../support/headers';
 import { checkPolicy, PolicyWriter, samplePolicy, TreeNode } from '../support/policy';
 import { seal } from '../support/writer';
 
@@ -14,6 +18,8 @@ const OUT: usize = room(8);
 const HOSTS = texts(['a.example', 'x.w.example.com', 'y.example.com', 'nobody', '']);
 const PATHS = texts(['/', '/v1', '/v1/orders', '/v1/orders/7', '/v1/files/a/b', '/x/y/z', 'x']);
 const NAME = new Text('x-consumer');
+/** Values of a request with none. */
+const VALUES_ROOM: usize = room(40);
 
 function texts(from: string[]): Text[] {
   const made: Text[] = [];
@@ -37,6 +43,15 @@ function exercise(policy: usize): void {
     }
   }
   isIdentityName(policy, NAME.at, NAME.length);
+  CURRENT.policy = policy;
+  request(['origin: https://x.b.example', 'x-consumer: mallory', 'x-old: 1']);
+  for (let i: u32 = 0; i < countOf(policy, PRODUCTS); i++) {
+    const product = productAt(policy, i);
+    CURRENT.product = changetype<usize>(product);
+    composeCors();
+    runProgram(policy, product.programFirst, product.programCount, VALUES_ROOM, true);
+    runProgram(policy, product.responseFirst, product.responseCount, VALUES_ROOM, false);
+  }
   planById(policy, 31);
 }
 

@@ -24,6 +24,8 @@ export interface Chain {
   headers: () => Record<string, string>;
   /** The status every request of the chain must get. */
   expect: number;
+  /** Whether a key that nobody made is refused, which is made sure of at the start. */
+  knowsKeys: boolean;
   /** Processes whose CPU time is spent on behalf of the chain, besides the proxy. */
   helpers: () => number[];
 }
@@ -71,6 +73,7 @@ export function noFilter(): Chain {
     proxy: { filters: [], clusters: [] },
     headers: () => callerHeaders(),
     expect: 200,
+    knowsKeys: false,
     helpers: nobody,
   };
 }
@@ -101,6 +104,7 @@ export function nativeChain(keys: readonly string[]): Chain {
     },
     headers: () => callerHeaders(pick(keys)),
     expect: 200,
+    knowsKeys: true,
     helpers: nobody,
   };
 }
@@ -118,6 +122,7 @@ export function filterChain(
     proxy: { filters: [filter], clusters: [] },
     headers: () => callerHeaders(pick(keys)),
     expect: 200,
+    knowsKeys: true,
     helpers: nobody,
   };
 }
@@ -148,6 +153,7 @@ export function extAuthz(
     },
     headers: () => callerHeaders(pick(keys)),
     expect: 200,
+    knowsKeys: true,
     helpers: () => [service.pid],
   };
 }

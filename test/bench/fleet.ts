@@ -5,11 +5,14 @@
 import path from 'node:path';
 import { ROOT } from '../runner/layers.ts';
 import { Program } from '../support/programs.ts';
+import { measureGrants, measureSyncs, measureWatches } from './host-load.ts';
 import type { Measured, Row } from './results.ts';
 
 /** A test file, and the figures in what it prints. Each pattern names its numbers by groups. */
 interface Source {
   file: string;
+  /** The one test to run, where the others of the file take long. */
+  named?: string;
   env?: Record<string, string>;
   figures: Record<string, RegExp>;
 }
@@ -30,6 +33,11 @@ const SOURCES: readonly Source[] = [
       'key made, on Envoy': /created: p50 (?<p50>\d+) ms, p99 (?<p99>\d+) ms/,
       'bytes of a key change, on Envoy': /(?<bytes>\d+) bytes per change and VM/,
     },
+  },
+  {
+    file: 'test/e2e/reload.test.ts',
+    named: '100 changes of the configuration',
+    figures: { 'configuration changes': /MB, then (?<grownMb>-?[\d.]+) MB more/ },
   },
   {
     file: 'test/host/store/scale.test.ts',
@@ -56,18 +64,28 @@ const SOURCES: readonly Source[] = [
   },
 ];
 
+/** What no test measures. */
+const OWN: Record<string, () => Promise<Row>> = {
+  'sync calls': measureSyncs,
+  'SQLite grants': measureGrants,
+  'open watches': () => measureWatches(WATCHES),
+};
+const WATCHES = 30_000;
+
 /** Runs the tests, or those whose figures hold `only`. */
 export async function measureFleet(only?: string): Promise<Measured> {
   const rows: Record<string, Row> = {};
   const missing: Record<string, string> = {};
-  for (const { file, env = {}, figures } of SOURCES) {
+  for (const { file, named, env = {}, figures } of SOURCES) {
     const wanted = Object.entries(figures).filter(([name]) => name.includes(only ?? ''));
     if (wanted.length === 0) continue;
     console.log(`running ${file} ...`);
-    await using program = new Program(process.execPath, ['--test', path.join(ROOT, file)], { env });
+    const pattern = named === undefined ? [] : ['--test-name-pattern', named];
+    const command = ['--test', ...pattern, path.join(ROOT, file)];
+    await using program = new Program(process.execPath, command, { env });
     const code = await program.ended;
-    for (const [name, pattern] of wanted) {
-      const numbers = code === 0 ? pattern.exec(program.output)?.groups : undefined;
+    for (const [name, figure] of wanted) {
+      const numbers = code === 0 ? figure.exec(program.output)?.groups : undefined;
       if (numbers === undefined) {
         missing[name] = code === 0 ? `${file} printed no such figure` : `${file} failed`;
         continue;
@@ -75,6 +93,16 @@ export async function measureFleet(only?: string): Promise<Measured> {
       const row = Object.entries(numbers).map(([what, value]) => [what, Number(value)]);
       rows[name] = { ...Object.fromEntries(row), from: file };
     }
+  }
+  const own = Object.entries(OWN).filter(([name]) => name.includes(only ?? ''));
+  for (const [name, measure] of own) {
+    console.log(`measuring: ${name} ...`);
+    const failed = (error: Error) => {
+      missing[name] = error.message.split('\n')[0] ?? '';
+      console.log(`LEFT OUT: ${name}: ${error.message}`);
+    };
+    const row = await measure().catch(failed);
+    if (row !== undefined) rows[name] = row;
   }
   return { rows, missing, partial: only !== undefined };
 }

@@ -8,7 +8,13 @@ import type { Chain } from './chains.ts';
 import * as chains from './chains.ts';
 import { CORES } from './lanes.ts';
 import { startRivals } from './rivals.ts';
-import { limitedChain, refusingChain, sidegateChain, startKeyedHost } from './sidegate.ts';
+import {
+  answeringChain,
+  limitedChain,
+  refusingChain,
+  sidegateChain,
+  startKeyedHost,
+} from './sidegate.ts';
 import { needTool } from './toolchains.ts';
 
 /** How many keys the small, the middle and the large host know. */
@@ -63,6 +69,7 @@ const TOOLS = [
 async function ownChains(cleanup: AsyncDisposableStack): Promise<Chain[]> {
   const few = cleanup.use(await startKeyedHost(FEW, CORES.load));
   const some = cleanup.use(await startKeyedHost(SOME, CORES.load));
+  const answering = cleanup.use(await startKeyedHost(FEW, CORES.load, { answers: true }));
   const many = cleanup.use(await startKeyedHost(MANY, CORES.load));
   return [
     sidegateChain(few),
@@ -71,5 +78,6 @@ async function ownChains(cleanup: AsyncDisposableStack): Promise<Chain[]> {
     chains.withManyHeaders(sidegateChain(many)),
     refusingChain(few),
     limitedChain(few),
+    answeringChain(answering),
   ];
 }

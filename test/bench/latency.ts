@@ -39,6 +39,15 @@ export interface EvenLoad {
   seconds: number;
 }
 
+/** The same against a port. */
+export interface RawLoad {
+  port: number;
+  bytes: Buffer;
+  expect: number;
+  perSecond: number;
+  seconds: number;
+}
+
 /** Sends even load with the generator built before; `folder` is for the text of the request. */
 export class Generator {
   readonly #program: string;
@@ -50,20 +59,26 @@ export class Generator {
     this.#folder = folder;
   }
 
-  /** One round. Throws if there was no answer at all; failures are counted. */
+  /** One round against a lane. Throws if there was no answer at all; failures are counted. */
   async send({ lane, perSecond, seconds }: EvenLoad): Promise<Answered> {
     const { chain, port } = lane;
     const headers = { host: '127.0.0.1', 'user-agent': 'bench', ...chain.headers() };
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+    const bytes = Buffer.from(`GET ${PATH} HTTP/1.1\r\n${lines.join('')}\r\n`);
+    return this.sendBytes({ port, bytes, expect: chain.expect, perSecond, seconds });
+  }
+
+  /** The same with a request that is given as it goes over the wire. */
+  async sendBytes({ port, bytes, expect, perSecond, seconds }: RawLoad): Promise<Answered> {
     const file = this.#folder.join(`request-${this.#requests++ % 4}`);
-    await writeFile(file, `GET ${PATH} HTTP/1.1\r\n${lines.join('')}\r\n`);
-    const numbers = [perSecond, seconds, CONNECTIONS, chain.expect].map(String);
+    await writeFile(file, bytes);
+    const numbers = [perSecond, seconds, CONNECTIONS, expect].map(String);
     const command = [this.#program, String(port), file, ...numbers];
     if (CORES.load !== undefined) command.unshift('taskset', '-c', String(CORES.load));
     // Only root may run before others; without it the figures are coarser, not wrong.
     if (process.getuid?.() === 0) command.unshift('chrt', '--fifo', '10');
     const answered = JSON.parse(await runToEnd(command[0] ?? '', command.slice(1))) as Answered;
-    if (answered.answered === 0) throw new Error(`${chain.name}: no answer came`);
+    if (answered.answered === 0) throw new Error(`port ${port}: no answer came`);
     return answered;
   }
 }

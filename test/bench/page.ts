@@ -33,7 +33,7 @@ export function renderPage(results: Results, moduleBytes: number, breakdown: str
     ['## What a request costs', '', ...cpuTable(results)],
     ['## How long it takes', '', ...latencyTable(results.latency)],
     ['## What it makes the filter do', '', ...workTable(results.work)],
-    ['## Memory', '', ...memoryTable(results.memory)],
+    ['## Memory', '', ...memoryTable(results)],
     ['## Ten million requests', '', ...soakTables(results.soak)],
     ['## Changes under load', '', ...swapTable(results.swap)],
     ['## Left out', '', ...leftOut(results)],
@@ -91,8 +91,9 @@ function cpuTable({ cpu, work }: Results): string[] {
     // A large request is dearer without any filter too; its own bare proxy is what it is held to.
     const suffix = /, \d+ headers$/.exec(name)?.[0] ?? '';
     const added = total(row) - total(cpu.rows[`no filter${suffix}`]);
+    const failed = Number(row.failed) > 0 ? ` (${row.failed} rounds failed)` : '';
     return [
-      named(name, row),
+      `${named(name, row)}${failed}`,
       Number.isNaN(added) ? '–' : micro(added),
       cell(row, 'proxyNs', micro),
       cell(row, 'proxyMedianNs', micro),
@@ -156,7 +157,7 @@ function workTable(work: Section | undefined): string[] {
   const callbacks = rowsOf(work).filter(([, row]) => row.calls === undefined);
   const largest = callbacks.flatMap(([name, row]) =>
     Object.entries(row)
-      .filter(([, count]) => typeof count === 'number' && count > 0)
+      .filter(([callback, count]) => callback.startsWith('proxy_on') && Number(count) > 0)
       .map(([callback, count]) => [name, callback, thousands(Number(count))]),
   );
   return [
@@ -176,13 +177,13 @@ function workTable(work: Section | undefined): string[] {
   ];
 }
 
-function memoryTable(memory: Section | undefined): string[] {
+function memoryTable({ memory, work }: Results): string[] {
   if (memory === undefined) return NOTHING;
   return table(
     ['directory', 'wasm memory, MB', 'resident per VM over a no-op filter, MB', 'measured as'],
     rowsOf(memory).map(([name, row]) => [
       named(name, row),
-      cell(row, 'wasmBytes', mega),
+      cell(work?.rows[`callbacks, ${name}`], 'wasmBytes', mega),
       cell(row, 'residentPerVm', mega),
       String(row.how),
     ]),

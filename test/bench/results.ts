@@ -58,7 +58,14 @@ export function mergeSection(
   const { rows, missing = {}, partial = false } = measured;
   if (!partial || before === undefined) return { machine, run, rows, missing };
   const stamped = Object.entries(rows).map(([name, row]) => [name, { ...row, run }]);
-  return { ...before, rows: { ...before.rows, ...Object.fromEntries(stamped) } };
+  const stillMissing = Object.entries({ ...before.missing, ...missing }).filter(
+    ([what]) => missing[what] !== undefined || rows[what] === undefined,
+  );
+  return {
+    ...before,
+    rows: { ...before.rows, ...Object.fromEntries(stamped) },
+    missing: Object.fromEntries(stillMissing),
+  };
 }
 
 /** Writes one section down, leaving the others as they are. */

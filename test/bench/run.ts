@@ -3,19 +3,22 @@
  * one; each writes its figures into `results.json` as soon as it has them and the page is rendered
  * anew, so that a run that is broken off loses nothing.
  *
- * Usage: npm run bench [-- SECTION...] [--rounds N] [--only TEXT]     writes test/bench/results.md
+ * Usage: npm run bench [-- SECTION...] [--rounds N] [--only TEXT] [--share X]
  *   Sections: cpu latency work memory, which run when none is named, fleet, soak and swap. `all`
- *   runs everything, `render` only writes the page.
+ *   runs everything, `render` only writes the page. `--share 0.1` soaks and swaps a tenth.
  */
 import { parseArgs } from 'node:util';
 import { BUILD, runCheck } from '../runner/commands.ts';
 import { measureCpu } from './cpu.ts';
 import { measureFleet } from './fleet.ts';
 import { prepareGround } from './ground.ts';
-import { openLanes } from './lanes.ts';
+import { openPossible } from './lanes.ts';
 import { Generator, measureLatency } from './latency.ts';
+import { measureMemory } from './memory.ts';
 import { writePage } from './page.ts';
 import { type Measured, SECTIONS, type SectionName, saveSection } from './results.ts';
+import { measureSoak } from './soak.ts';
+import { measureSwaps } from './swap.ts';
 import { buildLoad } from './toolchains.ts';
 import { measureWork } from './work.ts';
 
@@ -23,11 +26,11 @@ const ROUNDS = 100;
 /** What runs when nothing is named: the table of chains. */
 const TABLE: readonly SectionName[] = ['cpu', 'latency', 'work', 'memory'];
 /** Hosts whose requests are counted. */
-const WORK_SIZES = [1000, 100_000];
+const WORK_SIZES = [1000, 10_000, 100_000];
 
 const { values: args, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: 'string' }, only: { type: 'string' } },
+  options: { rounds: { type: 'string' }, only: { type: 'string' }, share: { type: 'string' } },
 });
 const rounds = Number(args.rounds ?? ROUNDS);
 const run = new Date().toISOString();
@@ -43,7 +46,7 @@ async function keep(name: SectionName, measured: Measured): Promise<void> {
 async function runChains(names: ReadonlySet<SectionName>): Promise<void> {
   await using ground = await prepareGround(args.only);
   const { missing, cleanup, folder } = ground;
-  const lanes = await openLanes(ground.chains, cleanup);
+  const lanes = await openPossible(ground.chains, cleanup, missing);
   if (names.has('cpu')) await keep('cpu', { rows: await measureCpu(lanes, rounds), missing });
   if (names.has('latency')) {
     const small = lanes.filter(({ chain }) => !chain.name.endsWith('headers'));
@@ -67,7 +70,21 @@ function choose(): ReadonlySet<SectionName> {
 
 const names = choose();
 if (names.size > 0 && (await runCheck(BUILD)).failed > 0) process.exit(1);
-if (names.has('cpu') || names.has('latency')) await runChains(names);
-if (names.has('work')) await keep('work', { rows: await measureWork(WORK_SIZES) });
-if (names.has('fleet')) await keep('fleet', await measureFleet(args.only));
+const share = Number(args.share ?? 1);
+const steps: [boolean, () => Promise<void>][] = [
+  [names.has('cpu') || names.has('latency'), () => runChains(names)],
+  [names.has('work'), async () => keep('work', { rows: await measureWork(WORK_SIZES) })],
+  [names.has('memory'), async () => keep('memory', await measureMemory())],
+  [names.has('fleet'), async () => keep('fleet', await measureFleet(args.only))],
+  [names.has('swap'), async () => keep('swap', await measureSwaps(args.only, share))],
+  [names.has('soak'), async () => keep('soak', await measureSoak(args.only, share))],
+];
+for (const [isWanted, step] of steps) {
+  if (!isWanted) continue;
+  // A section that fails must not take the others with it; the exit code tells.
+  await step().catch((error: unknown) => {
+    console.error('FAILED SECTION:', error);
+    process.exitCode = 1;
+  });
+}
 await writePage();

@@ -7,9 +7,10 @@ import { randomBytes } from 'node:crypto';
 import { makeKey } from '../../host/credential/key.ts';
 import * as config from '../support/envoy-config.ts';
 import { Host } from '../support/host.ts';
-import { documents, resource, resourcesOf, type Setting } from '../support/policies.ts';
+import { documents, resource, resourcesOf } from '../support/policies.ts';
 import { HOLD_MS, RELEASE_MODULE } from '../support/rig.ts';
 import { type Chain, callerHeaders, type ProxySpec, pick, thousands } from './chains.ts';
+import { benchProduct, PRODUCT_FILE, type ProductOptions } from './policies.ts';
 
 /** Keys of one application; the memory figure is stated for this share. */
 const KEYS_PER_APPLICATION = 5;
@@ -45,7 +46,7 @@ export interface KeyedHost extends AsyncDisposable {
 }
 
 /** Makes resource files with so many keys, five to an application. */
-export function keyedResources(count: number, setting: Setting = {}): KeyedResources {
+export function keyedResources(count: number, product: ProductOptions = {}): KeyedResources {
   const applications = Array.from(
     { length: Math.ceil(count / KEYS_PER_APPLICATION) },
     (_, index) => `app-${index}`,
@@ -60,7 +61,8 @@ export function keyedResources(count: number, setting: Setting = {}): KeyedResou
   const used = made.filter((_, index) => index % Math.ceil(count / KEYS_USED) === 0);
   return {
     files: {
-      ...resourcesOf({ applications, limits: LIMITS, ...setting }),
+      ...resourcesOf({ applications, limits: LIMITS }),
+      [PRODUCT_FILE]: benchProduct(product),
       'scarce.yaml': scarcePlan(),
       'keys.yaml': declared.join('---\n'),
     },
@@ -73,13 +75,14 @@ export function keyedResources(count: number, setting: Setting = {}): KeyedResou
 export async function startKeyedHost(
   count: number,
   core: number | undefined,
-  setting: Setting = {},
+  product: ProductOptions = {},
 ): Promise<KeyedHost> {
   console.log(`making ${thousands(count)} keys ...`);
-  const resources = keyedResources(count, setting);
+  const resources = keyedResources(count, product);
   const host = await Host.start({
     resources: resources.files,
     args: ['--log-level', 'warn'],
+    readyMs: 300_000,
     ...(core === undefined ? {} : { core }),
   });
   const proxy = {
@@ -98,7 +101,17 @@ export function sidegateChain({ host, count, resources, proxy }: KeyedHost): Cha
     proxy,
     headers: () => callerHeaders(pick(resources.keys)),
     expect: 200,
+    knowsKeys: true,
     helpers: () => [host.pid],
+  };
+}
+
+/** The chain whose responses are worked on; its host has a product that says so. */
+export function answeringChain(keyed: KeyedHost): Chain {
+  return {
+    ...sidegateChain(keyed),
+    name: 'Sidegate, response work',
+    does: `the same with ${thousands(keyed.count)} keys, and on the response RateLimit fields + 1 header set + 1 removed`,
   };
 }
 

@@ -191,6 +191,13 @@ function sizeTargets(known: Known, moduleBytes: number): Target[] {
     ),
     soaked('growth of the wasm memory over the soak, emulator', 'emulator', 0),
     soaked('growth of the proxy over the soak, Envoy (second half of the run)', 'Envoy', 2 * MIB),
+    below(
+      'growth of Envoy over 100 changes of the configuration',
+      'flat (< 2 MB)',
+      known.number('fleet', 'configuration changes', 'grownMb'),
+      2,
+      'MB',
+    ),
   ];
 }
 
@@ -273,6 +280,9 @@ function watchTarget(known: Known): Target {
   const resident = known.number('fleet', 'open watches', 'residentBytes') / MIB;
   const line = open('open watches of one host', '30,000 in <= 1 GB');
   if (Number.isNaN(count)) return line;
-  const shown = `${thousands(count)} in ${resident.toFixed(0)} MB`;
+  const each = known.number('fleet', 'open watches', 'bytesEach') / 1024;
+  const files = known.number('fleet', 'open watches', 'filesAllowed');
+  const bound = count < 30_000 ? `; a process here may open ${thousands(files)} files` : '';
+  const shown = `${thousands(count)} in ${resident.toFixed(0)} MB, ${each.toFixed(1)} KB each${bound}`;
   return { ...line, shown, met: count >= 30_000 && resident <= 1024 };
 }

@@ -13,6 +13,7 @@ import { RELEASE_MODULE } from '../support/rig.ts';
 import { callerHeaders, LARGE, thousands } from './chains.ts';
 import { PATH } from './lanes.ts';
 import { COUNTER, meter } from './meter.ts';
+import { benchProduct, PRODUCT_FILE } from './policies.ts';
 import type { Row } from './results.ts';
 import { rounded } from './results.ts';
 import { keyedResources } from './sidegate.ts';
@@ -60,6 +61,13 @@ export async function measureWork(sizes: readonly number[]): Promise<Record<stri
       cases.push({ name: 'Sidegate, limited', key: greedyKey, status: 429 });
     }
     for (const one of cases) rows[one.name] = await countRequests(rig, one);
+    if (size === sizes[0]) {
+      const answering = { ...files, [PRODUCT_FILE]: benchProduct({ answers: true }) };
+      await rig.host.apply(Object.values(answering).join('---\n'));
+      await rig.advance(1_000, 100);
+      const one = { ...good, name: 'Sidegate, response work' };
+      rows[one.name] = await countRequests(rig, one);
+    }
     rows[`callbacks, ${thousands(size)} keys`] = await largest.row(rig);
   }
   return rows;
@@ -131,6 +139,7 @@ class Largest {
   /** What was seen, in instructions. */
   async row(rig: FilterRig): Promise<Row> {
     assert.equal(rig.vm.failure, undefined);
-    return Object.fromEntries([...this.#most].sort(([, a], [, b]) => b - a));
+    const largest = [...this.#most].sort(([, a], [, b]) => b - a);
+    return { ...Object.fromEntries(largest), wasmBytes: rig.vm.memoryBytes };
   }
 }

@@ -20,6 +20,8 @@ export interface HostOptions {
   env?: Record<string, string>;
   /** Core to pin the process to, for benches. */
   core?: number;
+  /** How long it may take to become ready, where it has much to read. */
+  readyMs?: number;
 }
 
 /** A key that was made, and the credential to revoke it by. */
@@ -155,7 +157,9 @@ export class Host implements AsyncDisposable {
 
   private async becomeReady(): Promise<void> {
     try {
-      await until('the host is ready', () => this.isReady(), { deadlineMs: READY_MS });
+      await until('the host is ready', () => this.isReady(), {
+        deadlineMs: this.options.readyMs ?? READY_MS,
+      });
     } catch (cause) {
       throw new Error(`the host did not become ready; it said:\n${this.program.lastOutput}`, {
         cause,

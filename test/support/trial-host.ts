@@ -29,7 +29,7 @@ import { makeUsage, type UsageParts } from '../../host/service/usage-parts.ts';
 import type { Ledger } from '../../host/store/ledger.ts';
 import { openMemoryLedger } from '../../host/store/ledger-memory.ts';
 import { openMemoryStore } from '../../host/store/memory.ts';
-import type { DirectoryQuery, Store } from '../../host/store/store.ts';
+import type { DirectoryQuery, ResourceChange, Store } from '../../host/store/store.ts';
 import { openMemoryUsage } from '../../host/store/usage-memory.ts';
 
 /** How a trial host differs from the usual one. */
@@ -57,6 +57,9 @@ interface Asking {
 }
 
 type Port = ReturnType<typeof makeAdminPort>;
+
+/** Resources that have been compiled and wait to be applied. */
+export type CompiledFiles = Omit<ResourceChange, 'nowMs'>;
 
 /** Heartbeat that trial hosts tell. */
 export const HEARTBEAT_MS = 1_000;
@@ -165,6 +168,11 @@ export class TrialHost implements AsyncDisposable {
 
   /** Brings resource files into force and answers the revision. Throws with their problems. */
   async apply(files: Record<string, string>): Promise<number> {
+    return this.applySet(await this.compile(files));
+  }
+
+  /** What `apply` brings into force, for tests in which nothing may be compiled at that moment. */
+  async compile(files: Record<string, string>): Promise<CompiledFiles> {
     const compiler = new InlineCompiler();
     const inputs = Object.entries(files).map(([name, text]) => {
       return { name, bytes: new TextEncoder().encode(text) };
@@ -175,9 +183,13 @@ export class TrialHost implements AsyncDisposable {
     const { credentials, groups } = await compiler.compile(
       await this.store.reserveIds(loaded.names),
     );
-    const { resources } = loaded;
+    return { resources: loaded.resources, credentials, groups };
+  }
+
+  /** Brings compiled files into force and answers the revision. */
+  async applySet(set: CompiledFiles): Promise<number> {
     const nowMs = this.nowMs();
-    const outcome = await this.store.applyResources({ resources, credentials, groups, nowMs });
+    const outcome = await this.store.applyResources({ ...set, nowMs });
     if (!outcome.ok) throw new Error(outcome.message);
     this.resources = { state: 'applied', readAtMs: nowMs, problems: [] };
     return outcome.revision;

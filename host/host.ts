@@ -125,18 +125,18 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
   const onFault = (err: unknown) => log.error({ err }, 'watches were not answered');
   const { watchHoldMs: holdMs, heartbeatMs, syncSecret } = settings;
   const hub = new WatchHub({ store, heads, nowMs, random, holdMs, onFault });
-  const shares = openShares(options, revision, hub);
-  stack.defer(every(SWEEP_EVERY_MS, () => shares.sweep()));
+  const shares = openShares(options, revision, hub, stack);
   metrics.observe({
     heads,
     engines,
     watchesOf: (group) => hub.openOf(group),
     ledgerStats: () => ledger.stats(),
     usageStats: () => usage.stats(),
+    shareStats: () => shares.stats(),
   });
-  const shared = { store, ledger, heads, hub, metrics, engines, usage, nowMs };
+  const shared = { store, ledger, terms, heads, hub, metrics, engines, usage, nowMs };
   const sync = makeSyncPort({
-    services: { ...shared, policies, terms, shares, heartbeatMs },
+    services: { ...shared, policies, shares, heartbeatMs },
     log,
     secret: syncSecret,
   });
@@ -211,13 +211,20 @@ async function startUsage(
 }
 
 /** A store with a past may have told shares that are still in force; a fresh one told none. */
-function openShares(options: HostOptions, revision: number, hub: WatchHub): Shares {
-  return new Shares({
+function openShares(
+  options: HostOptions,
+  revision: number,
+  hub: WatchHub,
+  stack: AsyncDisposableStack,
+): Shares {
+  const shares = new Shares({
     clockMs: options.monotonicMs,
     learn: revision > 0,
     firstNumber: options.nowMs(),
     onPrompt: (holder) => hub.prompt(holder),
   });
+  stack.defer(every(SWEEP_EVERY_MS, () => shares.sweep()));
+  return shares;
 }
 
 /** Calls again and again; the answered function stops it. */

@@ -7,6 +7,7 @@ import { Engine } from '../engine/state';
 import { LIMITS_PER_PLAN_MAX } from '../limits';
 import { LIMIT_ENFORCE, LIMIT_OFF, Limit, UNAVAILABLE_ALLOW } from '../policy/layout';
 import { ACCOUNTS_FULL, noteEvent } from '../telemetry/events';
+import { borrow, mayBorrow } from './borrow';
 import { Holding, isShare, kindOf, markCold, openAccount } from './holdings';
 import {
   askHolding,
@@ -37,6 +38,7 @@ export const ASK_EXHAUSTED: u32 = 5;
 
 const SLOTS: usize = memory.data(8 * 4, 4);
 const RESULTS: usize = memory.data(8, 4);
+const BORROWED: usize = memory.data(8 * 4, 4);
 
 /** Seconds until the limit that denied may let pass again, at least 1. */
 let retryAfterS: u32 = 0;
@@ -77,7 +79,13 @@ export function askAll(
   shadow = ASK_OK;
   for (let i: u32 = 0; i < asked; i++) {
     const limit = limits + i * stride;
-    const result = askOne(engine, decision, limit, cost, i, nowMs);
+    let result = askOne(engine, decision, limit, cost, i, nowMs);
+    store<u32>(BORROWED + i * 4, 0);
+    if (enforce && isSilent(result, mayHold)) {
+      const slot = mayBorrow(engine, decision.subscription, changetype<Limit>(limit), cost, nowMs);
+      store<u32>(BORROWED + i * 4, slot as u32);
+      if (slot != 0) result = QUOTA_LOCAL;
+    }
     store<u8>(RESULTS + i, result as u8);
     if (changetype<Limit>(limit).mode == LIMIT_OFF) continue;
     const inShadow = changetype<Limit>(limit).mode != LIMIT_ENFORCE;
@@ -90,7 +98,7 @@ export function askAll(
     if (first || (!inShadow && found > ASK_PASSED)) name(decision, limit, i, cost, nowMs);
   }
   if (answer != ASK_EXHAUSTED) waitAll(engine, asked, cost, nowMs);
-  if (answer <= ASK_PASSED || !enforce) takeAll(engine, decision, asked, cost);
+  if (answer <= ASK_PASSED || !enforce) takeAll(engine, decision, asked, cost, nowMs);
   return answer;
 }
 
@@ -132,6 +140,11 @@ function askOne(
   store<u32>(at, before);
   store<u32>(at, before, 4);
   return result;
+}
+
+/** The host gives no word, and nothing more is waited for. */
+function isSilent(result: u32, mayHold: bool): bool {
+  return result == QUOTA_UNAVAILABLE || (result == QUOTA_COLD && !mayHold);
 }
 
 /** Units left at this holder, as far as 32 bits hold them. */
@@ -195,13 +208,15 @@ function wait(engine: Engine, index: u32, cost: u32, nowMs: u64): void {
   if (markCold(engine.holdings, slot)) engine.urgentDue = 1;
 }
 
-function takeAll(engine: Engine, decision: Decision, count: u32, cost: u32): void {
+function takeAll(engine: Engine, decision: Decision, count: u32, cost: u32, nowMs: u64): void {
   for (let i: u32 = 0; i < count; i++) {
     const slot = load<u32>(SLOTS + i * 4) as usize;
     const result = load<u8>(RESULTS + i) as u32;
     if (slot == 0 || (result != QUOTA_OK && result != QUOTA_LOCAL)) continue;
     const holding = changetype<Holding>(slot);
-    if (isShare(holding)) spendShare(shareAt(holding), cost);
+    const borrowed = load<u32>(BORROWED + i * 4) as usize;
+    if (borrowed != 0) borrow(borrowed, holding, cost, nowMs);
+    else if (isShare(holding)) spendShare(shareAt(holding), cost);
     else spend(engine, holding, cost);
     const at = changetype<usize>(decision) + DECISION_LIMITS + i * 8;
     store<u32>(at, unitsLeft(holding), 4);

@@ -61,7 +61,12 @@ export function windowKindOf(account: Account): u32 {
 
 /** True for an account of a share, which is never a `Holding`. */
 export function isShare(account: Account): bool {
-  return (account.windowKind & CLASS_BITS) != 0;
+  return (account.windowKind & (2 << CLASS_SHIFT)) != 0;
+}
+
+/** The key of what an account borrows while the host is silent; it is no account of its own. */
+export function borrowedKind(windowKind: u32): u32 {
+  return windowKind | (1 << CLASS_SHIFT);
 }
 
 /**

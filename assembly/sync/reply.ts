@@ -3,6 +3,7 @@
  * doubled, delayed and reordered answers do no harm: what is not held is ignored.
  */
 import { CALL_SYNC, CLOSING_BYTES, callOf, Engine } from '../engine/state';
+import { bookBorrowed } from '../quota/borrow';
 import { findHolding, Holding, isShare, kindOf } from '../quota/holdings';
 import { balanceOf, clearFlights, clearHolding, clearNext } from '../quota/lease';
 import { clearShare, confirmShare, Share, shareAt, shareIsOver, takeShare } from '../quota/share';
@@ -134,11 +135,14 @@ function takeCurrent(engine: Engine, holding: Holding, item: usize, sentMs: u64,
       return;
   }
   if (windowId == 0 || (holding.windowId != 0 && holding.windowId != windowId)) return;
+  const isNew = holding.windowId == 0;
   holding.windowId = windowId;
   holding.quota = load<u64>(item, 56);
   holding.remaining = load<u64>(item, 48);
   holding.endMs = max<u64>(holding.endMs, endOf(load<u32>(item, 64), sentMs));
   takeGrant(holding, load<u64>(item, 40), load<u32>(item, 72), nowMs);
+  if (load<u32>(item, HOLDERS) != 0) engine.holders = load<u32>(item, HOLDERS);
+  if (isNew) bookBorrowed(engine, holding, sentMs + (load<u32>(item, 64) as u64), nowMs);
   holding.unavailable = 0;
   holding.denyUntilMs = status == STATUS_EXHAUSTED ? nowMs + denyForMs : 0;
   if (balanceOf(holding) == 0 && status == STATUS_OK && holding.rate > 0) engine.askSoon = 1;

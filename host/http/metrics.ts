@@ -3,6 +3,7 @@
  * becomes a label.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client';
+import type { ShareStats } from '../quota/share.ts';
 import type { LedgerStats } from '../quota/stats.ts';
 import type { Engines } from '../service/engines.ts';
 import type { Heads } from '../service/heads.ts';
@@ -14,6 +15,7 @@ export interface MetricSources {
   readonly heads: Heads;
   readonly watchesOf: (group: string) => number;
   readonly ledgerStats: () => LedgerStats;
+  readonly shareStats: () => ShareStats;
   readonly engines: Engines;
   readonly usageStats: () => UsageStats;
 }
@@ -90,6 +92,9 @@ export class HostMetrics {
       sources,
     );
     this.#perGroup('sidegate_host_watches', 'Watches held now.', sources.watchesOf, sources);
+    for (const [field, name, help] of SHARE_METRICS) {
+      this.#gaugeOf(name, help, () => sources.shareStats()[field]);
+    }
     this.#ledger(sources);
     this.#usage(sources);
     this.#engineGauges(sources);
@@ -127,8 +132,8 @@ export class HostMetrics {
   #ledger({ ledgerStats }: MetricSources): void {
     for (const [field, suffix, help] of LEDGER_METRICS) {
       const read = () => ledgerStats()[field];
-      if (field === 'holders') {
-        this.#gaugeOf('sidegate_ledger_holders', help, read);
+      if (field === 'holders' || field === 'near') {
+        this.#gaugeOf(`sidegate_ledger_${suffix}`, help, read);
         continue;
       }
       this.#counterOf(`sidegate_ledger_${suffix}_total`, help, read);
@@ -215,6 +220,12 @@ const USAGE_METRICS: readonly (readonly [keyof UsageStats, string, string])[] = 
   ['gaps', 'sidegate_usage_gaps_total', 'Holders that went without their last report of usage.'],
 ];
 
+const SHARE_METRICS: readonly (readonly [keyof ShareStats, string, string])[] = [
+  ['accounts', 'sidegate_share_accounts', 'Accounts of rate and approximate limits in use.'],
+  ['approximate', 'sidegate_share_accounts_approximate', 'Those whose shares are statistical.'],
+  ['holders', 'sidegate_share_holders', 'Shares that are out.'],
+];
+
 const LEDGER_METRICS: readonly (readonly [keyof LedgerStats, string, string])[] = [
   ['items', 'items', 'Items merged.'],
   ['grants', 'grants', 'Items that got units.'],
@@ -233,4 +244,5 @@ const LEDGER_METRICS: readonly (readonly [keyof LedgerStats, string, string])[] 
   ['clockBehind', 'clock_behind', 'Merges in which the clock had gone back.'],
   ['commits', 'commits', 'Durable commits.'],
   ['holders', 'holders', 'Holders heard within their lease.'],
+  ['near', 'accounts_near_exhaustion', 'Accounts with 80 % of the quota used in their window.'],
 ];

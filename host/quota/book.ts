@@ -31,6 +31,20 @@ export const FOLD_WINDOWS_MAX = 50;
 /** Most holders counted as known; more make no difference to the size of a grant. */
 const KNOWN_HOLDERS_MAX = 100_000;
 
+/** An account is near exhaustion when so much of its quota is used. */
+const NEAR_FRACTION = 0.8;
+/** Most accounts remembered as near exhaustion; those beyond are told once others end. */
+export const NEAR_MAX = 10_000;
+
+/** An account near exhaustion in its window now. */
+export interface NearAccount {
+  readonly account: Account;
+  /** Units used as far as holders have said, and of how many. */
+  readonly used: number;
+  readonly quota: number;
+  readonly endMs: number;
+}
+
 /** A report with the terms the policy has for its account, undefined = no such account. */
 export interface TermedItem {
   readonly item: ReportItem;
@@ -86,6 +100,11 @@ export class LedgerBook {
   readonly #stats: LedgerStats;
   /** Holders heard of and until when they count; lost at a restart, which only sizes grants. */
   readonly #heard = new Map<string, number>();
+  /** By account; lost at a restart, and there again with the next report. */
+  readonly #near = new Map<string, NearAccount>();
+  #firstMs: number | undefined;
+  /** Every holder that lives has been heard since the start. */
+  #knowsHolders = false;
   #latestMs = 0;
 
   /** `random` gives numbers in [0, 1); `stats` is counted up in place. */
@@ -99,6 +118,8 @@ export class LedgerBook {
   merge(holder: HolderId, items: readonly TermedItem[], time: MergeTime): ReplyItem[] {
     const now = { nowMs: this.#clock(time.nowMs), heartbeatMs: time.heartbeatMs };
     const name = holder.toString(16).padStart(16, '0');
+    this.#firstMs ??= now.nowMs;
+    this.#knowsHolders = now.nowMs - this.#firstMs >= leaseMs(now.heartbeatMs);
     if (this.#heard.size < KNOWN_HOLDERS_MAX || this.#heard.has(name)) {
       this.#heard.set(name, now.nowMs + leaseMs(now.heartbeatMs));
     }
@@ -118,6 +139,7 @@ export class LedgerBook {
     if (removed > 0) this.#rows.saveMark(Math.max(this.#rows.mark(), now));
     for (const [holder, untilMs] of this.#heard) if (untilMs <= now) this.#heard.delete(holder);
     this.#stats.holders = this.#heard.size;
+    this.near(now);
     return {
       folded,
       removed,
@@ -134,6 +156,24 @@ export class LedgerBook {
     if (window === undefined) return undefined;
     const { folded, out, used, open } = window;
     return { windowId, folded, out, used, open };
+  }
+
+  /** Accounts of which at least 80 % is used in the window of `nowMs`. */
+  near(nowMs: number): readonly NearAccount[] {
+    for (const [key, { endMs }] of this.#near) if (endMs <= nowMs) this.#near.delete(key);
+    this.#stats.near = this.#near.size;
+    return [...this.#near.values()];
+  }
+
+  #noteNear(place: Place, { account }: ReportItem, window: WindowRow, { quota }: LimitTerms): void {
+    const { endMs } = place.window;
+    const known = this.#near.get(place.account);
+    if (known !== undefined && known.endMs > endMs) return;
+    if (window.used < quota * NEAR_FRACTION) this.#near.delete(place.account);
+    else if (known !== undefined || this.#near.size < NEAR_MAX) {
+      this.#near.set(place.account, { account, used: window.used, quota, endMs });
+    }
+    this.#stats.near = this.#near.size;
   }
 
   #foldOne(holding: HoldingRow, nowMs: number): boolean {
@@ -236,6 +276,7 @@ export class LedgerBook {
     if (!this.#learn(window, holding, item, terms.quota)) return this.#unknown(item);
     const status = this.#grant(place, window, holding, item, terms);
     this.#save(window, holding);
+    this.#noteNear(place, item, window, terms);
     return this.#reply(place, item, terms, status, window, holding, holding.denials);
   }
 
@@ -327,6 +368,7 @@ export class LedgerBook {
       windowLeftMs,
       startsInMs: place.startsInMs,
       useByMs: useByMs(supply),
+      holders: this.#knowsHolders ? supply.known : 0,
       denyForMs: denied ? denyForMs(Math.max(1, denials), windowLeftMs, this.#random()) : 0,
     };
   }
@@ -343,6 +385,7 @@ export class LedgerBook {
       windowLeftMs: 0,
       startsInMs: 0,
       useByMs: 0,
+      holders: 0,
       denyForMs: denyForMs(1, Number.MAX_SAFE_INTEGER, this.#random()),
     };
   }

@@ -91,6 +91,8 @@ export interface ReplyItem {
    * time anew; a reply without new units may only bring the end nearer.
    */
   readonly useByMs: number;
+  /** Holders that live, as far as all have been heard; 0 = not known yet. */
+  readonly holders: number;
   readonly denyForMs: number;
 }
 

@@ -36,6 +36,8 @@ export interface LedgerStats {
   commits: number;
   /** Holders heard within their lease, now. */
   holders: number;
+  /** Accounts of which at least 80 % is used in the window now. */
+  near: number;
 }
 
 /** Fresh counters, all zero. */
@@ -58,5 +60,6 @@ export function newStats(): LedgerStats {
     clockBehind: 0,
     commits: 0,
     holders: 0,
+    near: 0,
   };
 }

@@ -121,6 +121,7 @@ export function openMemoryLedger(options: MemoryLedgerOptions): Ledger {
       }),
     fold: (nowMs) => answer(() => book.fold(nowMs)),
     account: (account, nowMs) => answer(() => book.account(account, nowMs)),
+    near: (nowMs) => answer(() => book.near(nowMs)),
     stats: () => ({ ...stats }),
     close: async () => {
       closed = true;

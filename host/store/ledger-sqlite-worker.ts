@@ -24,6 +24,7 @@ export type WorkerCall =
   | { readonly kind: 'merge'; holder: HolderId; items: readonly TermedItem[]; time: MergeTime }
   | { readonly kind: 'fold'; nowMs: number }
   | { readonly kind: 'account'; account: Account; nowMs: number }
+  | { readonly kind: 'near'; nowMs: number }
   | { readonly kind: 'close' };
 
 /** A call with the number its answer will carry. */
@@ -66,6 +67,7 @@ function serve(settings: WorkerSettings, post: (message: WorkerAnswer | WorkerOp
   const run = (call: WorkerCall): unknown => {
     if (call.kind === 'merge') return book.merge(call.holder, call.items, call.time);
     if (call.kind === 'fold') return book.fold(call.nowMs);
+    if (call.kind === 'near') return book.near(call.nowMs);
     return call.kind === 'account' ? book.account(call.account, call.nowMs) : undefined;
   };
 

@@ -9,11 +9,11 @@
  * are lost, doubled, delayed or reordered and whichever holders crash.
  */
 
-import type { AccountState, FoldResult, MergeTime } from '../quota/book.ts';
+import type { AccountState, FoldResult, MergeTime, NearAccount } from '../quota/book.ts';
 import type { Account, HolderId, ReplyItem, ReportItem } from '../quota/report.ts';
 import type { LedgerStats } from '../quota/stats.ts';
 
-export type { AccountState, FoldResult, MergeTime };
+export type { AccountState, FoldResult, MergeTime, NearAccount };
 
 /** Why a ledger cannot be opened or does not answer. Names are stable. */
 export type LedgerErrorCode =
@@ -57,6 +57,12 @@ export interface Ledger {
 
   /** The account in the window of `nowMs`, or undefined when nothing was ever granted in it. */
   account(account: Account, nowMs: number): Promise<AccountState | undefined>;
+
+  /**
+   * Accounts near exhaustion in the window of `nowMs`: at least 80 % of the quota used, as far as
+   * holders have said. After a restart an account is there again with its next report.
+   */
+  near(nowMs: number): Promise<readonly NearAccount[]>;
 
   /** Counters since the ledger was opened, for metrics; as of the last finished call. */
   stats(): LedgerStats;

@@ -271,4 +271,45 @@ export const windowsContract: readonly ContractTest[] = [
       assert.equal(await kit.free(), 30);
     },
   },
+
+  // Guarantees that who is about to run out can be told in time, and is no longer told afterwards.
+  {
+    name: 'an account is near exhaustion from 80 % used to the end of its window',
+    async run(kit) {
+      const account = kit.account({ windowKind: 3_600 });
+      const holder = kit.holder(1n, account);
+      await holder.ask(100, 100);
+      holder.used = 79;
+      await holder.ask();
+      assert.deepEqual(await kit.ledger.near(kit.nowMs), []);
+      holder.used = 80;
+      await holder.ask();
+      const endMs = NOON + HOUR;
+      assert.deepEqual(await kit.ledger.near(kit.nowMs), [
+        { account, used: 80, quota: 100, endMs },
+      ]);
+      assert.equal(kit.ledger.stats().near, 1);
+      kit.quota = 1_000;
+      await holder.ask();
+      assert.deepEqual(await kit.ledger.near(kit.nowMs), [], 'the quota was raised');
+      kit.quota = 100;
+      await holder.ask();
+      assert.equal((await kit.ledger.near(endMs - 1)).length, 1);
+      assert.deepEqual(await kit.ledger.near(endMs), []);
+    },
+  },
+
+  // Guarantees that a local share is never split over fewer holders than live: a ledger that has
+  // just started does not know them yet.
+  {
+    name: 'holders are told once all that live have been heard',
+    async run(kit) {
+      const first = kit.holder(1n);
+      assert.equal((await first.ask(1, 1)).holders, 0);
+      kit.nowMs += 29 * SECOND;
+      await kit.holder(2n).ask(1, 1);
+      kit.nowMs += SECOND;
+      assert.equal((await first.ask(1, 1)).holders, 2);
+    },
+  },
 ];

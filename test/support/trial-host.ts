@@ -123,12 +123,13 @@ export class TrialHost implements AsyncDisposable {
       watchesOf: (group) => hub.openOf(group),
       ledgerStats: () => ledger.stats(),
       usageStats: () => usage.stats(),
+      shareStats: () => shares.stats(),
     });
     const log = this.#logger();
-    const shared = { store, ledger, heads, hub, metrics, engines, usage, nowMs };
+    const shared = { store, ledger, terms, heads, hub, metrics, engines, usage, nowMs };
     const policies = new Policies(store, heads);
     this.sync = makeSyncPort({
-      services: { ...shared, policies, terms, shares, heartbeatMs: HEARTBEAT_MS },
+      services: { ...shared, policies, shares, heartbeatMs: HEARTBEAT_MS },
       log,
       secret: secret === undefined ? undefined : new Secret(secret),
     });

@@ -11,13 +11,23 @@ import { openMemoryStore } from '../../host/store/memory.ts';
 import { checkDocumented } from './reference.ts';
 import { read } from './sources.ts';
 
+/** Shares as a host without traffic has them. */
+const SHARES = { accounts: 0, approximate: 0, holders: 0, waits: 0 };
+
 // Guarantees that whoever looks at a graph finds out what it shows.
 test('every metric of the host is documented', async () => {
   const metrics = new HostMetrics();
   const heads = await Heads.open(openMemoryStore({ storeId: new Uint8Array(16) }));
   const engines = new Engines(() => 0, heads);
   const usageStats = () => ({ unconfirmed: 0, gaps: 0 });
-  metrics.observe({ heads, engines, watchesOf: () => 0, ledgerStats: newStats, usageStats });
+  metrics.observe({
+    heads,
+    engines,
+    watchesOf: () => 0,
+    ledgerStats: newStats,
+    usageStats,
+    shareStats: () => SHARES,
+  });
   const all = await metrics.registry.getMetricsAsJSON();
   const names = all.map(({ name }) => name).filter((name) => name.startsWith('sidegate_'));
   assert.ok(names.length > 20);

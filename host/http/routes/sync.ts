@@ -117,6 +117,7 @@ function answerOf(item: SyncReportItem, reply: ReplyItem): SyncAnswerItem {
     windowLeftMs: whole(reply.windowLeftMs),
     startsInMs: whole(reply.startsInMs),
     useByMs: whole(reply.useByMs),
+    holders: reply.holders,
   };
 }
 

@@ -56,6 +56,7 @@ export class TestHost {
   readonly calls: Record<string, number> = {};
   readonly #nowMs: () => number;
   readonly #server: FastifyInstance;
+  declare readonly shares: Shares;
   readonly #hub: WatchHub;
   readonly #keys: Keys;
   readonly #compiler = new InlineCompiler();
@@ -123,7 +124,7 @@ export class TestHost {
     if (options.usageStore === undefined) owned.push(usageStore);
     if (options.store === undefined) owned.push(store);
     const host = new TestHost(nowMs, store, ledger, server, hub, owned);
-    return Object.assign(host, { usage: parts.usage, engines: parts.engines, usageStore });
+    return Object.assign(host, { usage: parts.usage, engines: parts.engines, usageStore, shares });
   }
 
   /** Applies a resource set; a problem in it fails the test. */

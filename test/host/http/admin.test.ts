@@ -3,6 +3,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { decodePolicy } from '../../../host/wire/policy.ts';
 import { resourcesOf } from '../../support/policies.ts';
 import { TrialHost } from '../../support/trial-host.ts';
 
@@ -183,4 +184,37 @@ test('metrics are served in the text format with stable names', async () => {
     assert.ok(body.includes(line), line);
   }
   assert.ok(!body.includes('shop'), 'no application becomes a label');
+});
+
+// Guarantees that whoever speaks to consumers can see in time which of them are about to run out.
+test('limits near exhaustion are told by the names of resources', async () => {
+  const limits = [{ name: 'daily', quota: 10, window: '1d' }];
+  await using host = await TrialHost.start({ resources: resourcesOf({ limits }) });
+  assert.deepEqual((await host.ask('GET', '/v1/limits/near')).body, { items: [] });
+  const [policy] = await host.store.policies('default');
+  const decoded = decodePolicy(policy?.bytes ?? new Uint8Array(0));
+  assert.ok(decoded.ok);
+  const query = { group: 'default', after: 0, maxBytes: 65_536, overheadBytes: 0 };
+  const page = await host.store.directoryAfter(query);
+  assert.ok(page.outcome === 'page');
+  const subscription = page.records.find(({ kind }) => kind === 3);
+  const owner = BigInt(subscription?.id ?? 0);
+  const limit = BigInt(decoded.value.limits[0]?.id ?? 0);
+  const account = { owner, limit, windowKind: 86_400, partition: 0n };
+  const counters = { generation: 1, next: false, released: 0, want: 0, need: 0 };
+  const time = { nowMs: host.nowMs(), heartbeatMs: 1_000 };
+  const asks = { account, ...counters, windowId: 0, used: 0, granted: 0, want: 10, need: 10 };
+  const [reply] = await host.ledger.merge(1n, [asks], time);
+  const { windowId = 0, granted = 0 } = reply ?? {};
+  assert.equal(granted, 10);
+  await host.ledger.merge(1n, [{ account, ...counters, windowId, granted, used: 9 }], time);
+  const { items } = (await host.ask('GET', '/v1/limits/near')).body;
+  assert.equal(items.length, 1);
+  const { endsInMs, ...item } = items[0];
+  assert.ok(endsInMs > 0 && endsInMs <= 86_400_000);
+  assert.deepEqual(item, {
+    ...{ namespace: 'default', application: 'shop', product: 'orders', plan: 'orders-gold' },
+    ...{ limit: 'daily', subscriptionId: Number(owner), windowSeconds: 86_400 },
+    ...{ used: 9, quota: 10, fraction: 0.9 },
+  });
 });

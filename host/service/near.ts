@@ -1,0 +1,48 @@
+/**
+ * Limits near exhaustion: accounts of which at least 80 % of the quota is used in the window now,
+ * with the names people know them by. It must never decide anything.
+ */
+import type { Ledger } from '../store/ledger.ts';
+import type { Store } from '../store/store.ts';
+import type { Terms } from './terms.ts';
+
+/** One account near its end. Names are empty for what is no longer known. */
+export interface NearLimit {
+  readonly namespace: string;
+  readonly application: string;
+  readonly product: string;
+  readonly plan: string;
+  readonly limit: string;
+  readonly subscriptionId: number;
+  readonly windowSeconds: number;
+  readonly used: number;
+  readonly quota: number;
+  /** Of the quota, the part that is used; above 1 only after the quota was lowered. */
+  readonly fraction: number;
+  readonly endsInMs: number;
+}
+
+/** Accounts near exhaustion at `nowMs`, the fullest first. */
+export async function nearLimits(
+  parts: { readonly ledger: Ledger; readonly terms: Terms; readonly store: Store },
+  nowMs: number,
+): Promise<readonly NearLimit[]> {
+  const near = await parts.ledger.near(nowMs);
+  const ids = near.map(({ account: { owner, limit } }) => {
+    return [Number(owner), Number(limit), parts.terms.planOf(Number(owner)) ?? 0] as const;
+  });
+  const names = await parts.store.names(ids.flat());
+  const found = near.map(({ account, used, quota, endMs }, i): NearLimit => {
+    const [subscription, limit, plan] = names.slice(3 * i, 3 * i + 3);
+    // The id of a subscription stands for `<application>/<product>`.
+    const [application = '', product = ''] = subscription?.name.split('/') ?? [];
+    return {
+      namespace: subscription?.namespace ?? '',
+      ...{ application, product, plan: plan?.name ?? '', limit: limit?.name ?? '' },
+      subscriptionId: Number(account.owner),
+      windowSeconds: account.windowKind,
+      ...{ used, quota, fraction: used / quota, endsInMs: Math.max(0, endMs - nowMs) },
+    };
+  });
+  return found.sort((a, b) => b.fraction - a.fraction || a.subscriptionId - b.subscriptionId);
+}

@@ -94,7 +94,7 @@ export function tableRecord(body: usize, index: u32): usize {
   return body + TABLE_BYTES + <usize>index * load<u16>(body);
 }
 
-/** Whether `count` integers of 64 bits are all below 2^53, as ids, revisions, counters and times. */
+/** Whether `count` 64-bit integers are all below 2^53, as ids, revisions and times are. */
 export function areSafe(at: usize, count: u32): bool {
   let all: u64 = 0;
   for (let i: u32 = 0; i < count; i++) all |= load<u64>(at + i * 8);

@@ -1,6 +1,6 @@
 /**
- * The hostile corpus through a real Envoy, byte for byte over raw sockets and HTTP/2: the same files
- * as in test/emulator/hostile.test.ts, and what Envoy answers before the filter sees anything.
+ * The hostile corpus through a real Envoy, byte for byte over raw sockets and HTTP/2: the files of
+ * test/emulator/hostile.test.ts, and what Envoy answers before the filter sees anything.
  */
 import assert from 'node:assert/strict';
 import http2 from 'node:http2';

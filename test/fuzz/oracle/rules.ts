@@ -1,5 +1,6 @@
 /**
- * Whether a request comes from where a key may be used: networks and pages, docs/wire.md, section 4.
+ * Whether a request comes from where a key may be used: networks and pages (docs/wire.md, section
+ * 4).
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import type { Pair } from '../../../host/emulator/index.ts';

@@ -37,7 +37,7 @@ export function renderPage(results: Results, moduleBytes: number, breakdown: str
     ['## Ten million requests', '', ...soakTables(results.soak)],
     ['## Changes under load', '', ...swapTable(results.swap)],
     ['## Left out', '', ...leftOut(results)],
-    ['## Breakdown', '', breakdown.trim() || 'None yet.', ''],
+    ['## Breakdown', '', breakdown.replace(/^# .*\n/, '').trim() || 'None yet.', ''],
   ];
   return parts.flat().join('\n');
 }

@@ -3,9 +3,13 @@
  * what came later; and what it costs a stream that asks for none.
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import type { Pair, Stream } from '../../host/emulator/index.ts';
+import { loadModule, type Pair, type Stream } from '../../host/emulator/index.ts';
+import { COUNTER, meter } from '../bench/meter.ts';
 import { FilterRig, RESOURCES } from './support/filter.ts';
+
+const RELEASE = new URL('../../build/filter.wasm', import.meta.url);
 
 /** Resources whose product, plan and operation `list` all edit both ways. */
 const EDITED = RESOURCES.replace(
@@ -208,4 +212,27 @@ test('the response phase makes no call more than its edits need', async () => {
     proxy_get_header_map_pairs: 1,
     proxy_replace_header_map_value: 1,
   });
+});
+
+/** WebAssembly instructions of the response phase of one request. */
+async function instructionsOf(resources: string): Promise<number> {
+  const loaded = loadModule(meter(readFileSync(RELEASE)));
+  assert.ok(loaded.ok);
+  await using rig = await FilterRig.start({ module: loaded.module, resources });
+  const { key } = await rig.host.createKey('shop');
+  await rig.advance(200);
+  await rig.send(key);
+  const stream = rig.request([['x-api-key', key]]);
+  const before = Number(rig.vm.guest.read(COUNTER));
+  stream.respond({ headers: ANSWER });
+  return Number(rig.vm.guest.read(COUNTER)) - before;
+}
+
+// Guarantees the other half of that price: who asks for nothing pays for one look at a record, and
+// the fields are composed, not searched for.
+test('the response phase executes next to nothing where nothing is asked for', async () => {
+  const nothing = await instructionsOf(BARE);
+  assert.ok(nothing <= 100, `${nothing} instructions`);
+  const fields = await instructionsOf(RESOURCES);
+  assert.ok(fields <= 2_000, `${fields} instructions`);
 });

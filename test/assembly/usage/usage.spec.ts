@@ -2,6 +2,13 @@
  * Holds the table of usage and its reports to docs/wire.md, section 6: counts never fall, a slot
  * comes back under another generation, and only what was confirmed may be forgotten.
  */
+import {
+  USAGE_OTHER_KEPT,
+  USAGE_ROWS_MAX,
+  USAGE_ROWS_MIN,
+  USAGE_ROWS_PER_CALL_MAX,
+  USAGE_TOUCHED_MAX,
+} from '../../../assembly/limits';
 import { beginMessage, endMessage, messageBytes } from '../../../assembly/sync/write';
 import { hasUsage, usageConfirmed, usageLeft, writeUsage } from '../../../assembly/usage/report';
 import {
@@ -92,9 +99,9 @@ describe('usage', () => {
 
   test('beyond what one call holds follows in the next', () => {
     const usage = newUsage();
-    for (let row: u64 = 1; row <= 10; row++) count(usage, row);
+    for (let row: u64 = 1; row <= USAGE_ROWS_PER_CALL_MAX + 2; row++) count(usage, row);
     let batch = told(usage);
-    expect(rowsTold()).toBe(8);
+    expect(rowsTold()).toBe(USAGE_ROWS_PER_CALL_MAX);
     expect(usageLeft(usage)).toBe(true);
     usageConfirmed(usage, batch);
     batch = told(usage);
@@ -107,41 +114,48 @@ describe('usage', () => {
 
   test('of more rows than there is room for is counted without its subscription', () => {
     const usage = newUsage();
-    for (let row: u64 = 1; row <= 16; row++) count(usage, row);
-    // Twelve of sixteen slots are for rows of their own, one for the rest.
-    let told = 0;
+    const own = USAGE_ROWS_MIN - USAGE_OTHER_KEPT;
+    for (let row: u64 = 1; row <= USAGE_ROWS_MIN; row++) count(usage, row);
+    let told: u32 = 0;
     for (let i: u32 = 0; i < changetype<Usage>(usage).fresh; i++) {
-      const row = usageRow(changetype<Usage>(usage), i);
-      told += row.count as i32;
-      if (i == 12) expect(row.product).toBe(u64.MAX_VALUE);
+      told += usageRow(changetype<Usage>(usage), i).count as u32;
     }
-    expect(told).toBe(16);
-    expect(changetype<Usage>(usage).fresh).toBe(13);
+    expect(told).toBe(USAGE_ROWS_MIN);
+    expect(changetype<Usage>(usage).fresh).toBe(own + 1);
+    const other = usageRow(changetype<Usage>(usage), own);
+    expect(other.product).toBe(u64.MAX_VALUE);
+    expect(other.count).toBe(USAGE_OTHER_KEPT);
     freeUsage(usage);
   });
 
   test('keeps its counts when the table grows', () => {
     const usage = newUsage();
-    for (let row: u64 = 1; row <= 9; row++) count(usage, row, row as u32);
+    const rows = USAGE_ROWS_MIN / 2 + 1;
+    for (let row: u32 = 1; row <= rows; row++) count(usage, row, 1 + (row % 7));
     usageTick(usage, 1000);
-    expect(changetype<Usage>(usage).capacity).toBe(32);
-    for (let row: u64 = 1; row <= 9; row++) {
+    expect(changetype<Usage>(usage).capacity).toBe(USAGE_ROWS_MIN * 2);
+    let kept: u32 = 0;
+    for (let row: u32 = 1; row <= rows; row++) {
       count(usage, row);
-      expect(usageRow(changetype<Usage>(usage), (row - 1) as u32).count).toBe(row + 1);
+      if (usageRow(changetype<Usage>(usage), row - 1).count == 2 + (row % 7)) kept++;
     }
+    expect(kept).toBe(rows);
     freeUsage(usage);
   });
 
   test('that is idle leaves only after its last count was confirmed, for another generation', () => {
     const usage = newUsage();
-    for (let row: u64 = 1; row <= 28; row++) {
+    const rows = USAGE_ROWS_MAX - USAGE_OTHER_KEPT;
+    for (let row: u32 = 1; row <= rows; row++) {
       count(usage, row);
       usageTick(usage, 1000);
     }
     usageTick(usage, 20000);
     usageTick(usage, 40000);
-    expect(changetype<Usage>(usage).count).toBe(28);
-    for (let i = 0; i < 4; i++) usageConfirmed(usage, told(usage));
+    expect(changetype<Usage>(usage).count).toBe(rows);
+    for (let i: u32 = 0; i <= rows / USAGE_ROWS_PER_CALL_MAX; i++) {
+      usageConfirmed(usage, told(usage));
+    }
     usageTick(usage, 60000);
     expect(changetype<Usage>(usage).count).toBe(0);
     count(usage, 99);
@@ -166,15 +180,16 @@ describe('usage', () => {
 
   test('names credentials until it was confirmed, and those that found no room later', () => {
     const usage = newUsage();
-    for (let id: u64 = 1; id <= 8; id++) expect(touchCredential(usage, id)).toBe(true);
-    expect(touchCredential(usage, 9)).toBe(false);
+    const most: u64 = USAGE_TOUCHED_MAX;
+    for (let id: u64 = 1; id <= most; id++) expect(touchCredential(usage, id)).toBe(true);
+    expect(touchCredential(usage, most + 1)).toBe(false);
     const batch = told(usage);
     usageConfirmed(usage, batch);
     expect(hasUsage(usage)).toBe(false);
-    expect(touchCredential(usage, 9)).toBe(true);
+    expect(touchCredential(usage, most + 1)).toBe(true);
     expect(told(usage)).toBe(batch + 1);
     expect(rowsTold()).toBe(0);
-    expect(load<u64>(messageBytes() + ROWS + 8 + 8)).toBe(9);
+    expect(load<u64>(messageBytes() + ROWS + 8 + 8)).toBe(most + 1);
     freeUsage(usage);
   });
 });

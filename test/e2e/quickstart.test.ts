@@ -103,7 +103,8 @@ describe('npm start', () => {
     assert.match(answer.body, /"x-consumer": "acme"/);
     assert.ok(!answer.body.includes(key), 'the service does not see the key');
     assert.match(String(answer.headers.ratelimit), /^"per-minute";r=[0-4];t=\d+$/);
-    assert.equal(answer.headers['ratelimit-policy'], '"per-minute";q=5;w=60');
+    const promised = '"per-minute";q=5;w=60, "per-day";q=1000;w=86400';
+    assert.equal(answer.headers['ratelimit-policy'], promised);
 
     await until('the lines to copy are printed', () => program.output.includes('Ctrl-C stops'));
     const lines = [...program.output.matchAll(/^ {2}(curl|for) .*$/gm)].map(([line]) =>

@@ -36,6 +36,9 @@ export interface Core {
   shareTake(sentMs: bigint, nowMs: bigint): void;
   shareDrop(): void;
   shareState(): void;
+  borrowBegin(quota: bigint, windowS: number, localShare: number, holders: number): void;
+  borrowOnce(cost: number, nowMs: bigint): number;
+  borrowEnd(): void;
   matchOnce(policy: number, host: number, path: number, method: number): number;
 }
 

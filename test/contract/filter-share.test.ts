@@ -132,3 +132,41 @@ test('the largest amounts neither overflow nor run out of range', () => {
   assert.equal(VERDICTS[core.shareSpend(10 ** 9, 2n ** 50n)], 'ok');
   assert.equal(VERDICTS[core.shareSpend(4_294_967_295, 2n ** 51n)], 'exhausted');
 });
+
+// Guarantees B3 for every holder: whatever stretch of a window's length is looked at, no more than
+// its part of the local share was lent in it; and the whole part can be had.
+test('what is borrowed stays within the part in any stretch of a window', () => {
+  const asks = fc.array(
+    fc.record({
+      cost: fc.integer({ min: 1, max: 9 }),
+      afterMs: fc.oneof(fc.nat(50), fc.nat(4_000)),
+    }),
+    { minLength: 50, maxLength: 200 },
+  );
+  fc.assert(
+    fc.property(asks, fc.integer({ min: 1, max: 8 }), (list, holders) => {
+      const most = Math.floor(Math.floor((1_000 * 100) / 1_000) / holders);
+      core.borrowBegin(1_000n, 5, 100, holders);
+      const lent: { readonly at: number; readonly cost: number }[] = [];
+      let at = 10_000;
+      for (const { cost, afterMs } of list) {
+        at += afterMs;
+        if (core.borrowOnce(cost, BigInt(at)) === 1) lent.push({ at, cost });
+      }
+      core.borrowEnd();
+      assert.ok(lent.length > 0);
+      for (const [i, first] of lent.entries()) {
+        const inWindow = lent.slice(i).filter((each) => each.at < first.at + 5_000);
+        const units = inWindow.reduce((sum, { cost }) => sum + cost, 0);
+        assert.ok(units <= most, `${units} of ${most}`);
+      }
+    }),
+    { seed, numRuns: 100 },
+  );
+  core.borrowBegin(1_000n, 5, 100, 4);
+  assert.deepEqual([core.borrowOnce(25, 20_000n), core.borrowOnce(1, 20_001n)], [1, 0]);
+  core.borrowEnd();
+  core.borrowBegin(1_000n, 5, 100, 0);
+  assert.equal(core.borrowOnce(1, 20_000n), 0, 'nothing while the holders are not known');
+  core.borrowEnd();
+});

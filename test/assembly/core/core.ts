@@ -17,9 +17,10 @@ import { matchHost } from '../../../assembly/match/host';
 import { methodBit } from '../../../assembly/match/method';
 import { matchPath } from '../../../assembly/match/path';
 import { CHECK_STATE_BYTES, checkBegin, checkStep } from '../../../assembly/policy/check';
-import { Limit, POLICY_HEAD_BYTES } from '../../../assembly/policy/layout';
+import { Limit, POLICY_HEAD_BYTES, UNAVAILABLE_LOCAL_SHARE } from '../../../assembly/policy/layout';
 import { isIdentityName } from '../../../assembly/policy/policy';
-import { kindOf } from '../../../assembly/quota/holdings';
+import { borrow, mayBorrow } from '../../../assembly/quota/borrow';
+import { freeHoldings, Holding, kindOf, newHoldings } from '../../../assembly/quota/holdings';
 import {
   askShare,
   dropShare,
@@ -117,6 +118,31 @@ export function shareTake(sentMs: u64, nowMs: u64): void {
 
 export function shareDrop(): void {
   dropShare(changetype<Share>(SHARE));
+}
+
+/** The host last spoke of so many holders. */
+export function borrowBegin(quota: u64, windowS: u32, localShare: u32, holders: u32): void {
+  shareBegin(1, quota, windowS, 0);
+  const limit = changetype<Limit>(LIMIT);
+  limit.id = 7;
+  limit.onHostUnavailable = UNAVAILABLE_LOCAL_SHARE;
+  limit.localShare = localShare as u16;
+  const engine = changetype<Engine>(ENGINE);
+  engine.holders = holders;
+  engine.holdings = newHoldings(8, 1, 2);
+}
+
+/** Borrows units of a limit without a word from the host; 1 if they may be. */
+export function borrowOnce(cost: u32, nowMs: u64): u32 {
+  const engine = changetype<Engine>(ENGINE);
+  const slot = mayBorrow(engine, 5, changetype<Limit>(LIMIT), cost, nowMs);
+  if (slot == 0) return 0;
+  borrow(slot, changetype<Holding>(SHARE), cost, nowMs);
+  return 1;
+}
+
+export function borrowEnd(): void {
+  freeHoldings(changetype<Engine>(ENGINE).holdings);
 }
 
 /** Writes number, parts, level, what was given back, and until when it holds, at `OUT`. */

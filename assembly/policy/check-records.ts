@@ -19,6 +19,7 @@ import {
   STEPS_PER_PROGRAM_MAX,
 } from '../limits';
 import { compareBytes } from '../util/bytes';
+import { areSafe } from '../util/frame';
 import {
   BRANDS,
   CORS,
@@ -229,6 +230,7 @@ function checkHost(policy: usize, kind: u32, index: u32, host: NamedNode): i32 {
 /** Whether the id of a record, its first eight bytes, is not 0 and above the one before. */
 function idAscends(policy: usize, kind: u32, index: u32): bool {
   const id = load<u64>(recordOf(policy, kind, index));
+  if (id >> 53 != 0) return false;
   return index == 0 ? id != 0 : id > load<u64>(recordOf(policy, kind, index - 1));
 }
 
@@ -297,7 +299,7 @@ function checkPlan(policy: usize, index: u32, plan: Plan): i32 {
 }
 
 function checkLimit(policy: usize, limit: Limit): i32 {
-  if (limit.id == 0) return refusal(LIMITS, REFUSED_VALUE);
+  if (limit.id == 0 || !areSafe(changetype<usize>(limit), 2)) return refusal(LIMITS, REFUSED_VALUE);
   if (!checkName(policy, limit.name, limit.nameLength)) return refusal(LIMITS, REFUSED_TEXT);
   const known =
     limit.windowKind - 1 < WINDOW_S_MAX &&

@@ -97,7 +97,8 @@ export function oneKey(counted: readonly Counted[]): string | 'missing' | 'confl
 export function isWellFormed(policy: Policy, product: PolicyProduct, key: string): boolean {
   if (key.length > KEY_BYTES_MAX) return false;
   if (!product.ownKeyFormat) return true;
-  const brands = slice(policy.brands, product.brands).map(wireText);
+  const named = slice(policy.brands, product.brands).map(wireText);
+  const brands = named.length > 0 ? named : [key.slice(0, -37)];
   return brands.some((brand) => {
     const rest = key.slice(brand.length + 1);
     if (!key.startsWith(`${brand}_`) || !/^[0-9A-Za-z]{36}$/.test(rest)) return false;

@@ -32,6 +32,8 @@ export interface KeyedResources {
   files: Record<string, string>;
   /** Some keys of applications with `LIMITS`. */
   keys: readonly string[];
+  /** The keys of one application of those: their accounts are the same. */
+  siblings: readonly string[];
   /** A key whose quota is soon spent. */
   greedyKey: string;
 }
@@ -67,6 +69,9 @@ export function keyedResources(count: number, product: ProductOptions = {}): Key
       'keys.yaml': declared.join('---\n'),
     },
     keys: used.map(({ key }) => key.reveal()),
+    siblings: made
+      .filter((_, index) => index % applications.length === 0)
+      .map(({ key }) => key.reveal()),
     greedyKey: greedy.key.reveal(),
   };
 }

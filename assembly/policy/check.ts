@@ -15,6 +15,7 @@ import {
 import { NONE } from '../util/bytes';
 import { CRC_START, crc32Add, crc32End } from '../util/crc32';
 import {
+  areSafe,
   checkFrame,
   FRAME_BYTES,
   FRAME_CHECKSUM,
@@ -132,7 +133,7 @@ function findTables(policy: usize, length: u32): i32 {
     if (body == 0) return refusal(kind, REFUSED_SHAPE);
     const bytes = sectionLength(body);
     if (kind == ROOT) {
-      if (bytes < ROOT_BYTES) return refusal(ROOT, REFUSED_SHAPE);
+      if (bytes < ROOT_BYTES || !areSafe(body, 1)) return refusal(ROOT, REFUSED_SHAPE);
       store<u32>(policy, load<u32>(body, 8), HEAD_ANY_HOST);
     } else if (kind == STRINGS) {
       setTable(policy, kind, body, bytes, 1);

@@ -89,6 +89,7 @@ export class Scene {
     const root = this.#roots[request.settings] ?? this.#roots[0];
     if (settings === undefined || root === undefined) throw new Error('there are settings');
     const stream = this.vm.request({ headers: request.headers, root });
+    const waited = stream.outcome === 'paused';
     for (let i = 0; i < STEPS_MAX && stream.outcome === 'paused'; i++) this.clock.advance(STEP_MS);
     const nowMs = this.clock.unixMs;
     const facts = { world: this.compiled.world, settings, accounts: this.#accounts, nowMs };
@@ -97,7 +98,7 @@ export class Scene {
     const left = stream.upstreamHeaders ?? withoutIdentity(facts.world.policy, kept);
     const state = Buffer.from(stream.filterState.get('wasm.sidegate') ?? []).toString('latin1');
     stream.end();
-    return { stream, verdict, sent: headers, left, state, settings, nowMs: facts.nowMs };
+    return { stream, verdict, sent: headers, left, state, settings, nowMs, waited };
   }
 }
 
@@ -123,6 +124,8 @@ export interface Played {
   /** The filter state as the access log prints it. */
   readonly state: string;
   readonly settings: Settings;
+  /** Whether it was held first: then its keys were cut by the policy of that time. */
+  readonly waited: boolean;
   /** When it was decided. */
   readonly nowMs: number;
 }

@@ -15,7 +15,7 @@ const DIGEST: u32 = 16;
 const FORMED: u32 = 48;
 /** Places for keys that are no credential's, behind those for good ones. */
 const REFUSED: u32 = 128;
-const SLOTS: usize = memory.data((2048 + 128) * 56, 8);
+const SLOTS: usize = memory.data((KEY_MEMO_SLOTS + REFUSED) * SLOT_BYTES, 8);
 /** The secret; zero until it was chosen, and nothing is remembered before. */
 const SECRET: usize = memory.data(16, 8);
 /** The tag of the key asked for last. */

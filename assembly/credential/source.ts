@@ -58,7 +58,7 @@ export class FoundKey {
 }
 
 /** One byte per header of the request, what becomes of its value. */
-const MARKS: usize = memory.data(1024, 8);
+const MARKS: usize = memory.data(HEADERS_MAX, 8);
 const COUNTS: u8 = 1;
 const CHANGED: u8 = 2;
 const DONE: u8 = 3;

@@ -83,7 +83,7 @@ export const DECISION_MEASURED: u8 = 64;
 /** Flag: a denial of ours is to become one of gRPC-Web on its way out. */
 export const DECISION_GRPC_WEB: u8 = 128;
 
-const RECORDS: usize = memory.data(4097 * 192, 16);
+const RECORDS: usize = memory.data((STREAMS_MAX + 1) * DECISION_BYTES, 16);
 /** The record of a stream that found no place in the table; overwritten by the next such one. */
 const SPARE: usize = RECORDS + STREAMS_MAX * DECISION_BYTES;
 

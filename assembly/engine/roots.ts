@@ -46,8 +46,8 @@ export class Root {
 }
 
 const ROOT_BYTES: u32 = 64;
-const ROOTS: usize = memory.data(64 * 64, 8);
-const ENGINES: usize = memory.data(8 * 4, 8);
+const ROOTS: usize = memory.data(ROOTS_MAX * ROOT_BYTES, 8);
+const ENGINES: usize = memory.data(ENGINES_MAX * 4, 8);
 let order: u32 = 0;
 
 /** Slots ever used: a VM has one or two roots, and every request looks for its own. */

@@ -12,10 +12,10 @@ export const PATH_AMBIGUOUS: i32 = 1;
 export const PATH_TOO_LONG: i32 = 2;
 
 /** Per segment: address u32, length u32. */
-const SEGMENTS: usize = memory.data(64 * 8, 8);
-/** Room for the normal form of segments with escapes, 256 bytes each. */
-const DECODED: usize = memory.data(64 * 256, 8);
+const SEGMENTS: usize = memory.data(SEGMENTS_MAX * 8, 8);
 const DECODED_BYTES: u32 = 256;
+/** Room for the normal form of segments with escapes. */
+const DECODED: usize = memory.data(SEGMENTS_MAX * DECODED_BYTES, 8);
 
 let count: u32 = 0;
 /** Of the segment being read: length of its normal form, dots in it, whether it has escapes. */

@@ -15,7 +15,7 @@ import {
 import { equalLower } from '../util/bytes';
 
 /** Every header and every edit may give a value: there is always room. */
-const FOUND: usize = memory.data((1024 + 512) * 8, 8);
+const FOUND: usize = memory.data((HEADERS_MAX + EDITS_MAX) * 8, 8);
 const FOUND_MAX: u32 = HEADERS_MAX + EDITS_MAX;
 
 let count: u32 = 0;

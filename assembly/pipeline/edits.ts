@@ -10,8 +10,8 @@ export const EDIT_SET: u32 = 1;
 export const EDIT_ADD: u32 = 2;
 export const EDIT_REMOVE: u32 = 3;
 
-const EDITS: usize = memory.data(512 * 20, 8);
-const SCRATCH: usize = memory.data(65536, 16);
+const EDITS: usize = memory.data(EDITS_MAX * EDIT_BYTES, 8);
+const SCRATCH: usize = memory.data(SCRATCH_BYTES, 16);
 
 let count: u32 = 0;
 let scratchUsed: u32 = 0;

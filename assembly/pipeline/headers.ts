@@ -12,7 +12,7 @@ export const HEADER_NAME_LENGTH: u32 = 4;
 export const HEADER_VALUE: u32 = 8;
 export const HEADER_VALUE_LENGTH: u32 = 12;
 
-const INDEX: usize = memory.data(1024 * 16, 8);
+const INDEX: usize = memory.data(HEADERS_MAX * HEADER_ENTRY, 8);
 let count: u32 = 0;
 let known: bool = false;
 

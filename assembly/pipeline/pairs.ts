@@ -8,8 +8,8 @@ import { copyBytes } from '../util/bytes';
 
 const PAIRS_MAX: u32 = 16;
 const ROOM: u32 = 8_192;
-const LIST: usize = memory.data(16 * 16, 4);
-const BUFFER: usize = memory.data(8192, 8);
+const LIST: usize = memory.data(PAIRS_MAX * 16, 4);
+const BUFFER: usize = memory.data(ROOM, 8);
 
 let count: u32 = 0;
 

@@ -9,7 +9,7 @@ import { copyBytes } from '../util/bytes';
 
 /** Bytes of a slot: stream u32, root u32, record u32. */
 const SLOT: u32 = 12;
-const SLOTS: usize = memory.data(16384 * 12, 8);
+const SLOTS: usize = memory.data(STREAM_SLOTS * SLOT, 8);
 const MASK: u32 = STREAM_SLOTS - 1;
 
 let count: u32 = 0;

@@ -36,9 +36,9 @@ export const ASK_COLD: u32 = 3;
 export const ASK_UNAVAILABLE: u32 = 4;
 export const ASK_EXHAUSTED: u32 = 5;
 
-const SLOTS: usize = memory.data(8 * 4, 4);
-const RESULTS: usize = memory.data(8, 4);
-const BORROWED: usize = memory.data(8 * 4, 4);
+const SLOTS: usize = memory.data(LIMITS_PER_PLAN_MAX * 4, 4);
+const RESULTS: usize = memory.data(LIMITS_PER_PLAN_MAX, 4);
+const BORROWED: usize = memory.data(LIMITS_PER_PLAN_MAX * 4, 4);
 
 /** Seconds until the limit that denied may let pass again, at least 1. */
 let retryAfterS: u32 = 0;

@@ -4,7 +4,7 @@
  */
 import { ARENA_BYTES } from '../limits';
 
-const ARENA: usize = memory.data(262144, 16);
+const ARENA: usize = memory.data(ARENA_BYTES, 16);
 let used: usize = 0;
 
 /** Empties the arena. What the proxy handed over before is gone. */

@@ -2,13 +2,14 @@
  * Writes a message of docs/wire.md §1 into the one buffer for calls: header, sections, checksum.
  * It must never know what a section means.
  */
-import { SYNC_ITEMS_MAX } from '../limits';
+import { SYNC_ITEMS_MAX, USAGE_ROWS_PER_CALL_MAX, USAGE_TOUCHED_MAX } from '../limits';
 import { crc32 } from '../util/crc32';
 
 const HEADER_BYTES: usize = 16;
 /** Room for the largest call: a full report of items, of usage and of touched credentials. */
-const ROOM: u32 = 256 * 80 + 768 * 48 + 512 * 8 + 1024;
-const BODY: usize = memory.data(256 * 80 + 768 * 48 + 512 * 8 + 1024, 16);
+const ROOM: u32 =
+  SYNC_ITEMS_MAX * 80 + USAGE_ROWS_PER_CALL_MAX * 48 + USAGE_TOUCHED_MAX * 8 + 1_024;
+const BODY: usize = memory.data(ROOM, 16);
 
 let at: usize = BODY;
 let section: usize = 0;

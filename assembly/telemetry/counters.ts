@@ -26,12 +26,12 @@ class Row {
 const NAME_MAX: u32 = 64;
 const ROW_BYTES: u32 = 24 + NAME_MAX;
 /** The last rows are kept for each reason with the product `other`. */
-const ROWS: usize = memory.data(256 * 88, 8);
+const ROWS: usize = memory.data(METRICS_MAX * ROW_BYTES, 8);
 const OTHER: u64 = u64.MAX_VALUE;
 const KEPT_FOR_OTHER: u32 = METRICS_MAX / 4;
 
 const SLOTS: u32 = 1024;
-const INDEX: usize = memory.data(1024 * 2, 2);
+const INDEX: usize = memory.data(SLOTS * 2, 2);
 const NAME: usize = memory.data(256, 8);
 
 let rows: u32 = 0;

@@ -34,7 +34,7 @@ export class EventCount {
   reserved: u32;
 }
 
-const COUNTS: usize = memory.data(12 * 40, 8);
+const COUNTS: usize = memory.data(EVENTS * offsetof<EventCount>(), 8);
 
 /** The counts of one kind of event. */
 export function eventCount(event: u32): EventCount {

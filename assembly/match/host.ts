@@ -16,12 +16,14 @@ const OPENING_BRACKET: u32 = 0x5b;
 const CLOSING_BRACKET: u32 = 0x5d;
 
 /**
- * The length of an authority without its port: up to the first colon outside of brackets, digits
- * after it or not, because what some server takes for a governed host must be taken for it here.
+ * The length of an authority without its port: up to the first colon (of an address in brackets
+ * the first behind them), digits after it or not, because what some server takes for a governed
+ * host must be taken for it here.
  */
 export function withoutPort(host: usize, length: u32): u32 {
   const isAddress = length > 0 && <u32>load<u8>(host) == OPENING_BRACKET;
-  const from = isAddress ? findByte(host, length, CLOSING_BRACKET) : 0;
+  const end = isAddress ? findByte(host, length, CLOSING_BRACKET) : length;
+  const from = end < length ? end : 0;
   return from + findByte(host + from, length - from, COLON);
 }
 

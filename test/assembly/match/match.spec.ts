@@ -98,6 +98,8 @@ describe('hosts', () => {
     expect(node('a.example.com:')).toBe(0);
     expect(node('[::1]:443')).toBe(4);
     expect(node('[::1]')).toBe(4);
+    // No address, so no bracket hides the colon.
+    expect(node('[x.example.com:80')).toBe(3);
     expect(node('::1')).toBe(NONE);
     expect(node('a.example.com:80x')).toBe(0);
     expect(node('a.example.com:80:80')).toBe(0);

@@ -34,7 +34,7 @@ export function match(policy: Policy, authority: string, path: string, method: s
 export function nodeOfHost(policy: Policy, authority: string): number | undefined {
   const host = authority
     .replace(/[A-Z]/g, (letter) => letter.toLowerCase())
-    .replace(/:.*$/s, '')
+    .replace(/^(\[[^\]]*\][^:]*|[^:]*):.*$/s, '$1')
     .replace(/\.$/, '');
   const exact = policy.hosts.find(({ name }) => wireText(name) === host);
   if (exact !== undefined) return exact.node;

@@ -192,9 +192,10 @@ async function fillDirectory({ host, seen, fillPages, floor }: SwapGround): Prom
   const made = await host.keys.create({ namespace: 'default', application: 'app-0' });
   if (!made.ok) throw new Error(made.message);
   floor.revision = made.revision;
-  const filled = seen.pages + fillPages;
-  // As many pages as the first time: a filter that only caught up asks for one.
-  await until('both VMs are full again', () => seen.pages >= filled, { deadlineMs: 240_000 });
+  const filled = seen.pages + fillPages * 0.9;
+  // About as many pages as the first time: a filter that only caught up asks for one.
+  const isFull = () => seen.pages >= filled && seen.haveDirectory(made.revision);
+  await until('both VMs are full again', isFull, { deadlineMs: 60_000 });
   return VMS;
 }
 
@@ -217,6 +218,7 @@ class Seen {
   /** Engines that have opened a watch with a whole directory. */
   readonly complete = new Set<bigint>();
   readonly #policies = new Map<bigint, number>();
+  readonly #directories = new Map<bigint, number>();
 
   constructor(host: TrialHost) {
     host.sync.addHook('preHandler', async (request) => {
@@ -224,10 +226,17 @@ class Seen {
       if (!request.url.startsWith('/v1/watch/')) return;
       const watch = decodeWatchRequest(request.body as Buffer);
       if (!watch.ok) return;
-      const { incarnation, policyRevision, complete, filling } = watch.value;
+      const { incarnation, policyRevision, directoryRevision, complete, filling } = watch.value;
       this.#policies.set(incarnation, policyRevision);
+      if (!filling) this.#directories.set(incarnation, directoryRevision);
       if (complete && !filling) this.complete.add(incarnation);
     });
+  }
+
+  /** Whether every engine has a whole directory at least as new as this. */
+  haveDirectory(revision: number): boolean {
+    const held = [...this.#directories.values()];
+    return held.length >= VMS && held.every((each) => each >= revision);
   }
 
   /** Whether every engine has a policy at least as new as this. */

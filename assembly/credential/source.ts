@@ -73,10 +73,7 @@ const QUESTION: u32 = 0x3f;
 const PATH_HEAD: u32 = 0x7461703a;
 const COOKIE_HEAD: u32 = 0x6b6f6f63;
 /** `x-envoy-original-path`: what a proxy before this one, or the router, rewrote. */
-const ORIGINAL: usize = memory.data<u8>([
-  0x78, 0x2d, 0x65, 0x6e, 0x76, 0x6f, 0x79, 0x2d, 0x6f, 0x72, 0x69, 0x67, 0x69, 0x6e, 0x61, 0x6c,
-  0x2d, 0x70, 0x61, 0x74, 0x68,
-]);
+const ORIGINAL = ascii('x-envoy-original-path');
 const ORIGINAL_BYTES: u32 = 21;
 
 /** The part of a value that counts as a key; empty if none does. */

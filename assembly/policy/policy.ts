@@ -3,6 +3,7 @@
  * comes from the policy itself, which `check` has proved to stay inside it, so nothing here checks
  * again. It decides nothing.
  */
+import { ascii } from '../util/ascii';
 import { Byte, compareBytes, NONE } from '../util/bytes';
 import {
   HEAD_ANY_HOST,
@@ -125,9 +126,7 @@ export function maySourceHave(policy: usize, length: u32): bool {
   return (load<u64>(policy, HEAD_SOURCE_LENGTHS) & lengthBit(length)) != 0;
 }
 
-const OWN_PREFIX: usize = memory.data<u8>([
-  0x78, 0x2d, 0x73, 0x69, 0x64, 0x65, 0x67, 0x61, 0x74, 0x65, 0x2d,
-]);
+const OWN_PREFIX = ascii('x-sidegate-');
 /** Bytes of `x-sidegate-`. */
 export const OWN_PREFIX_BYTES: u32 = 11;
 

@@ -8,8 +8,8 @@ import { BUILD, CHECKS, ensureTool, runCheck, runSpecs } from './runner/commands
 import { filesOf, LAYERS, type Layer, unclaimedFiles } from './runner/layers.ts';
 import { runFiles } from './runner/nodetests.ts';
 import { describeOutcome, type Outcome, outcomeOf, sum } from './runner/outcome.ts';
+import { isCi } from './support/ci.ts';
 
-const isCi = process.env.CI !== undefined && process.env.CI !== '' && process.env.CI !== 'false';
 const NEEDS_NO_MODULE = new Set(['units', 'simulation', 'model']);
 /** What `npm run check` stands for. */
 const CHECK = ['form', 'tidy', 'units'];

@@ -17,6 +17,7 @@ import { addKeyList } from './key-list.ts';
 import { addKeyRevoke } from './key-revoke.ts';
 import { addOciBuild } from './oci-build.ts';
 import { CommandError, Exit, type ExitCode } from './outcome.ts';
+import { printValue } from './output.ts';
 import { addProxies } from './proxies.ts';
 import { addResources } from './resources.ts';
 import { addRevisions } from './revisions.ts';
@@ -29,15 +30,18 @@ import { addVersion, packageVersion } from './version.ts';
 
 /** Runs one command line, without the names of Node and script, and answers its exit code. */
 export async function runProgram(args: readonly string[], context: Context): Promise<ExitCode> {
-  const ending: { code: ExitCode } = { code: Exit.done };
+  const ending: { code: ExitCode; format: unknown } = { code: Exit.done, format: undefined };
   const program = makeProgram(context, (code) => {
     ending.code = code;
+  });
+  program.hook('preAction', (_, command) => {
+    ending.format = command.opts().output;
   });
   try {
     await program.parseAsync([...args], { from: 'user' });
     return ending.code;
   } catch (error) {
-    return explain(error, context);
+    return explain(error, context, ending.format);
   }
 }
 
@@ -93,7 +97,8 @@ function inherit(parent: Command): void {
   }
 }
 
-function explain(error: unknown, context: Context): ExitCode {
+/** Says why a command failed; problems of resources are data, in the format that was asked for. */
+function explain(error: unknown, context: Context, format: unknown): ExitCode {
   if (error instanceof CommanderError) {
     // Commander has said it already; help that was asked for is no error.
     return error.exitCode === 0 ? Exit.done : Exit.usage;
@@ -102,7 +107,10 @@ function explain(error: unknown, context: Context): ExitCode {
     error instanceof CommandError
       ? error
       : { message: String(error), exit: Exit.unexpected, advice: [], problems: [] };
-  if (problems.length > 0) context.stderr.write(`${formatProblems(problems)}\n`);
+  if (problems.length > 0) {
+    if (format === 'json' || format === 'yaml') printValue(context, format, problems);
+    else context.stderr.write(`${formatProblems(problems)}\n`);
+  }
   tell(context, `${paint(context, 'red', 'error:')} ${message}`);
   for (const line of advice) tell(context, `  ${line}`);
   return exit;

@@ -5,13 +5,14 @@
 import { type Command, Option } from 'commander';
 import { InlineCompiler } from '../compile/compiler.ts';
 import { formatProblems } from '../resources/problem.ts';
-import { type Context, say, tell } from './context.ts';
+import { type Context, tell } from './context.ts';
 import { count, readInputs } from './inputs.ts';
 import { Exit } from './outcome.ts';
+import { printValue } from './output.ts';
 import type { SetExit } from './program.ts';
 
 interface Options {
-  readonly output: 'text' | 'json';
+  readonly output: 'text' | 'json' | 'yaml';
 }
 
 /** Adds the verb. */
@@ -22,7 +23,7 @@ export function addValidate(program: Command, context: Context, setExit: SetExit
     .argument('<path...>', 'files, folders with .yaml and .yml files, or - for standard input')
     .addOption(
       new Option('-o, --output <format>', 'how to print problems')
-        .choices(['text', 'json'])
+        .choices(['text', 'json', 'yaml'])
         .default('text'),
     )
     .action((paths: string[], { output }: Options) => validate(paths, output, context, setExit));
@@ -38,7 +39,7 @@ async function validate(
   // Compiled as well: some bounds only show in what proxies would hold.
   const loaded = await new InlineCompiler().load(files, []);
   const problems = loaded.ok ? [] : loaded.problems;
-  if (output === 'json') say(context, JSON.stringify(problems, null, 2));
+  if (output !== 'text') printValue(context, output, problems);
   else if (problems.length > 0) context.stdout.write(formatProblems(problems));
   if (loaded.ok) {
     tell(

@@ -87,11 +87,26 @@ test('prune lists what goes and asks for --yes', async () => {
   assert.deepEqual([done.exit, done.stdout.match(/^- /gm)?.length], [0, 4]);
 });
 
-// Guarantees that problems are shown as for files, all of them, with place and fix.
+// Guarantees that problems are shown as for files, all of them, with place and fix; to a program as
+// the same values that validate gives it.
 test('apply of resources with problems', async () => {
   await using setting = await started();
   const bad = PLAN.replace('1d', '5min').replace('quota', 'quotas');
-  for (const format of FORMATS) {
+  for (const format of ['json', 'yaml']) {
+    const offline = await sidegate(['validate', '-', '-o', format], { stdin: bad });
+    for (const verb of ['apply', 'diff']) {
+      const ended = await setting.pipe(bad, verb, '-f', '-', '-o', format);
+      assert.deepEqual([ended.exit, ended.stdout], [3, offline.stdout]);
+      assert.match(ended.stderr, /^error: /);
+      const [first] = parse(ended.stdout);
+      assert.deepEqual(
+        [first.file, first.line, first.column, first.code, first.message],
+        ['(standard input)', 6, 22, 'SG1103', 'unknown field "quotas"'],
+      );
+      assert.ok(first.fix.length > 0);
+    }
+  }
+  for (const format of ['table', 'name']) {
     const ended = await setting.pipe(bad, 'apply', '-f', '-', '-o', format);
     assert.equal(ended.exit, 3);
     assert.equal(ended.stdout, '');

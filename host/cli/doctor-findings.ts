@@ -11,7 +11,10 @@ interface FindingText {
   readonly fix: string;
 }
 
-/** All codes. SG21 the plugin, SG22 its configuration, SG23 what lies around it in the mesh. */
+/**
+ * All codes. SG21 the plugin, SG22 its configuration, SG23 what lies around it in the mesh,
+ * SG24 what runs.
+ */
 export const FINDINGS = {
   SG2101: {
     message: 'no Istio reads {kind} of apiVersion "{value}"',
@@ -103,6 +106,56 @@ export const FINDINGS = {
     message: 'istiod leaves clusters without routes out of gateways, so the filter finds no host',
     fix: 'Add a VirtualService of that gateway that routes to the host, or unset this.',
   },
+  SG2306: {
+    message: 'the host runs outside the mesh: no mTLS, and no principal of a caller can be checked',
+    fix: 'Label its namespace istio-injection=enabled, or its pods sidecar.istio.io/inject: "true".',
+  },
+  SG2307: {
+    message:
+      'no AuthorizationPolicy of the host allows {principal}: every call of the filter gets 403',
+    fix: 'Add this principal to the policy that names the callers of the sync port.',
+  },
+  SG2308: {
+    message: 'there is no Service {service}: every call of the filter fails',
+    fix: 'Apply the host (istio/host), or correct the name.',
+  },
+  SG2309: {
+    message: 'no pod of the host is ready behind Service {service}: every call of the filter fails',
+    fix: 'kubectl -n {namespace} get pods, and the logs of the host.',
+  },
+  SG2401: {
+    message: 'no pod has the labels that this selects: the plugin is nowhere and the API is open',
+    fix: 'Correct matchLabels, or the labels of the workload.',
+  },
+  SG2402: {
+    message: 'pod {pod} has no proxy, so no filter: it is open',
+    fix: 'Let Istio inject one, and start the pod anew.',
+  },
+  SG2403: {
+    message: 'the host has not heard of the filter in pod {pod}',
+    fix: 'Look for a module not pulled, a refused pluginConfig, a wrong secret or cluster.',
+  },
+  SG2404: {
+    message: 'the filter in {pod} is {filter}, the host {host}: they are not made for each other',
+    fix: 'Bring the host to the version of the filter first, then all filters to it.',
+  },
+  SG2405: {
+    message:
+      'the filter in {pod} follows store {other}, the host has {own}: two hosts, two ledgers',
+    fix: 'Keep one host; each of the two gives out the whole quota.',
+  },
+  SG2406: {
+    message: 'the filter in {pod} lags since {since}: it decides by what was in force before',
+    fix: '`sidegate proxies -o wide` shows its last error; its log says more.',
+  },
+  SG2407: {
+    message: 'the proxy of {pod} could not pull the module ({reason}): it refuses all with 403',
+    fix: 'Mend address, digest or registry, then change the plugin: Istio does not try again itself.',
+  },
+  SG2408: {
+    message: 'the proxy of {pod} shows no sign of the filter: refused configuration, or no plugin',
+    fix: 'See "ACK ERROR" in the log of istiod, and match and labels of the plugin.',
+  },
 } as const satisfies Record<string, FindingText>;
 
 /** A code of {@link FINDINGS}. */
@@ -123,7 +176,9 @@ export function finding(
 ): Finding {
   const { offset, length: whole } = manifest.place(path, part);
   const { line, column, excerpt, length } = manifest.file.show(offset, whole);
-  const hidden = SECRET_NAME.test(excerpt) ? excerpt.replace(SECRET_VALUE, hide) : excerpt;
+  // The name of a variable may stand on the line before its value.
+  const secret = SECRET_NAME.test(excerpt) || path.includes('vmConfig');
+  const hidden = secret ? excerpt.replace(SECRET_VALUE, hide) : excerpt;
   return {
     code,
     severity: 'error',

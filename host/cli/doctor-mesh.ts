@@ -5,7 +5,8 @@
 import { hostsOfCluster } from './doctor-clusters.ts';
 import { type Finding, finding } from './doctor-findings.ts';
 import type { Manifest, Manifests } from './doctor-manifests.ts';
-import { type Plugin, selects } from './doctor-plugins.ts';
+import { type Plugin, ROOT_NAMESPACE, selects } from './doctor-plugins.ts';
+import { checkHostWorkload } from './doctor-workloads.ts';
 import { PLACEHOLDERS } from './samples.ts';
 
 /** A product that takes keys with a scheme from the authorization header. */
@@ -23,8 +24,6 @@ export function checkTwice(plugins: readonly Plugin[]): Finding[] {
     return [finding('SG2110', manifest, ['metadata', 'name'], { where: other.manifest.where })];
   });
 }
-
-const ROOT_NAMESPACE = 'istio-system';
 
 function shareProxies(a: Plugin, b: Plugin): boolean {
   const [first, second] = [a.manifest.namespace, b.manifest.namespace];
@@ -119,7 +118,10 @@ export function checkHost(plugin: Plugin, manifests: Manifests): Finding[] {
   const services = new Set(hosts.map(({ service }) => service).filter((one) => one !== undefined));
   return [
     ...findings,
-    ...hosts.flatMap((host) => checkSidecars(plugin, host, manifests)),
+    ...hosts.flatMap((host) => [
+      ...checkSidecars(plugin, host, manifests),
+      ...checkHostWorkload(plugin, host, manifests),
+    ]),
     ...[...services].flatMap((service) => [
       ...checkExport(plugin, service),
       ...checkPortNames(service),

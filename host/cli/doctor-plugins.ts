@@ -27,6 +27,8 @@ export interface Plugin {
 }
 
 const KINDS = ['WasmPlugin', 'TrafficExtension'];
+/** Where Istio looks for what counts everywhere. */
+export const ROOT_NAMESPACE = 'istio-system';
 const API_VERSION = 'extensions.istio.io/v1alpha1';
 
 /** The plugins of the filter: those named so, pulled from such an address, or configured so. */

@@ -1,7 +1,7 @@
 /**
- * `sidegate doctor`: reads manifests for Istio and names what is known to leave an API open or
- * broken, which Istio's own validators do not see. It looks at files and must never reach a
- * cluster.
+ * `sidegate doctor`: reads manifests for Istio, or the objects of a running mesh, and names what is
+ * known to leave an API open or broken, which Istio's own validators do not see. It must never
+ * change anything.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -12,8 +12,11 @@ import { loadModule } from '../emulator/index.ts';
 import { type CanonicalResource, type InputFile, loadResources } from '../resources/load.ts';
 import { formatProblems, inOrder, type Printable } from '../resources/problem.ts';
 import { readFolder } from '../service/folder.ts';
+import { type ApiOptions, callApi, findTarget } from './admin-api.ts';
 import { type Context, say, tell } from './context.ts';
-import { readManifests } from './doctor-manifests.ts';
+import { askProxies, namespacesAround, readCluster } from './doctor-cluster.ts';
+import type { Finding } from './doctor-findings.ts';
+import { type Manifests, readManifests } from './doctor-manifests.ts';
 import {
   type BearerProduct,
   checkAddresses,
@@ -27,14 +30,30 @@ import {
   checkPlugin,
   checkVersions,
   type Known,
+  type Plugin,
   pluginsOf,
 } from './doctor-plugins.ts';
+import {
+  checkEngines,
+  checkWords,
+  type HostWord,
+  podsWithFilter,
+  strangersOf,
+  unasked,
+} from './doctor-proxies.ts';
+import { checkPods } from './doctor-workloads.ts';
+import { withApi } from './key.ts';
+import { KubeApi } from './kube-api.ts';
+import { readKubeconfig } from './kubeconfig.ts';
 import { readModule } from './oci-build.ts';
 import { CommandError, Exit } from './outcome.ts';
 import type { SetExit } from './program.ts';
 
-interface Options {
-  readonly filename: readonly string[];
+interface Options extends ApiOptions {
+  readonly filename?: readonly string[];
+  readonly kubeconfig?: string;
+  readonly kubeContext?: string;
+  readonly namespace?: string;
   readonly module?: string;
   readonly digest?: string;
   readonly resources?: string;
@@ -46,12 +65,15 @@ const BUILT_MODULE = fileURLToPath(new URL('../../build/filter.wasm', import.met
 
 /** Adds the verb. */
 export function addDoctor(program: Command, context: Context, setExit: SetExit): void {
-  program
+  const verb = program
     .command('doctor')
     .description(
-      'look for what opens or breaks an API in manifests for Istio; exit code 3 if found',
+      'look for what opens or breaks an API in manifests for Istio or a mesh; exit code 3 if found',
     )
-    .requiredOption('-f, --filename <path...>', 'files, or folders with .yaml and .yml files')
+    .option('-f, --filename <path...>', 'files, or folders with .yaml and .yml files')
+    .option('--kubeconfig <file>', 'look at a running mesh; token or certificate, no exec')
+    .option('--kube-context <name>', 'context of the kubeconfig; else its current one')
+    .option('-n, --namespace <name>', 'only plugins of this namespace, and what they call')
     .option('--module <file>', 'the filter that will run; else build/filter.wasm, when it is there')
     .option('--digest <digest>', 'what `sidegate oci build` printed for it')
     .option('--resources <path>', 'resources of Sidegate, to look at keys and phases together')
@@ -59,16 +81,15 @@ export function addDoctor(program: Command, context: Context, setExit: SetExit):
       new Option('-o, --output <format>', 'how to print findings')
         .choices(['text', 'json'])
         .default('text'),
-    )
-    .action((options: Options) => doctor(options, context, setExit));
+    );
+  withApi(verb).action((options: Options) => doctor(options, context, setExit));
 }
 
-function doctor(options: Options, context: Context, setExit: SetExit): void {
-  const files = options.filename.flatMap((name) => readFiles(name, context));
-  const manifests = readManifests(files);
+async function doctor(options: Options, context: Context, setExit: SetExit): Promise<void> {
   const known = readKnown(options, context);
-  const plugins = pluginsOf(manifests);
   const resources = loadedFrom(options.resources, context);
+  const { manifests, api } = await readObjects(options, context);
+  const plugins = pluginsOf(manifests);
   const findings: Printable[] = inOrder([
     ...manifests.problems,
     ...checkVersions(manifests),
@@ -77,17 +98,69 @@ function doctor(options: Options, context: Context, setExit: SetExit): void {
       ...checkPlugin(plugin, known),
       ...checkPorts(plugin, manifests),
       ...checkHost(plugin, manifests),
+      ...checkPods(plugin, manifests),
     ]),
     ...checkTwice(plugins),
     ...checkBearer(plugins, bearerProducts(resources)),
     ...checkAddresses(plugins, boundCredential(resources)),
+    ...(await checkRunning(plugins, manifests, api, options, context)),
   ]);
   if (options.output === 'json') say(context, JSON.stringify(findings, null, 2));
   else if (findings.length > 0) context.stdout.write(formatProblems(findings));
   if (known.module === undefined) tell(context, 'No module: pluginConfig was not looked at.');
-  if (plugins.length === 0) tell(context, 'No plugin of Sidegate in these files.');
+  if (plugins.length === 0) tell(context, 'No plugin of Sidegate among these objects.');
   tell(context, `${manifests.all.length} objects, ${plugins.length} plugins: ${said(findings)}`);
   if (findings.length > 0) setExit(Exit.problems);
+}
+
+/** The manifests of files, or of a cluster and the way to it. */
+async function readObjects(options: Options, context: Context) {
+  const { filename, kubeconfig, kubeContext, namespace } = options;
+  if ((filename === undefined) === (kubeconfig === undefined)) {
+    throw new CommandError(Exit.usage, 'give either -f or --kubeconfig');
+  }
+  if (kubeconfig === undefined) {
+    const files = (filename ?? []).flatMap((name) => readFiles(name, context));
+    return { manifests: readManifests(files), api: undefined };
+  }
+  const api = new KubeApi(readKubeconfig(path.resolve(context.folder, kubeconfig), kubeContext));
+  let around: string[] | undefined;
+  if (namespace !== undefined) {
+    const { files } = await readCluster(api, [namespace]);
+    around = namespacesAround(namespace, readManifests(files));
+  }
+  const { files, forbidden } = await readCluster(api, around);
+  if (forbidden.length > 0) tell(context, `Not allowed to read: ${forbidden.join(', ')}.`);
+  return { manifests: readManifests(files), api };
+}
+
+/** What proxies and host say, where there is a way to ask them. */
+async function checkRunning(
+  plugins: readonly Plugin[],
+  manifests: Manifests,
+  api: KubeApi | undefined,
+  options: Options,
+  context: Context,
+): Promise<Finding[]> {
+  const pods = podsWithFilter(plugins, manifests);
+  const findings: Finding[] = [];
+  if (api !== undefined) {
+    const words = await askProxies(api, pods);
+    findings.push(...checkWords(words));
+    const left = unasked(pods, words);
+    if (left !== undefined) tell(context, left);
+  }
+  if (options.host !== undefined || options.context !== undefined) {
+    const target = findTarget(context, options);
+    const { version } = await callApi<{ version: string }>(target, 'GET', '/v1/status');
+    const heard = await callApi<Omit<HostWord, 'version'>>(target, 'GET', '/v1/proxies');
+    const host = { ...heard, version };
+    findings.push(...checkEngines(pods, host, context.nowMs()));
+    const strangers = strangersOf(host, manifests);
+    if (strangers > 0)
+      tell(context, `The host hears ${strangers} proxies not among these objects.`);
+  }
+  return findings;
 }
 
 function said(findings: readonly Printable[]): string {

@@ -15,7 +15,8 @@ interface Options extends ApiOptions {
   readonly output: (typeof FORMATS)[number];
 }
 
-interface EngineView {
+/** An engine as the admin API shows it. */
+export interface EngineView {
   readonly name: string;
   readonly workload: string;
   readonly group: string;

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -13,12 +13,16 @@ import { Exit } from '../../host/cli/outcome.ts';
 import { layoutNames } from '../../host/cli/samples.ts';
 import { sidegate } from '../host/cli/command.ts';
 import { assertUpToDate } from '../tidy/golden.ts';
+import { hostHearing, serveCluster, versionOf } from './live.ts';
 
 const TRAPS = path.join(import.meta.dirname, 'traps');
 const MODULE = path.join(import.meta.dirname, '../../build/filter.wasm');
 const MANIFEST_DIGEST = '1'.repeat(64);
 const GIVEN = ['--module', MODULE, '--digest', `sha256:${MANIFEST_DIGEST}`];
 const traps = readdirSync(TRAPS).filter((name) => name.endsWith('.yaml'));
+/** Of a running mesh: what the host hears and the proxies say stands beside them. */
+const liveOf = (name: string) => path.join(TRAPS, name.replace('.yaml', '.live.json'));
+const inFiles = traps.filter((name) => !existsSync(liveOf(name)));
 
 const DOCTOR_PAGE = `# What doctor finds in manifests
 
@@ -26,7 +30,12 @@ const DOCTOR_PAGE = `# What doctor finds in manifests
 
 \`sidegate doctor -f PATH…\` reads manifests for Istio, as [istio/](../istio/README.md) has them,
 and names what is known to leave an API open or broken. Most of it passes \`istioctl validate\` and
-the API server. It looks at files alone; what only a running mesh shows, it cannot see.
+the API server. \`sidegate doctor --kubeconfig FILE\` reads the same objects from a running mesh, with
+the pods that are there, and asks the agents of the proxies for their metrics through the API server
+(\`get\` on \`pods/proxy\`); with \`--host\` or \`--context\` it also asks the host which proxies it hears. It
+reads no Secret, so \`SG2204\` is for files. Files that hold running pods, as \`kubectl get -o yaml\`
+prints them, are taken for all there is. A kubeconfig may hold a token, a file with one, or a client
+certificate; one that runs a program to log in (\`exec\`) or asks for a proxy is refused.
 
 | code | what is wrong | fix |
 |---|---|---|`;
@@ -62,17 +71,47 @@ function fillIn(folder: string, name: string): void {
 // Guarantees that each trap is named at its place, in these words, and that nothing else is.
 test('every trap is found, and what is said of it is pinned', async (t) => {
   const folder = makeFolder(t);
-  for (const name of traps) {
+  for (const name of inFiles) {
     fillIn(folder, name);
     const args = ['doctor', '-f', name, ...GIVEN, '--resources', 'resources.yaml'];
     const ended = await sidegate(args, { folder });
     const json = await sidegate([...args, '-o', 'json'], { folder });
     const codes = new Set((JSON.parse(json.stdout) as Shown[]).map(({ code }) => code));
-    const expected = name === 'fine.yaml' ? [] : [name.slice(0, 6)];
+    const expected = expectedOf(name);
     assert.deepEqual([...codes], expected, `${name}\n${ended.stdout}${ended.stderr}`);
     assert.equal(ended.exit, expected.length === 0 ? Exit.done : Exit.problems);
     const digest = createHash('sha256').update(readFileSync(MODULE)).digest('hex');
     const text = ended.stdout.replaceAll(digest, 'MODULE_DIGEST');
+    assertUpToDate(`test/istio/traps/${name.replace('.yaml', '.txt')}`, text);
+  }
+});
+
+const expectedOf = (name: string) => (name.startsWith('fine') ? [] : [name.slice(0, 6)]);
+const TOKEN = 'token-of-the-test';
+
+// Guarantees that what only a running mesh shows is named, from what API server, proxies and host
+// say.
+test('every trap of a running mesh is found', async (t) => {
+  const folder = makeFolder(t);
+  const live = traps.filter((name) => !inFiles.includes(name));
+  for (const name of live) {
+    const { engines, metrics } = JSON.parse(readFileSync(liveOf(name), 'utf8'));
+    await using host = await hostHearing(engines);
+    const objects = readFileSync(path.join(TRAPS, name), 'utf8');
+    await using cluster = await serveCluster(objects, metrics, TOKEN);
+    writeFileSync(path.join(folder, 'config'), cluster.config);
+    const address = await host.listenAdmin();
+    const args = ['doctor', '--kubeconfig', 'config', '--host', address, ...GIVEN];
+    const where = { folder, env: { SIDEGATE_ADMIN_TOKEN: host.adminToken } };
+    const ended = await sidegate(args, where);
+    const json = await sidegate([...args, '-n', 'shop', '-o', 'json'], where);
+    assert.equal(ended.exit, name.startsWith('fine') ? Exit.done : Exit.problems, ended.stderr);
+    const codes = new Set((JSON.parse(json.stdout) as Shown[]).map(({ code }) => code));
+    assert.deepEqual([...codes], expectedOf(name), `${name}\n${ended.stdout}${ended.stderr}`);
+    const version = await versionOf(host);
+    const text = ended.stdout
+      .replaceAll(`host ${version}`, 'host VERSION')
+      .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME');
     assertUpToDate(`test/istio/traps/${name.replace('.yaml', '.txt')}`, text);
   }
 });
@@ -98,9 +137,13 @@ test('every code is documented', () => {
 // Guarantees that one run names all that is wrong, in the order of files and lines.
 test('all findings of all files come at once', async (t) => {
   const folder = makeFolder(t);
-  for (const name of traps) fillIn(folder, name);
+  // Beside pods of others, a plugin without any would be a finding more.
+  const files = inFiles.filter(
+    (name) => !/kind: Pod/.test(readFileSync(path.join(TRAPS, name), 'utf8')),
+  );
+  for (const name of files) fillIn(folder, name);
   fillIn(folder, BOUND);
-  const names = traps.filter((name) => name !== 'fine.yaml');
+  const names = files.filter((name) => name !== 'fine.yaml');
   const args = ['doctor', '-f', ...names, ...GIVEN, '-o', 'json'];
   const { exit, stdout } = await sidegate(args, { folder });
   assert.equal(exit, Exit.problems);
@@ -115,10 +158,17 @@ test('all findings of all files come at once', async (t) => {
 test('no secret is shown', async (t) => {
   const folder = makeFolder(t);
   fillIn(folder, 'SG2204-another-secret.yaml');
-  const args = ['doctor', '-f', 'SG2204-another-secret.yaml', ...GIVEN];
-  for (const format of ['text', 'json']) {
-    const { stdout, stderr } = await sidegate([...args, '-o', format], { folder });
-    assert.doesNotMatch(stdout + stderr, /one-that-/);
+  const text = readFileSync(path.join(folder, 'SG2204-another-secret.yaml'), 'utf8');
+  const block = text.replace(/- \{ (name: SIDEGATE_\w+), (value: .*) \}/, '- $1\n        $2');
+  assert.notEqual(block, text);
+  writeFileSync(path.join(folder, 'block.yaml'), block);
+  for (const name of ['SG2204-another-secret.yaml', 'block.yaml']) {
+    for (const format of ['text', 'json']) {
+      const args = ['doctor', '-f', name, ...GIVEN, '-o', format];
+      const { exit, stdout, stderr } = await sidegate(args, { folder });
+      assert.equal(exit, Exit.problems);
+      assert.doesNotMatch(stdout + stderr, /one-that-/);
+    }
   }
 });
 

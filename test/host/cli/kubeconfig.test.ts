@@ -1,0 +1,116 @@
+/**
+ * Tests of what `sidegate doctor` makes of a kubeconfig, and how it ends when an API server is not
+ * there or does not let it in.
+ */
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { KubeApi } from '../../../host/cli/kube-api.ts';
+import { readKubeconfig } from '../../../host/cli/kubeconfig.ts';
+import { Exit } from '../../../host/cli/outcome.ts';
+import { serveCluster } from '../../istio/live.ts';
+import { Folder } from '../../support/folders.ts';
+import { sidegate } from './command.ts';
+
+const NOTHING = '{ apiVersion: v1, kind: Namespace, metadata: { name: none } }';
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+
+interface Parts {
+  readonly cluster?: object;
+  readonly user?: object;
+}
+
+function configOf({ cluster = {}, user = {} }: Parts): string {
+  return JSON.stringify({
+    clusters: [{ name: 'c', cluster: { server: 'https://10.0.0.1:6443/base', ...cluster } }],
+    users: [{ name: 'u', user }],
+    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+    'current-context': 'x',
+  });
+}
+
+// Guarantees that what kubectl writes is understood: certificates inside and beside, tokens.
+test('certificates and tokens are read from the file or from beside it', async () => {
+  await using folder = await Folder.make();
+  const read = async (parts: Parts) => {
+    await writeFile(folder.join('config'), configOf(parts));
+    return readKubeconfig(folder.join('config'), undefined);
+  };
+  await writeFile(folder.join('ca.pem'), 'ca beside');
+  await writeFile(folder.join('token'), 'token beside\n');
+  const inside = await read({
+    cluster: { 'certificate-authority-data': base64('ca inside') },
+    user: { 'client-certificate-data': base64('cert'), 'client-key-data': base64('key') },
+  });
+  assert.deepEqual(inside.tls, { ca: 'ca inside', cert: 'cert', key: 'key' });
+  assert.equal(inside.token, undefined);
+  assert.equal(inside.server.pathname, '/base');
+  const beside = await read({
+    cluster: { 'certificate-authority': 'ca.pem', 'tls-server-name': 'kubernetes' },
+    user: { tokenFile: 'token' },
+  });
+  assert.deepEqual(beside.tls, { ca: 'ca beside', servername: 'kubernetes' });
+  assert.equal(beside.token, 'token beside');
+  const trusting = await read({ cluster: { 'insecure-skip-tls-verify': true } });
+  assert.deepEqual(trusting.tls, { rejectUnauthorized: false });
+});
+
+// Guarantees that what is not supported is said, and that no program of a kubeconfig is run.
+test('what cannot be used is refused with its reason', async () => {
+  await using folder = await Folder.make();
+  const refusal = async (text: string, context?: string) => {
+    await writeFile(folder.join('config'), text);
+    const args = ['doctor', '--kubeconfig', 'config'];
+    if (context !== undefined) args.push('--kube-context', context);
+    const { exit, stdout, stderr } = await sidegate(args, { folder: folder.path });
+    assert.deepEqual([exit, stdout], [Exit.usage, '']);
+    return stderr;
+  };
+  const touch = { command: 'touch', args: [folder.join('ran')] };
+  assert.match(await refusal(configOf({ user: { exec: touch } })), /by exec, which is not/);
+  assert.match(await refusal(configOf({ cluster: { 'proxy-url': 'http://p' } })), /proxy/);
+  assert.match(await refusal(configOf({ user: { tokenFile: 'ran' } })), /names ran: ENOENT/);
+  assert.match(await refusal(configOf({}), 'y'), /has no context "y"/);
+  assert.match(await refusal('clusters: []'), /no current context/);
+  assert.match(await refusal('a: [b'), /is no kubeconfig/);
+  const absent = await sidegate(['doctor', '--kubeconfig', 'absent'], { folder: folder.path });
+  assert.match(absent.stderr, /absent cannot be read \(ENOENT\)/);
+  assert.equal((await sidegate(['doctor'])).exit, Exit.usage);
+});
+
+// Guarantees that scripts tell a server that is away from one that does not let them in.
+test('an API server that is away or says no has its own end', async () => {
+  await using folder = await Folder.make();
+  const doctor = () => sidegate(['doctor', '--kubeconfig', 'config'], { folder: folder.path });
+  const away = configOf({ cluster: { server: 'http://127.0.0.1:9' } });
+  await writeFile(folder.join('config'), away);
+  const unreachable = await doctor();
+  assert.equal(unreachable.exit, Exit.unreachable);
+  assert.match(unreachable.stderr, /no API server answers at http:\/\/127\.0\.0\.1:9/);
+  await using cluster = await serveCluster(NOTHING, '', 'right-token');
+  await writeFile(folder.join('config'), cluster.config.replace('right-token', 'wrong-token'));
+  const denied = await doctor();
+  assert.equal(denied.exit, Exit.denied);
+  assert.doesNotMatch(denied.stderr, /wrong-token/);
+});
+
+// Guarantees that a long list is read to its end.
+test('lists are read page by page', async () => {
+  const pages = ['', 'a', 'b'];
+  const asked: string[] = [];
+  class Paged extends KubeApi {
+    override async get(path: string) {
+      asked.push(path);
+      const next = pages[asked.length] ?? '';
+      const list = { kind: 'PodList', apiVersion: 'v1', metadata: { continue: next } };
+      return { status: 200, text: JSON.stringify({ ...list, items: [{ metadata: {} }] }) };
+    }
+  }
+  const api = new Paged({ server: new URL('http://127.0.0.1'), token: undefined, tls: {} });
+  const { items } = await api.list('/api/v1/pods');
+  assert.deepEqual(
+    items.map(({ kind }) => kind),
+    ['Pod', 'Pod', 'Pod'],
+  );
+  assert.match(asked[2] ?? '', /continue=b$/);
+});

@@ -3,6 +3,7 @@
  * same set and ids give the same bytes, in the same order.
  */
 import type { Product, ResourceSet, Subscription } from '../resources/model.ts';
+import { placeText, referenceText } from '../resources/reference.ts';
 import { type Ids, resourceKey, subscriptionKey } from './ids.ts';
 import {
   type CompiledGroup,
@@ -41,15 +42,31 @@ export function compilePolicies(
 ): { readonly policies: readonly Uint8Array[]; readonly excess: readonly Excess[] } {
   const policies: Uint8Array[] = [];
   const excess: Excess[] = [];
+  const foreign = foreignPlans(set);
   for (const group of groups) {
     const products = productsOf(set, group);
     const namespaces = new Set(products.map(({ namespace }) => namespace));
-    const plans = set.plans.filter(({ namespace }) => namespaces.has(namespace));
+    const sold = new Set(products.flatMap((each) => foreign.get(placeText(each)) ?? []));
+    const plans = set.plans.filter(
+      (each) => namespaces.has(each.namespace) || sold.has(placeText(each)),
+    );
     const policy = compilePolicy({ group, products, plans }, ids);
     if (policy.ok) policies.push(policy.bytes);
     else excess.push(...policy.excess);
   }
   return { policies, excess };
+}
+
+/** Plans of other namespaces that subscriptions bring to each product. */
+function foreignPlans(set: ResourceSet): Map<string, string[]> {
+  const plans = new Map<string, Set<string>>();
+  for (const { product, plan } of set.subscriptions) {
+    if (plan.namespace === product.namespace) continue;
+    const key = placeText(product);
+    const list = plans.get(key) ?? new Set();
+    plans.set(key, list.add(placeText(plan)));
+  }
+  return new Map([...plans].map(([product, list]) => [product, [...list]]));
 }
 
 /** Compiles a checked set for the given proxy groups. */
@@ -78,7 +95,7 @@ class Projection {
   constructor(set: ResourceSet, ids: Ids) {
     this.#ids = ids;
     for (const subscription of set.subscriptions) {
-      const key = `${subscription.namespace}/${subscription.product}`;
+      const key = placeText(subscription.product);
       const list = this.#subscriptions.get(key) ?? [];
       this.#subscriptions.set(key, list);
       list.push(subscription);
@@ -86,12 +103,12 @@ class Projection {
     this.#applications = new Map(
       set.applications.map(({ namespace, name, consumer }) => {
         const body = encodeApplication({
-          consumer: ids.of(resourceKey('Consumer', namespace, consumer)),
-          consumerName: consumer,
+          consumer: ids.of(resourceKey('Consumer', consumer.namespace, consumer.name)),
+          consumerName: consumer.name,
           applicationName: name,
         });
         const id = ids.of(resourceKey('Application', namespace, name));
-        return [`${namespace}/${name}`, { kind: RecordKind.application, id, body }];
+        return [placeText({ namespace, name }), { kind: RecordKind.application, id, body }];
       }),
     );
   }
@@ -100,9 +117,9 @@ class Projection {
   recordsOf(products: readonly Product[]): CompiledRecord[] {
     const applications = new Set<CompiledRecord>();
     const subscriptions: CompiledRecord[] = [];
-    for (const { namespace, name } of products) {
-      for (const subscription of this.#subscriptions.get(`${namespace}/${name}`) ?? []) {
-        const application = this.#applications.get(`${namespace}/${subscription.application}`);
+    for (const product of products) {
+      for (const subscription of this.#subscriptions.get(placeText(product)) ?? []) {
+        const application = this.#applications.get(placeText(subscription.application));
         if (application !== undefined) applications.add(application);
         subscriptions.push(this.#subscription(subscription));
       }
@@ -112,11 +129,13 @@ class Projection {
   }
 
   #subscription(subscription: Subscription): CompiledRecord {
-    const { namespace, application, product, plan, active } = subscription;
+    const { application, product, plan, active } = subscription;
     const body = encodeSubscription({
-      application: this.#ids.of(resourceKey('Application', namespace, application)),
-      product: this.#ids.of(resourceKey('Product', namespace, product)),
-      plan: this.#ids.of(resourceKey('Plan', namespace, plan)),
+      application: this.#ids.of(
+        resourceKey('Application', application.namespace, application.name),
+      ),
+      product: this.#ids.of(resourceKey('Product', product.namespace, product.name)),
+      plan: this.#ids.of(resourceKey('Plan', plan.namespace, plan.name)),
       active,
     });
     return { kind: RecordKind.subscription, id: this.#ids.of(subscriptionKey(subscription)), body };
@@ -124,6 +143,6 @@ class Projection {
 }
 
 function declared(credential: ResourceSet['credentials'][number]): DeclaredCredential {
-  const { origin: _, ...rest } = credential;
-  return rest;
+  const { origin: _, application, ...rest } = credential;
+  return { ...rest, application: referenceText(application, rest.namespace) };
 }

@@ -10,7 +10,7 @@ import {
   type Loaded,
   loadResources,
 } from '../resources/load.ts';
-import { mergeResources, type SetChange } from '../resources/merge.ts';
+import { mergeResources, type Reach, type SetChange } from '../resources/merge.ts';
 import type { ResourceSet } from '../resources/model.ts';
 import type { Problem } from '../resources/problem.ts';
 import { compilePolicies, compileSet, groupsOf } from './compile.ts';
@@ -29,6 +29,7 @@ export interface LoadedSet {
 export interface MergedSet extends LoadedSet {
   /** What leads from the stored set to this one. */
   readonly diff: readonly ResourceDiff[];
+  readonly reach: Reach['reach'];
 }
 
 /** Problems of a set, in the order of files and lines. */
@@ -54,7 +55,7 @@ export interface Compiler {
     stored: readonly CanonicalResource[],
     change: SetChange,
     known: readonly string[],
-  ): Promise<MergedSet | Faulty>;
+  ): Promise<MergedSet | (Faulty & Reach)>;
   /** Compiles the loaded set; `ids[i]` is the id of `names[i]`. */
   compile(ids: readonly number[]): Promise<CompiledSet>;
   /** The store's refusal of the loaded set as a problem at its place. */
@@ -77,12 +78,13 @@ export class InlineCompiler implements Compiler {
     stored: readonly CanonicalResource[],
     change: SetChange,
     known: readonly string[],
-  ): Promise<MergedSet | Faulty> {
+  ): Promise<MergedSet | (Faulty & Reach)> {
     this.#set = undefined;
     const merged = mergeResources(stored, change);
     if (!merged.ok) return merged;
     const taken = this.#take(merged, known);
-    return taken.ok ? { ...taken, diff: merged.diff } : taken;
+    const { diff, reach } = merged;
+    return taken.ok ? { ...taken, diff, reach } : { ...taken, reach };
   }
 
   #take(loaded: Loaded, known: readonly string[]): LoadedSet | Faulty {

@@ -3,6 +3,7 @@
  * store; nothing is ever identified by its place in a list.
  */
 import type { Operation, Plan, Product, ResourceSet, Subscription } from '../resources/model.ts';
+import { referenceText } from '../resources/reference.ts';
 import type { NamedKind, NameKey } from './output.ts';
 
 /** Name of a proxy group's id: groups are known by name alone. */
@@ -22,10 +23,11 @@ export function limitKey(plan: Plan, limit: { readonly name: string }): NameKey 
 
 /**
  * Name of a subscription's uid. Application and product are what may never change under one uid;
- * its own name and plan are left out, so that neither refills what was used.
+ * its own namespace, name and plan are left out, so that none of them refills what was used.
  */
-export function subscriptionKey({ namespace, application, product }: Subscription): NameKey {
-  return { kind: 'Subscription', namespace, name: `${application}/${product}` };
+export function subscriptionKey({ application, product }: Subscription): NameKey {
+  const { namespace, name } = application;
+  return { kind: 'Subscription', namespace, name: `${name}/${referenceText(product, namespace)}` };
 }
 
 /** Name of the id of a resource that is known by kind, namespace and name. */

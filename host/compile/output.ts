@@ -52,6 +52,7 @@ export interface CompiledGroup {
 /** A credential declared in a file. */
 export interface DeclaredCredential {
   readonly namespace: string;
+  /** Its name, or `namespace/name` where it is of another namespace. */
   readonly application: string;
   readonly name: string;
   /** 32 bytes. */

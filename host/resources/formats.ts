@@ -15,6 +15,7 @@ import {
   readKeyPrefix,
   readName,
   readOperationName,
+  readReference,
   readReferer,
   readTime,
   readWindow,
@@ -26,6 +27,7 @@ import { readTemplate } from './template.ts';
 
 const READERS: Record<TextFormat, (text: string) => Read<unknown>> = {
   name: readName,
+  reference: readReference,
   'operation-name': readOperationName,
   host: readHost,
   'base-path': readBasePath,

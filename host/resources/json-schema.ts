@@ -10,6 +10,7 @@ const LABEL = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?';
 /** What an editor can check of a format; `formats.ts` is stricter. */
 const PATTERNS: Record<TextFormat, string> = {
   name: `^${LABEL}$`,
+  reference: `^(${LABEL}/)?${LABEL}$`,
   'operation-name': '^[A-Za-z][0-9A-Za-z_-]{0,62}$',
   host: `^(\\*\\.)?${LABEL}(\\.${LABEL})*$`,
   'base-path': '^/(.*[^/])?$',

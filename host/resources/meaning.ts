@@ -8,6 +8,7 @@ import type { Credential, Limit, Operation, Plan, Product, ResourceSet } from '.
 import type { Origin, Path } from './origin.ts';
 import { SEGMENTS_MAX } from './path.ts';
 import type { Problem } from './problem.ts';
+import { placeText } from './reference.ts';
 import { ANY_METHOD, RATE_QUOTA_MAX } from './schema/schema.ts';
 
 /** Problems of the set. References that lead nowhere are skipped: they have problems already. */
@@ -226,14 +227,13 @@ function checkCredential({ origin, notBeforeMs, notAfterMs }: Credential): Probl
 
 /** Operations that cost more than a quota holds, where a subscription brings them together. */
 function checkCosts(set: ResourceSet): Problem[] {
-  const key = (namespace: string, name: string) => `${namespace}/${name}`;
-  const products = new Map(set.products.map((each) => [key(each.namespace, each.name), each]));
-  const plans = new Map(set.plans.map((each) => [key(each.namespace, each.name), each]));
+  const products = new Map(set.products.map((each) => [placeText(each), each]));
+  const plans = new Map(set.plans.map((each) => [placeText(each), each]));
   const seen = new Set<string>();
-  return set.subscriptions.flatMap(({ namespace, name, product, plan }) => {
-    const pair = `${namespace}/${product}/${plan}`;
-    const used = products.get(key(namespace, product));
-    const on = plans.get(key(namespace, plan));
+  return set.subscriptions.flatMap(({ name, product, plan }) => {
+    const pair = `${placeText(product)}/${placeText(plan)}`;
+    const used = products.get(placeText(product));
+    const on = plans.get(placeText(plan));
     if (used === undefined || on === undefined || seen.has(pair)) return [];
     seen.add(pair);
     return costsOf(used, on, name);

@@ -16,7 +16,8 @@ import { checkMeaning } from './meaning.ts';
 import { buildSet, type Document } from './model.ts';
 import { Origin } from './origin.ts';
 import { inOrder, type Problem } from './problem.ts';
-import { checkReferences, type Declared } from './references.ts';
+import { placeText, resolveReference } from './reference.ts';
+import { checkReferences, type Declared, namespacesOf } from './references.ts';
 import type { Kind, Metadata, Specs } from './schema/schema.ts';
 import { resourceYaml } from './yaml.ts';
 
@@ -33,8 +34,14 @@ export interface SetChange {
 
 /** The outcome of a change. */
 export type Merged =
-  | (Extract<Loaded, { ok: true }> & { readonly diff: readonly ResourceDiff[] })
-  | { readonly ok: false; readonly problems: readonly Problem[] };
+  | (Extract<Loaded, { ok: true }> & Reach & { readonly diff: readonly ResourceDiff[] })
+  | (Extract<Loaded, { ok: false }> & Reach);
+
+/** How far a change goes. */
+export interface Reach {
+  /** Namespaces of what it makes, changes or removes, and those that the former refer to. */
+  readonly reach: readonly string[];
+}
 
 /** A change that leaves everything as it is. */
 export const NO_CHANGE: SetChange = { files: [], remove: [], prune: false, namespaces: [] };
@@ -50,15 +57,28 @@ export function mergeResources(stored: readonly CanonicalResource[], change: Set
   const problems = [...read.problems, ...checkReferences(declared, documents)];
   const set = buildSet(documents);
   problems.push(...checkMeaning(set), ...settled.problems);
-  if (problems.length > 0) return { ok: false, problems: inOrder(problems) };
   const fresh = settled.documents.map(canonical);
+  const changed = settled.documents.filter((each, i) => {
+    return before.get(keyOf(declaredOf(each)))?.text !== fresh[i]?.text;
+  });
+  const namespaces = changed.flatMap(namespacesOf);
+  if (problems.length > 0) {
+    return { ok: false, problems: inOrder(problems), reach: eachOnce(namespaces) };
+  }
   const names = new Set(
     kept.map(({ kind, metadata }) => `${kind}/${metadata.namespace}/${metadata.name}`),
   );
   const untouched = stored.filter((each) => names.has(keyOf(each)));
   const touched = stored.filter((each) => !names.has(keyOf(each)));
   const diff = diffResources(touched, fresh);
-  return { ok: true, set, resources: [...untouched, ...fresh], diff };
+  return {
+    ...{ ok: true, set, diff, resources: [...untouched, ...fresh] },
+    reach: eachOnce([...namespaces, ...diff.map(({ namespace }) => namespace)]),
+  };
+}
+
+function eachOnce(names: readonly string[]): string[] {
+  return [...new Set(names)].sort();
 }
 
 function keptOf(
@@ -105,16 +125,20 @@ function settle(
     const { metadata, origin } = document;
     const spec = document.spec as Specs['Subscription'];
     const { namespace = 'default', name } = metadata;
-    const product = products.get(`${namespace}/${spec.product}`);
+    const place = (text: string) => placeText(resolveReference(text, namespace));
+    const product = products.get(place(spec.product));
     const old = specOf<'Subscription'>(
       before.get(keyOf({ kind: 'Subscription', namespace, name })),
     );
-    const isNew = old?.application !== spec.application || old.product !== spec.product;
+    const isNew =
+      old === undefined ||
+      place(old.application) !== place(spec.application) ||
+      place(old.product) !== place(spec.product);
     if (isNew && product !== undefined) {
       problems.push(...closed(product, before, origin));
     }
     const first = product?.spec.approval === 'manual' ? 'pending' : 'active';
-    const state = spec.state ?? (isNew ? first : (old?.state ?? 'active'));
+    const state = spec.state ?? (isNew ? first : (old.state ?? 'active'));
     return { ...document, spec: { ...spec, state } };
   });
   return { documents: settled, problems };
@@ -139,5 +163,6 @@ function specOf<K extends Kind>(resource: CanonicalResource | undefined): Specs[
 }
 
 function placeOf({ metadata }: Document): string {
-  return `${metadata.namespace ?? 'default'}/${metadata.name}`;
+  const { namespace = 'default', name } = metadata;
+  return placeText({ namespace, name });
 }

@@ -9,6 +9,7 @@ import { readDigest, readHeaderName, readKeyParameter, readTime, readWindow } fr
 import type { Origin } from './origin.ts';
 import { type AllowedOrigin, readOrigin } from './origins.ts';
 import { type PathTemplate, readBasePath, readPathTemplate } from './path.ts';
+import { type Reference, resolveReference } from './reference.ts';
 import type {
   ApiKeySpec,
   Kind,
@@ -131,18 +132,18 @@ export interface Plan extends Named {
 }
 
 export interface Application extends Named {
-  readonly consumer: string;
+  readonly consumer: Reference;
 }
 
 export interface Subscription extends Named {
-  readonly application: string;
-  readonly product: string;
-  readonly plan: string;
+  readonly application: Reference;
+  readonly product: Reference;
+  readonly plan: Reference;
   readonly active: boolean;
 }
 
 export interface Credential extends Named {
-  readonly application: string;
+  readonly application: Reference;
   /** 32 bytes. */
   readonly digest: Uint8Array;
   readonly state: 'enabled' | 'disabled';
@@ -174,7 +175,7 @@ export function buildSet(documents: readonly Document[]): ResourceSet {
     products: of('Product', product),
     plans: of('Plan', plan),
     consumers: of('Consumer', named),
-    applications: of('Application', (d) => ({ ...named(d), consumer: d.spec.consumer })),
+    applications: of('Application', application),
     subscriptions: of('Subscription', subscription),
     credentials: of('Credential', credential),
     proxyGroups: of('ProxyGroup', named),
@@ -288,13 +289,19 @@ function limit(spec: LimitSpec): Limit {
   };
 }
 
+function application(document: Document<'Application'>): Application {
+  const base = named(document);
+  return { ...base, consumer: resolveReference(document.spec.consumer, base.namespace) };
+}
+
 function subscription(document: Document<'Subscription'>): Subscription {
   const { application, product, plan, state } = document.spec;
+  const base = named(document);
   return {
-    ...named(document),
-    application,
-    product,
-    plan,
+    ...base,
+    application: resolveReference(application, base.namespace),
+    product: resolveReference(product, base.namespace),
+    plan: resolveReference(plan, base.namespace),
     active: (state ?? 'active') === 'active',
   };
 }
@@ -302,9 +309,10 @@ function subscription(document: Document<'Subscription'>): Subscription {
 function credential(document: Document<'Credential'>): Credential {
   const { application, digest, notBefore, notAfter, state = 'enabled' } = document.spec;
   const { cidrs = [], referers = [] } = document.spec;
+  const base = named(document);
   return {
-    ...named(document),
-    application,
+    ...base,
+    application: resolveReference(application, base.namespace),
     digest: passed(readDigest(digest)),
     state,
     notBeforeMs: notBefore === undefined ? null : passed(readTime(notBefore)),

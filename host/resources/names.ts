@@ -23,6 +23,14 @@ export function readName(text: string): Read<string> {
   return fault('SG1112', { value: text }, meant);
 }
 
+/** A DNS label, or two with a slash between: a name, or a namespace and a name. */
+export function readReference(text: string): Read<string> {
+  const slash = text.indexOf('/');
+  if (slash === -1) return readName(text);
+  const space = readName(text.slice(0, slash));
+  return space.ok ? readName(text.slice(slash + 1)) : space;
+}
+
 /** The name of an operation. */
 export function readOperationName(text: string): Read<string> {
   if (/^[A-Za-z][0-9A-Za-z_-]{0,62}$/.test(text)) return read(text);

@@ -6,6 +6,7 @@ import type { Facts } from './errors.ts';
 import type { Document } from './model.ts';
 import type { Path } from './origin.ts';
 import type { Problem } from './problem.ts';
+import { placeText, referenceText, resolveReference } from './reference.ts';
 import type { Kind } from './schema/schema.ts';
 import { suggest } from './suggest.ts';
 
@@ -95,13 +96,27 @@ function dangling(document: Document, names: Names): Problem[] {
   const namespace = document.metadata.namespace ?? 'default';
   const fields = Object.entries(REFERENCES[kind] ?? {});
   const problems = fields.flatMap(([field, target]) => {
-    const name = String((document.spec as Record<string, unknown>)[field]);
-    if (names.has(target, namespace, name)) return [];
-    const suggestion = suggest(name, names.of(target, namespace));
-    const facts = { kind: target, name, namespace };
+    const meant = resolveReference(textOf(document, field), namespace);
+    if (names.has(target, meant.namespace, meant.name)) return [];
+    const known = suggest(meant.name, names.of(target, meant.namespace));
+    const suggestion = known && referenceText({ ...meant, name: known }, namespace);
+    const facts = { kind: target, ...meant };
     return [origin.problem('SG1301', facts, ['spec', field], { suggestion })];
   });
   return [...problems, ...danglingGroup(document, names)];
+}
+
+function textOf(document: Document, field: string): string {
+  return String((document.spec as Record<string, unknown>)[field]);
+}
+
+/** Namespaces a resource lives in and refers to: whoever changes it needs rights in all. */
+export function namespacesOf(document: Document): string[] {
+  const { kind, metadata } = document;
+  const { namespace = 'default' } = metadata;
+  const fields = Object.keys(REFERENCES[kind] ?? {});
+  const met = fields.map((field) => resolveReference(textOf(document, field), namespace).namespace);
+  return [namespace, ...met];
 }
 
 function danglingGroup(document: Document, names: Names): Problem[] {
@@ -119,7 +134,11 @@ function subscribedTwice(documents: readonly Document[]): Problem[] {
   const subscriptions = documents.filter((each) => isKind(each, 'Subscription'));
   return twice(
     subscriptions,
-    ({ metadata, spec }) => `${metadata.namespace}/${spec.application}/${spec.product}`,
+    ({ metadata, spec }) => {
+      const { namespace = 'default' } = metadata;
+      const place = (text: string) => placeText(resolveReference(text, namespace));
+      return `${place(spec.application)}/${place(spec.product)}`;
+    },
     ({ origin, spec }, where) => {
       const { application, product } = spec;
       return origin?.problem('SG1304', { application, product, where }, SPEC_PRODUCT);

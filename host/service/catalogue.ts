@@ -217,10 +217,14 @@ export class Catalogue {
     if ('ok' in change) return change;
     const known = (await store.groups()).map(({ group }) => group);
     const merged = await compiler.merge(stored, change, known);
-    if (!merged.ok) return no('invalid_resources', 'the resources have problems', merged.problems);
-    const foreign = merged.diff.find(({ namespace }) => !mayUse(by, namespace));
+    // First of all: problems would tell what there is in a namespace, by what is missing.
+    const foreign = merged.reach.find((namespace) => !mayUse(by, namespace));
     if (foreign !== undefined) {
-      return no('forbidden', `your token is not for namespace "${foreign.namespace}"`);
+      return no('forbidden', `your token is not for namespace "${foreign}"`);
+    }
+    if (!merged.ok) {
+      const problems = merged.problems.map((each) => shownTo(by, each));
+      return no('invalid_resources', 'the resources have problems', problems);
     }
     if (merged.diff.length === 0 && !whole) return { ok: true, revision, diff: [] };
     return this.#write(merged, revision, options);
@@ -250,6 +254,16 @@ export class Catalogue {
     const raced = code === 'revision_conflict';
     return { ...no(code, message, await compiler.explain(outcome)), raced };
   }
+}
+
+/** What stands for the file of a stored resource. */
+const STORED = /^[A-Z][A-Za-z]+ ([a-z0-9-]+)\/[a-z0-9-]+$/;
+
+/** A problem without what it says of a stored resource that the caller may not see. */
+function shownTo(by: Caller, problem: Printable): Printable {
+  const namespace = STORED.exec(problem.file)?.[1];
+  if (namespace === undefined || mayUse(by, namespace)) return problem;
+  return { ...problem, file: '(a resource of another namespace)', excerpt: '' };
 }
 
 function no(

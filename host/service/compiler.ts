@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import type { Compiler, Faulty, LoadedSet, MergedSet, StoreRefusal } from '../compile/compiler.ts';
 import type { CompiledSet } from '../compile/output.ts';
 import type { CanonicalResource, InputFile } from '../resources/load.ts';
-import type { SetChange } from '../resources/merge.ts';
+import type { Reach, SetChange } from '../resources/merge.ts';
 import type { Problem } from '../resources/problem.ts';
 import type { CompileAnswer, CompileCall } from './compile-worker.ts';
 
@@ -34,7 +34,7 @@ export class ThreadCompiler implements Compiler {
     stored: readonly CanonicalResource[],
     change: SetChange,
     known: readonly string[],
-  ): Promise<MergedSet | Faulty> {
+  ): Promise<MergedSet | (Faulty & Reach)> {
     return this.#call((id) => ({ id, method: 'merge', args: [stored, change, known] }));
   }
 

@@ -2,6 +2,7 @@
  * What is in force for one product: read from the policy that proxies fetch, not from what somebody
  * meant to publish, and beside it the plans of its subscriptions. It must never change anything.
  */
+import { referenceText, resolveReference } from '../resources/reference.ts';
 import type { Specs } from '../resources/schema/schema.ts';
 import type { Store, StoredResource } from '../store/store.ts';
 import { decodePolicy, type Policy } from '../wire/policy.ts';
@@ -82,14 +83,17 @@ async function plansOf(store: Store, namespace: string, product: string): Promis
   let after: { namespace: string; name: string } | undefined;
   do {
     const page: readonly StoredResource[] = await store.resourcePage({
-      ...{ kind: 'Subscription', namespaces: [namespace], limit: PAGE },
+      ...{ kind: 'Subscription', limit: PAGE },
       ...(after !== undefined && { after }),
     });
-    for (const { text } of page) {
+    for (const { text, namespace: from } of page) {
       const spec = specOf<'Subscription'>(text);
-      if (spec?.product !== product) continue;
-      const states = counts.get(spec.plan) ?? {};
-      counts.set(spec.plan, states);
+      if (spec === undefined) continue;
+      const used = resolveReference(spec.product, from);
+      if (used.name !== product || used.namespace !== namespace) continue;
+      const plan = referenceText(resolveReference(spec.plan, from), namespace);
+      const states = counts.get(plan) ?? {};
+      counts.set(plan, states);
       const { state = 'active' } = spec;
       states[state] = (states[state] ?? 0) + 1;
     }
@@ -98,7 +102,8 @@ async function plansOf(store: Store, namespace: string, product: string): Promis
   const names = [...counts.keys()].sort();
   return Promise.all(
     names.map(async (name) => {
-      const spec = specOf<'Plan'>(await store.resource('Plan', namespace, name));
+      const plan = resolveReference(name, namespace);
+      const spec = specOf<'Plan'>(await store.resource('Plan', plan.namespace, plan.name));
       return { name, limits: spec?.limits, subscriptions: counts.get(name) ?? {} };
     }),
   );

@@ -34,8 +34,10 @@ export async function nearLimits(
   const names = await parts.store.names(ids.flat());
   const found = near.map(({ account, used, quota, endMs }, i): NearLimit => {
     const [subscription, limit, plan] = names.slice(3 * i, 3 * i + 3);
-    // The id of a subscription stands for `<application>/<product>`.
-    const [application = '', product = ''] = subscription?.name.split('/') ?? [];
+    // The id of a subscription stands for `<application>/<product>`, the product perhaps with its
+    // namespace.
+    const [application = '', ...path] = subscription?.name.split('/') ?? [];
+    const product = path.join('/');
     return {
       namespace: subscription?.namespace ?? '',
       ...{ application, product, plan: plan?.name ?? '', limit: limit?.name ?? '' },

@@ -6,6 +6,7 @@
 
 import { type CompiledGroup, type DeclaredCredential, RecordKind } from '../compile/output.ts';
 import { sameRules } from '../credential/rules.ts';
+import { resolveReference } from '../resources/reference.ts';
 import { AUDIT_KEPT, type AuditOrigin } from './audit.ts';
 import {
   type CredentialIdentity,
@@ -133,7 +134,8 @@ export class ResourceChangePlan {
     const tables = this.#tables;
     const { namespace, application } = credential;
     const idKey = credentialIdKey(credential);
-    const applicationKey = { kind: 'Application', namespace, name: application } as const;
+    const owner = resolveReference(application, namespace);
+    const applicationKey = { kind: 'Application', ...owner } as const;
     return {
       ...credential,
       id: tables.idOf(idKey) ?? tables.giveId(idKey),

@@ -27,7 +27,7 @@ export interface StoredCredential {
   /** Stable id, a positive safe integer, never given to another credential. */
   readonly id: number;
   readonly namespace: string;
-  /** Name of the owning application in the same namespace. */
+  /** Name of the owning application, or `namespace/name` where it is of another namespace. */
   readonly application: string;
   /** DNS label, unique among the credentials of the namespace, revoked ones included. */
   readonly name: string;

@@ -7,6 +7,7 @@ import Type, { type TSchema } from 'typebox';
 /** Texts with a grammar of their own; `formats.ts` reads them. */
 export type TextFormat =
   | 'name'
+  | 'reference'
   | 'operation-name'
   | 'host'
   | 'base-path'
@@ -85,6 +86,10 @@ export function list<T extends TSchema>(
 ) {
   return Type.Array(item, { description, maxItems, ...more });
 }
+
+/** The name of another resource, with its namespace where that is another one. */
+export const reference = (description: string) =>
+  text('reference', `${description} Its name, or namespace/name if it is of another namespace.`);
 
 /** The name of a resource. */
 export const name = (description: string, more: object = {}) =>

@@ -4,7 +4,7 @@
  */
 import Type from 'typebox';
 import { RULES_MAX } from '../../credential/rules.ts';
-import { list, name, object, text, word } from './kit.ts';
+import { list, object, reference, text, word } from './kit.ts';
 
 /** The spec of a consumer. */
 export const Consumer = object('The party accountable for calls.', {
@@ -18,7 +18,7 @@ export const Consumer = object('The party accountable for calls.', {
 export const Application = object(
   'A program of a consumer; owns credentials and subscriptions.',
   {
-    consumer: name('The consumer it belongs to.'),
+    consumer: reference('The consumer it belongs to.'),
     displayName: Type.Optional(Type.String({ description: 'Name for people.', maxLength: 256 })),
   },
   { later: ['identities', 'state'] },
@@ -28,9 +28,9 @@ export const Application = object(
 export const Subscription = object(
   'An application uses a product on a plan.',
   {
-    application: name('The application.'),
-    product: name('The product.'),
-    plan: name('The plan.'),
+    application: reference('The application.'),
+    product: reference('The product.'),
+    plan: reference('The plan.'),
     state: Type.Optional(
       word(
         'Whether it may be used: only active ones may. Left out, a subscription keeps the state ' +
@@ -47,7 +47,7 @@ export const Subscription = object(
 export const Credential = object(
   'The record of a key that was made elsewhere. Never the key: keys are made by key create.',
   {
-    application: name('The application it belongs to.'),
+    application: reference('The application it belongs to.'),
     digest: text('digest', 'SHA-256 of the key, 64 lower-case hex digits.'),
     notBefore: Type.Optional(
       text('time', 'The key is valid from here, such as 2026-01-31T00:00Z.'),

@@ -48,6 +48,7 @@ function largeOperations() {
 /** A set with one product of 500 operations, and every application subscribed to it. */
 function largeSet(): ResourceSet {
   const named = { namespace: 'default', origin: undefined };
+  const to = (name: string) => ({ namespace: 'default', name });
   const product = {
     passUnmatched: false,
     denyStale: false,
@@ -89,10 +90,10 @@ function largeSet(): ResourceSet {
       },
     ],
     consumers: [{ ...named, name: 'acme' }],
-    applications: applications.map((name) => ({ ...named, name, consumer: 'acme' })),
+    applications: applications.map((name) => ({ ...named, name, consumer: to('acme') })),
     subscriptions: applications.map((application) => {
-      const refers = { application, product: 'orders', plan: 'gold', active: true };
-      return { ...named, name: application, ...refers };
+      const refers = { application: to(application), product: to('orders'), plan: to('gold') };
+      return { ...named, name: application, active: true, ...refers };
     }),
     credentials: [],
     proxyGroups: [],

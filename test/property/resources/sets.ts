@@ -7,6 +7,7 @@ import fc from 'fast-check';
 /** One resource of a file. */
 interface Whole {
   readonly kind: string;
+  readonly namespace?: string;
   readonly name: string;
   readonly spec: object;
 }
@@ -35,6 +36,8 @@ const parts = fc.record({
   lifecycle: fc.constantFrom('draft', 'published'),
   cost: fc.integer({ min: 1, max: 10 }),
   displayName: fc.string({ maxLength: 12 }),
+  /** Whether consumers and plans stand in a namespace of their own. */
+  shared: fc.boolean(),
   labels: fc.dictionary(fc.constantFrom('team', 'yes', '007', 'null'), fc.string({ maxLength: 5 })),
 });
 
@@ -43,29 +46,35 @@ type Parts = typeof parts extends fc.Arbitrary<infer T> ? T : never;
 /** A random set as files: one resource each, in random order of kinds. */
 export const sets: fc.Arbitrary<{ readonly name: string; readonly text: string }[]> = parts.map(
   (made) =>
-    resourcesOf(made).map(({ kind, name, spec }) => ({
+    resourcesOf(made).map(({ kind, name, namespace = 'default', spec }) => ({
       name: `${name}.yaml`,
       text: JSON.stringify({
         ...{ apiVersion: 'sidegate.dev/v1alpha1', kind },
-        metadata: { name, labels: made.labels },
+        metadata: { name, namespace, labels: made.labels },
         spec,
       }),
     })),
 );
 
+const SHARED = { namespace: 'shared' };
+
 function resourcesOf(made: Parts): Whole[] {
   const { displayName, limits, state, lifecycle, cost } = made;
   const of = (kind: string, names: readonly string[], spec: (name: string) => object): Whole[] =>
     names.map((name) => ({ kind, name, spec: spec(name) }));
-  const [consumer] = made.consumers;
+  const shared = (kind: string, names: readonly string[], spec: object): Whole[] =>
+    of(kind, names, () => spec).map((each) => ({ ...each, ...(made.shared && SHARED) }));
+  const there = (name: string | undefined) =>
+    name !== undefined && made.shared ? `${SHARED.namespace}/${name}` : name;
+  const consumer = there(made.consumers[0]);
   const applications = consumer === undefined ? [] : made.applications;
-  const [plan] = made.plans;
+  const plan = there(made.plans[0]);
   const pairs = plan === undefined ? [] : pairsOf(made, applications);
   const credentials = applications.length === 0 ? [] : made.credentials;
   return [
-    ...of('Consumer', made.consumers, () => ({ displayName })),
+    ...shared('Consumer', made.consumers, { displayName }),
     ...of('Application', applications, () => ({ consumer })),
-    ...of('Plan', made.plans, () => ({ limits })),
+    ...shared('Plan', made.plans, { limits }),
     ...of('Product', made.products, (name) => ({
       ...{ lifecycle, hosts: [`${name}.example.com`], identify: [{ apiKey: { header: 'x-key' } }] },
       operations: [{ name: 'read', method: 'GET', path: '/things/{id}', cost }],

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { LazyLog } from './lazy-log.ts';
 import { onError, PROBLEM_TYPE, Problem, problemBody, sendProblem } from './problem.ts';
 
 /** Logger of a server; pino. */
@@ -46,6 +47,7 @@ export function makeServer({ log, bodyBytesMax, keepAliveMs }: ServerOptions): F
       disableRequestLogging: true,
       requestIdLogLabel: 'requestId',
     }),
+    childLoggerFactory: LazyLog.make,
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     bodyLimit: bodyBytesMax,

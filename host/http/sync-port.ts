@@ -13,6 +13,7 @@ import type { Terms } from '../service/terms.ts';
 import type { UsageService } from '../service/usage.ts';
 import type { Ledger } from '../store/ledger.ts';
 import type { Store } from '../store/store.ts';
+import { MEDIA_TYPE } from '../wire/host.ts';
 import { requireBearer } from './auth.ts';
 import type { HostMetrics } from './metrics.ts';
 import { Problem } from './problem.ts';
@@ -64,9 +65,12 @@ const FORMAT = 1;
 export function makeSyncPort({ services, log, secret }: SyncPortOptions): FastifyInstance {
   const server = makeServer({ log, bodyBytesMax: CALL_BYTES_MAX, keepAliveMs: KEEP_ALIVE_MS });
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
-    done(null, body);
-  });
+  // Named for itself besides, it is found without being parsed each time.
+  for (const type of [MEDIA_TYPE, '*']) {
+    server.addContentTypeParser(type, { parseAs: 'buffer' }, (_request, body, done) => {
+      done(null, body);
+    });
+  }
   if (secret !== undefined) {
     server.addHook('onRequest', requireBearer(digestOf(secret.reveal())));
   }

@@ -94,8 +94,8 @@ function serve(settings: WorkerSettings, post: (message: WorkerAnswer | WorkerOp
     }
   };
 
-  parentPort?.on('message', (call: NumberedCall) => {
-    waiting.push(call);
+  parentPort?.on('message', (calls: readonly NumberedCall[]) => {
+    waiting.push(...calls);
     if (gathering) return;
     gathering = true;
     setTimeout(commit, settings.gatherMs);

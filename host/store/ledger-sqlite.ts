@@ -65,6 +65,7 @@ class SqliteLedger implements Ledger {
   readonly #resolve: ResolveTerms;
   readonly #waiting = new Map<number, Waiting>();
   readonly #ended: Promise<void>;
+  #outgoing: NumberedCall[] = [];
   #lastId = 0;
   #stats = newStats();
   #refuse: LedgerError | undefined;
@@ -127,9 +128,16 @@ class SqliteLedger implements Ledger {
     const id = this.#lastId;
     return new Promise<T>((resolve, reject) => {
       this.#waiting.set(id, { resolve: (value) => resolve(value as T), reject });
-      const numbered: NumberedCall = { id, call };
-      this.#worker.postMessage(numbered);
+      this.#outgoing.push({ id, call });
+      // Calls that came in one turn cross together: each message between threads has its price.
+      if (this.#outgoing.length === 1) setImmediate(() => this.#send());
     });
+  }
+
+  #send(): void {
+    const calls = this.#outgoing;
+    this.#outgoing = [];
+    this.#worker.postMessage(calls);
   }
 
   #take({ answers, fault, stats }: WorkerAnswer): void {

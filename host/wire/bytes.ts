@@ -13,6 +13,10 @@ export const HEADER_BYTES = 16;
 /** Major version of every message format written here. */
 export const FORMAT_MAJOR = 1;
 
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}
+
 /** A growing run of bytes. Integers out of their range throw: what is written was validated. */
 export class ByteWriter {
   #bytes: Uint8Array;
@@ -21,8 +25,8 @@ export class ByteWriter {
 
   /** Starts empty; `capacity` only spares copies. */
   constructor(capacity = 256) {
-    this.#bytes = new Uint8Array(capacity);
-    this.#view = new DataView(this.#bytes.buffer);
+    this.#bytes = Buffer.allocUnsafe(capacity);
+    this.#view = viewOf(this.#bytes);
   }
 
   /** Bytes written so far. */
@@ -76,7 +80,7 @@ export class ByteWriter {
 
   /** A copy of what was written. */
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
+    return new Uint8Array(this.#bytes.subarray(0, this.#length));
   }
 
   /** Makes room for `count` bytes, checks the value that goes there and answers its place. */
@@ -87,10 +91,10 @@ export class ByteWriter {
     const at = this.#length;
     this.#length = at + count;
     if (this.#length > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#length, this.#bytes.length * 2));
+      const grown = Buffer.allocUnsafe(Math.max(this.#length, this.#bytes.length * 2));
       grown.set(this.#bytes);
       this.#bytes = grown;
-      this.#view = new DataView(grown.buffer);
+      this.#view = viewOf(grown);
     }
     return at;
   }

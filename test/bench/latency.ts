@@ -46,6 +46,8 @@ export interface RawLoad {
   expect: number;
   perSecond: number;
   seconds: number;
+  /** As many as the chains get when absent. */
+  connections?: number;
 }
 
 /** Sends even load with the generator built before; `folder` is for the text of the request. */
@@ -69,10 +71,11 @@ export class Generator {
   }
 
   /** The same with a request that is given as it goes over the wire. */
-  async sendBytes({ port, bytes, expect, perSecond, seconds }: RawLoad): Promise<Answered> {
+  async sendBytes(load: RawLoad): Promise<Answered> {
+    const { port, bytes, expect, perSecond, seconds, connections = CONNECTIONS } = load;
     const file = this.#folder.join(`request-${this.#requests++ % 4}`);
     await writeFile(file, bytes);
-    const numbers = [perSecond, seconds, CONNECTIONS, expect].map(String);
+    const numbers = [perSecond, seconds, connections, expect].map(String);
     const command = [this.#program, String(port), file, ...numbers];
     if (CORES.load !== undefined) command.unshift('taskset', '-c', String(CORES.load));
     // Only root may run before others; without it the figures are coarser, not wrong.

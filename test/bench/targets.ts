@@ -235,7 +235,10 @@ function fleetTargets(known: Known): Target[] {
     const value = of(name, 'perSecond');
     const aim = `>= ${thousands(least)} a second`;
     if (Number.isNaN(value)) return open(what, aim);
-    return { what, aim, shown: `${thousands(Math.round(value))} a second`, met: value >= least };
+    const cpu = of(name, 'cpuEach');
+    const each = Number.isNaN(cpu) ? '' : `, ${cpu} µs of CPU each`;
+    const shown = `${thousands(Math.round(value))} a second${each}`;
+    return { what, aim, shown, met: value >= least };
   };
   return [
     two('revocation to enforcement, two Envoys under load', 'key revoked, on Envoy'),

@@ -127,6 +127,12 @@ export const ORIGIN_BYTES_MAX: u32 = 255;
 export const BRAND_BYTES_MAX: u32 = 32;
 /** Bytes of the prefix of a source. */
 export const PREFIX_BYTES_MAX: u32 = 64;
+/** Audiences that a token may be meant for. */
+export const AUDIENCES_PER_SOURCE_MAX: u32 = 16;
+/** Bytes of the name of a claim. */
+export const CLAIM_NAME_BYTES_MAX: u32 = 64;
+/** Bytes of a principal, an issuer, an audience and what a claim says; a longer one is none. */
+export const PRINCIPAL_BYTES_MAX: u32 = 255;
 
 // Requests.
 

@@ -35,8 +35,10 @@ export const HELD_FULL: u32 = 33;
 export const REQUEST_UNREADABLE: u32 = 34;
 export const CIDR_DENIED: u32 = 35;
 export const REFERER_DENIED: u32 = 36;
+export const CALLER_MISSING: u32 = 37;
+export const CALLER_UNKNOWN: u32 = 38;
 /** One more than the highest reason. */
-export const REASON_END: u32 = 37;
+export const REASON_END: u32 = 39;
 
 /** The least reason that denies. */
 export const FIRST_DENIAL: u32 = HOST_NOT_GOVERNED;
@@ -49,7 +51,8 @@ const DENIALS = asciiList(
   'host_not_governed|path_ambiguous|operation_not_found|key_missing|key_conflict|key_malformed|' +
     'key_unknown|key_disabled|key_expired|key_not_yet_valid|not_subscribed|' +
     'subscription_suspended|quota_exceeded|quota_unavailable|no_policy|policy_pending|' +
-    'policy_stale|held_full|request_unreadable|cidr_denied|referer_denied|',
+    'policy_stale|held_full|request_unreadable|cidr_denied|referer_denied|' +
+    'caller_missing|caller_unknown|',
 );
 
 /** Writes the stable name of a reason. */
@@ -72,6 +75,9 @@ export function reasonStatus(reason: u32): u32 {
     case CIDR_DENIED:
     case REFERER_DENIED:
       return 403;
+    case CALLER_MISSING:
+    case CALLER_UNKNOWN:
+      return 401;
     case QUOTA_EXCEEDED:
       return 429;
     default:

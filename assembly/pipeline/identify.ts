@@ -6,6 +6,7 @@ import { ADDRESS_FORWARDED, ADDRESS_OF_PEER } from '../bootstrap/bootstrap';
 import { isForReferer, isForwardedFromCidr, isFromCidr } from '../credential/caller';
 import { isWellFormed } from '../credential/format';
 import { MEMO_UNKNOWN, MEMO_WELL_FORMED, recallKey, rememberKey } from '../credential/memo';
+import { principalAt, principalLength } from '../credential/principal';
 import * as reason from '../decision/reason';
 import {
   Decision,
@@ -27,19 +28,32 @@ import { Root } from '../engine/roots';
 import { engineAt, mayServeFill, policyPending } from '../engine/state';
 import { PRODUCT_KEY_FORMAT, Product } from '../policy/layout';
 import { planAt, planById } from '../policy/policy';
-import { sha256 } from '../util/sha256';
+import { DIGEST_BYTES, sha256 } from '../util/sha256';
 import { CURRENT } from './current';
 import { metered } from './meter';
 import { awaitStart, deny, OUTCOME_LOCATE } from './outcome';
 
 const DIGEST: usize = memory.data(32, 8);
 
-/** The request has a key: does it have the form, whose is it, and may it call `to`? */
-export function identified(root: Root, decision: Decision, to: Product): u32 {
+/**
+ * Goes on after `OUTCOME_ASK`, when all questions were asked: whom did the proxy name?
+ */
+export function asked(root: Root, decision: Decision): u32 {
+  CURRENT.key = principalAt();
+  CURRENT.keyLength = principalLength();
+  if (CURRENT.keyLength == 0) return deny(decision, reason.CALLER_MISSING);
+  return identified(root, decision, changetype<Product>(CURRENT.product), true);
+}
+
+/**
+ * The request has a key, or its caller is known to the proxy by what `CURRENT.key` says: does it
+ * have the form, whose is it, and may it call `to`?
+ */
+export function identified(root: Root, decision: Decision, to: Product, isPrincipal: bool): u32 {
   const known = engineAt(CURRENT.engine);
   decision.phase = PHASE_FORMAT;
   const recalled = recallKey(CURRENT.key, CURRENT.keyLength, DIGEST);
-  const hasForm = (to.flags & PRODUCT_KEY_FORMAT) != 0;
+  const hasForm = !isPrincipal && (to.flags & PRODUCT_KEY_FORMAT) != 0;
   if (hasForm && recalled != MEMO_WELL_FORMED && !isWellFormed(CURRENT.key, CURRENT.keyLength)) {
     return deny(decision, reason.KEY_MALFORMED);
   }
@@ -48,12 +62,15 @@ export function identified(root: Root, decision: Decision, to: Product): u32 {
     return awaitStart(root, decision, reason.NO_POLICY);
   }
   if (recalled == MEMO_UNKNOWN) sha256(CURRENT.key, CURRENT.keyLength, DIGEST);
+  // No key can be sent that has an inverted digest, so none can stand for a principal.
+  if (isPrincipal) invert(DIGEST);
   CURRENT.credential = findCredential(known.directory, DIGEST);
+  if (isPrincipal) invert(DIGEST);
   if (recalled == MEMO_UNKNOWN) rememberKey(DIGEST, CURRENT.credential != 0, hasForm);
   if (CURRENT.credential == 0) {
     if (known.complete == 0) return awaitStart(root, decision, reason.NO_POLICY);
     if (policyPending(known)) return awaitStart(root, decision, reason.POLICY_PENDING);
-    return deny(decision, reason.KEY_UNKNOWN);
+    return deny(decision, isPrincipal ? reason.CALLER_UNKNOWN : reason.KEY_UNKNOWN);
   }
   const key = changetype<Credential>(CURRENT.credential);
   decision.credential = key.id;
@@ -64,6 +81,10 @@ export function identified(root: Root, decision: Decision, to: Product): u32 {
   if (key.notAfterMs != 0 && unixMs >= key.notAfterMs) return deny(decision, reason.KEY_EXPIRED);
   if (unixMs < key.notBeforeMs) return deny(decision, reason.KEY_NOT_YET_VALID);
   return key.rules == 0 ? subscribed(root, decision, to, key) : ruled(root, decision, to, key);
+}
+
+function invert(digest: usize): void {
+  for (let i: usize = 0; i < DIGEST_BYTES; i += 8) store<u64>(digest + i, ~load<u64>(digest + i));
 }
 
 /** The key is bound to pages or networks: is the caller inside? */

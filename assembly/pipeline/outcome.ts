@@ -17,6 +17,8 @@ export const OUTCOME_DENY: u32 = 1;
 export const OUTCOME_HOLD: u32 = 2;
 /** No end yet: the address of the caller is asked for, which costs a call into the proxy. */
 export const OUTCOME_LOCATE: u32 = 3;
+/** No end yet: the proxy is asked who calls, which costs calls into it. */
+export const OUTCOME_ASK: u32 = 4;
 
 /** It passes, unless its edits found no room. */
 export function pass(decision: Decision, why: u32): u32 {

@@ -19,6 +19,8 @@ export function putTitle(why: u32): void {
   if (why <= reason.QUOTA_EXCEEDED) putEntry(TITLES, why - reason.FIRST_DENIAL);
   else if (why == reason.CIDR_DENIED) putLiteral('API key is not for this address');
   else if (why == reason.REFERER_DENIED) putLiteral('API key is not for this page');
+  else if (why == reason.CALLER_MISSING) putLiteral('No key, certificate or token');
+  else if (why == reason.CALLER_UNKNOWN) putLiteral('Certificate or token is not known');
   else putLiteral('No decision is possible now');
 }
 

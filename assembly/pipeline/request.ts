@@ -4,6 +4,7 @@
  * decision record; it answers nobody, and a request that waits is decided again from its start.
  */
 import { CHOICE_ALLOW } from '../bootstrap/bootstrap';
+import { beginQuestions } from '../credential/principal';
 import { cutAllKeys, findKey, KEY_NONE, KEY_ONE, KEY_TOO_LONG } from '../credential/source';
 import * as reason from '../decision/reason';
 import {
@@ -33,7 +34,7 @@ import { CURRENT } from './current';
 import { editCount, resetEdits } from './edits';
 import { identified } from './identify';
 import { mediated } from './mediated';
-import { awaitStart, deny, endWait, pass } from './outcome';
+import { awaitStart, deny, endWait, OUTCOME_ASK, pass } from './outcome';
 import {
   readNothing,
   readRequest,
@@ -147,12 +148,16 @@ function matched(root: Root, decision: Decision, node: u32): u32 {
   }
   decision.phase = PHASE_IDENTIFY;
   if ((operation.flags & OPERATION_ANONYMOUS) != 0) return mediated(decision, reason.ANONYMOUS);
-  if (source == KEY_NONE) return deny(decision, reason.KEY_MISSING);
+  if (source == KEY_NONE) {
+    if (target.identityCount == 0) return deny(decision, reason.KEY_MISSING);
+    beginQuestions(CURRENT.policy, target);
+    return OUTCOME_ASK;
+  }
   if (source == KEY_TOO_LONG) return deny(decision, reason.KEY_MALFORMED);
   if (source != KEY_ONE) return deny(decision, reason.KEY_CONFLICT);
   CURRENT.key = load<u32>(KEY);
   CURRENT.keyLength = load<u32>(KEY, 4);
-  return identified(root, decision, target);
+  return identified(root, decision, target, false);
 }
 
 function matchFor(node: u32, methods: u32): i32 {

@@ -14,7 +14,7 @@ import {
   REFUSED_TEXT,
   refusal,
   TEXT_ANY,
-} from './check-records';
+} from './check-texts';
 import { EDGES, METHODS, NamedNode, NODES, Node, PRODUCTS } from './layout';
 import { countOf, recordOf } from './policy';
 

@@ -4,8 +4,10 @@
  * a policy half understood would admit what it was to deny.
  */
 import {
+  AUDIENCES_PER_SOURCE_MAX,
   BRAND_BYTES_MAX,
   BRANDS_PER_PRODUCT_MAX,
+  CLAIM_NAME_BYTES_MAX,
   HEADER_NAME_BYTES_MAX,
   HEADER_TEXT_BYTES_MAX,
   HOST_BYTES_MAX,
@@ -15,12 +17,28 @@ import {
   ORIGINS_PER_PRODUCT_MAX,
   PARTS_PER_STEP_MAX,
   PREFIX_BYTES_MAX,
+  PRINCIPAL_BYTES_MAX,
   SOURCES_PER_PRODUCT_MAX,
   STEPS_PER_PROGRAM_MAX,
 } from '../limits';
-import { compareBytes } from '../util/bytes';
 import { areSafe } from '../util/frame';
 import {
+  checkRange,
+  checkText,
+  compareTexts,
+  REFUSED_BOUND,
+  REFUSED_INDEX,
+  REFUSED_ORDER,
+  REFUSED_TEXT,
+  REFUSED_VALUE,
+  refusal,
+  TEXT_ANY,
+  TEXT_HEADER_NAME,
+  TEXT_HEADER_VALUE,
+  TEXT_NAME,
+} from './check-texts';
+import {
+  AUDIENCES,
   BRANDS,
   CORS,
   CORS_ANY_ORIGIN,
@@ -59,12 +77,12 @@ import {
   RATE_QUOTA_MAX,
   SOURCE_COOKIE,
   SOURCE_HEADER,
+  SOURCE_JWT,
   SOURCES,
   Source,
   STEP_REMOVE,
   STEP_RENAME,
   STEP_SET,
-  STRINGS,
   Step,
   TextRecord,
   UNAVAILABLE_LOCAL_SHARE,
@@ -72,92 +90,6 @@ import {
   WINDOW_S_MAX,
 } from './layout';
 import { countOf, recordOf, textAt } from './policy';
-
-/** Why a record is refused; the code for a report is `refusal` of it. Append only. */
-export const REFUSED_SHAPE: u32 = 1;
-export const REFUSED_BOUND: u32 = 2;
-export const REFUSED_ORDER: u32 = 3;
-export const REFUSED_INDEX: u32 = 4;
-export const REFUSED_TEXT: u32 = 5;
-export const REFUSED_VALUE: u32 = 6;
-
-/** The code, below 0, of a refused section: kind and reason in one number, as reports carry it. */
-export function refusal(kind: u32, reason: u32): i32 {
-  return -(<i32>(kind * 8 + reason));
-}
-
-/** Which bytes a text may hold: any · a name · a header's name · a header's value. */
-export const TEXT_ANY: u32 = 0;
-const TEXT_NAME: u32 = 1;
-const TEXT_HEADER_NAME: u32 = 2;
-const TEXT_HEADER_VALUE: u32 = 3;
-
-/** Whether a byte may stand in a text of this class. Names end up in JSON, so no quotes there. */
-function isAllowed(byte: u32, kind: u32): bool {
-  switch (kind) {
-    case TEXT_ANY:
-      return true;
-    case TEXT_NAME:
-      return byte >= 0x20 && byte != 0x7f && byte != 0x22 && byte != 0x5c;
-    case TEXT_HEADER_VALUE:
-      return (byte >= 0x20 && byte != 0x7f) || byte == 0x09;
-    default:
-      return isHeaderNameByte(byte);
-  }
-}
-
-/**
- * The bytes of a field name (RFC 9110), one bit each: `!#$%&'*+-.` and digits, then `^_`, the grave
- * accent, small letters, `|~`. No capitals: names arrive in lower case.
- */
-const HEADER_NAME_LOW: u64 = 0x03ff6cfa00000000;
-const HEADER_NAME_HIGH: u64 = 0x57ffffffc0000000;
-
-function isHeaderNameByte(byte: u32): bool {
-  if (byte > 0x7f) return false;
-  const bits = byte < 64 ? HEADER_NAME_LOW : HEADER_NAME_HIGH;
-  return ((bits >> (byte & 63)) & 1) != 0;
-}
-
-/** What the texts looked at cost since `takeTextCost`, in 64 bytes. */
-let textCost: u32 = 0;
-
-/** The cost of the texts looked at since the last call, so that a slice ends in time. */
-export function takeTextCost(): u32 {
-  const cost = textCost;
-  textCost = 0;
-  return cost;
-}
-
-/** Whether a text lies inside STRINGS, has `least` to `most` bytes and those of its class alone. */
-export function checkText(
-  policy: usize,
-  text: u32,
-  length: u32,
-  least: u32,
-  most: u32,
-  kind: u32,
-): bool {
-  if (length < least || length > most) return false;
-  if (<u64>text + length > <u64>countOf(policy, STRINGS)) return false;
-  textCost += length >> 6;
-  const at = textAt(policy, text);
-  for (let i: u32 = 0; i < length; i++) {
-    if (!isAllowed(load<u8>(at + i), kind)) return false;
-  }
-  return true;
-}
-
-/** Whether `count` records from `first` on lie inside a table and are `most` at most. */
-export function checkRange(policy: usize, kind: u32, first: u32, count: u32, most: u32): bool {
-  return count <= most && <u64>first + count <= <u64>countOf(policy, kind);
-}
-
-/** Order of two texts of a policy: negative, 0 or positive. */
-export function compareTexts(policy: usize, a: u32, aLength: u32, b: u32, bLength: u32): i32 {
-  textCost += min(aLength, bLength) >> 6;
-  return compareBytes(textAt(policy, a), aLength, textAt(policy, b), bLength);
-}
 
 /** Checks the record `index` of a table other than NODES and EDGES; 0 or a refusal. */
 export function checkRecord(policy: usize, kind: u32, index: u32): i32 {
@@ -176,12 +108,8 @@ export function checkRecord(policy: usize, kind: u32, index: u32): i32 {
       return checkProduct(policy, index, changetype<Product>(at));
     case SOURCES:
       return checkSource(policy, changetype<Source>(at));
-    case BRANDS: {
-      const brand = changetype<TextRecord>(at);
-      return checkText(policy, brand.text, brand.textLength, 1, BRAND_BYTES_MAX, TEXT_ANY)
-        ? 0
-        : refusal(BRANDS, REFUSED_TEXT);
-    }
+    case BRANDS:
+      return checkLone(policy, kind, at, BRAND_BYTES_MAX, TEXT_ANY);
     case PLANS:
       return checkPlan(policy, index, changetype<Plan>(at));
     case LIMITS:
@@ -197,13 +125,10 @@ export function checkRecord(policy: usize, kind: u32, index: u32): i32 {
         checkProgram(policy, programs.responseFirst, programs.responseCount);
       return inside ? 0 : refusal(MEDIATION, REFUSED_INDEX);
     }
-    case FIELDS: {
-      const field = changetype<TextRecord>(at);
-      const most = HEADER_TEXT_BYTES_MAX;
-      return checkText(policy, field.text, field.textLength, 1, most, TEXT_HEADER_VALUE)
-        ? 0
-        : refusal(FIELDS, REFUSED_TEXT);
-    }
+    case FIELDS:
+      return checkLone(policy, kind, at, HEADER_TEXT_BYTES_MAX, TEXT_HEADER_VALUE);
+    case AUDIENCES:
+      return checkLone(policy, kind, at, PRINCIPAL_BYTES_MAX, TEXT_HEADER_VALUE);
     case CORS:
       return checkCors(policy, changetype<Cors>(at));
     case ORIGINS:
@@ -211,6 +136,14 @@ export function checkRecord(policy: usize, kind: u32, index: u32): i32 {
     default:
       return checkIdentity(policy, index, changetype<TextRecord>(at));
   }
+}
+
+/** A record of a table of texts that may stand in any order. */
+function checkLone(policy: usize, kind: u32, at: usize, most: u32, bytes: u32): i32 {
+  const each = changetype<TextRecord>(at);
+  return checkText(policy, each.text, each.textLength, 1, most, bytes)
+    ? 0
+    : refusal(kind, REFUSED_TEXT);
 }
 
 function checkHost(policy: usize, kind: u32, index: u32, host: NamedNode): i32 {
@@ -260,6 +193,13 @@ function checkProduct(policy: usize, index: u32, product: Product): i32 {
       product.sourceCount,
       SOURCES_PER_PRODUCT_MAX,
     ) &&
+    checkRange(
+      policy,
+      SOURCES,
+      product.sourceFirst + product.sourceCount,
+      product.identityCount,
+      SOURCES_PER_PRODUCT_MAX,
+    ) &&
     checkRange(policy, BRANDS, product.brandFirst, product.brandCount, BRANDS_PER_PRODUCT_MAX) &&
     checkProgram(policy, product.programFirst, product.programCount) &&
     checkProgram(policy, product.responseFirst, product.responseCount) &&
@@ -276,15 +216,33 @@ function checkHeaderName(policy: usize, name: u32, length: u32): bool {
 }
 
 function checkSource(policy: usize, source: Source): i32 {
-  if (source.kind < SOURCE_HEADER || source.kind > SOURCE_COOKIE) {
+  if (source.kind - SOURCE_HEADER > SOURCE_JWT - SOURCE_HEADER) {
     return refusal(SOURCES, REFUSED_VALUE);
   }
+  if (source.kind > SOURCE_COOKIE) return checkIdentitySource(policy, source);
   const isHeader = source.kind == SOURCE_HEADER;
   const nameClass = isHeader ? TEXT_HEADER_NAME : TEXT_NAME;
   const prefixMost = isHeader ? PREFIX_BYTES_MAX : 0;
   const good =
     checkText(policy, source.name, source.nameLength, 1, HEADER_NAME_BYTES_MAX, nameClass) &&
     checkText(policy, source.prefix, source.prefixLength, 0, prefixMost, TEXT_ANY);
+  return good ? 0 : refusal(SOURCES, REFUSED_TEXT);
+}
+
+/** A certificate says who calls by itself; a token has issuer, claim and audiences. */
+function checkIdentitySource(policy: usize, source: Source): i32 {
+  const isToken = source.kind == SOURCE_JWT;
+  const audiences = source.audienceCount;
+  if ((audiences != 0) != isToken) return refusal(SOURCES, REFUSED_VALUE);
+  if (!checkRange(policy, AUDIENCES, source.audienceFirst, audiences, AUDIENCES_PER_SOURCE_MAX)) {
+    return refusal(SOURCES, REFUSED_INDEX);
+  }
+  const least: u32 = isToken ? 1 : 0;
+  const claimMost: u32 = isToken ? CLAIM_NAME_BYTES_MAX : 0;
+  const issuerMost: u32 = isToken ? PRINCIPAL_BYTES_MAX : 0;
+  const good =
+    checkText(policy, source.name, source.nameLength, least, claimMost, TEXT_HEADER_VALUE) &&
+    checkText(policy, source.prefix, source.prefixLength, least, issuerMost, TEXT_HEADER_VALUE);
   return good ? 0 : refusal(SOURCES, REFUSED_TEXT);
 }
 

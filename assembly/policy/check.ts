@@ -28,14 +28,8 @@ import {
   tableCount,
 } from '../util/frame';
 import { checkEdge, checkNode, edgeCount, PARENTS_BYTES } from './check-nodes';
-import {
-  checkRecord,
-  REFUSED_BOUND,
-  REFUSED_INDEX,
-  REFUSED_SHAPE,
-  refusal,
-  takeTextCost,
-} from './check-records';
+import { checkRecord } from './check-records';
+import { REFUSED_BOUND, REFUSED_INDEX, REFUSED_SHAPE, refusal, takeTextCost } from './check-texts';
 import {
   CORS,
   EDGES,
@@ -89,7 +83,7 @@ export const CHECK_STATE_BYTES: u32 = 32 + PARENTS_BYTES;
 
 const ROOT_BYTES: u32 = 16;
 /** The sections that are read, one bit per kind. */
-const KNOWN: u32 = 0xf1fffe;
+const KNOWN: u32 = 0x4f1fffe;
 /** Bytes of the checksum that cost as much as one record. */
 const CHECKSUM_STEP: u32 = 64;
 

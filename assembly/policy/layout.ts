@@ -27,26 +27,27 @@ export const MEDIATION: u32 = 20;
 export const FIELDS: u32 = 21;
 export const CORS: u32 = 22;
 export const ORIGINS: u32 = 23;
+export const AUDIENCES: u32 = 26;
 /** The highest kind there may be. Those above IDENTITY are left out of a policy when empty. */
-export const LAST_KIND: u32 = 25;
+export const LAST_KIND: u32 = 29;
 
 /**
  * Bytes before a policy in memory. They hold, once the policy was checked, where each of its
  * tables begins, so that a request finds a record by one multiplication.
  *
- *   0 … 415   per kind (kind × 16): body address, records, bytes of a record, bytes of the body
- *   416       which lengths the identity names have (bit n = n bytes, bit 63 = 63 or more)
- *   424       which letters they begin with (bit = the byte's low five bits)
- *   428       the node for hosts that no product names
- *   432       which lengths the names of header sources have
- *   440       which kinds of sources there are (bit = kind)
+ *   0 … 479   per kind (kind × 16): body address, records, bytes of a record, bytes of the body
+ *   480       which lengths the identity names have (bit n = n bytes, bit 63 = 63 or more)
+ *   488       which letters they begin with (bit = the byte's low five bits)
+ *   492       the node for hosts that no product names
+ *   496       which lengths the names of header sources have
+ *   504       which kinds of sources there are (bit = kind)
  */
-export const POLICY_HEAD_BYTES: u32 = 448;
-export const HEAD_LENGTHS: u32 = 416;
-export const HEAD_LETTERS: u32 = 424;
-export const HEAD_ANY_HOST: u32 = 428;
-export const HEAD_SOURCE_LENGTHS: u32 = 432;
-export const HEAD_SOURCE_KINDS: u32 = 440;
+export const POLICY_HEAD_BYTES: u32 = 512;
+export const HEAD_LENGTHS: u32 = 480;
+export const HEAD_LETTERS: u32 = 488;
+export const HEAD_ANY_HOST: u32 = 492;
+export const HEAD_SOURCE_LENGTHS: u32 = 496;
+export const HEAD_SOURCE_KINDS: u32 = 504;
 
 /** A name and the node it leads to: records of HOSTS, WILDCARDS and EDGES. */
 @unmanaged
@@ -103,7 +104,8 @@ export class Product {
   brandCount: u32;
   programFirst: u32;
   programCount: u32;
-  reserved0: u32;
+  /** Ways to know a caller without a key; they follow the places of keys. */
+  identityCount: u32;
   responseFirst: u32;
   responseCount: u32;
   /** Place of what it says of CORS; 0 = nothing. */
@@ -131,6 +133,8 @@ export class Source {
   nameLength: u32;
   prefix: u32;
   prefixLength: u32;
+  audienceFirst: u32;
+  audienceCount: u32;
   reserved: u32;
 }
 
@@ -138,8 +142,11 @@ export class Source {
 export const SOURCE_HEADER: u32 = 1;
 export const SOURCE_QUERY: u32 = 2;
 export const SOURCE_COOKIE: u32 = 3;
+/** Kinds that bring no key: the peer's certificate; a token (name = claim, prefix = issuer). */
+export const SOURCE_MTLS: u32 = 4;
+export const SOURCE_JWT: u32 = 5;
 
-/** A lone text: records of BRANDS, IDENTITY and FIELDS. */
+/** A lone text: records of BRANDS, IDENTITY, FIELDS and AUDIENCES. */
 @unmanaged
 export class TextRecord {
   text: u32;

@@ -3,6 +3,7 @@
  * decided. No decision is made here; a request that cannot even be read is refused.
  */
 
+import { answerQuestion, nextQuestion, questionAt, questionLength } from '../credential/principal';
 import * as reason from '../decision/reason';
 import {
   clearDecision,
@@ -34,8 +35,8 @@ import { CURRENT } from '../pipeline/current';
 import { resetEdits } from '../pipeline/edits';
 import { HEADER_NAME_LENGTH, headerAt, headerCount, indexHeaders } from '../pipeline/headers';
 import { addHeld, dropHeld, findHeld, Held } from '../pipeline/hold';
-import { located } from '../pipeline/identify';
-import { OUTCOME_DENY, OUTCOME_HOLD, OUTCOME_LOCATE } from '../pipeline/outcome';
+import { asked, located } from '../pipeline/identify';
+import { OUTCOME_ASK, OUTCOME_DENY, OUTCOME_HOLD, OUTCOME_LOCATE } from '../pipeline/outcome';
 import { decide, decideUnreadable } from '../pipeline/request';
 import { restoreHeaders, stashHeaders } from '../pipeline/stash';
 import { dropStream, recordOfStream, rootOfStream } from '../pipeline/streams';
@@ -107,8 +108,18 @@ function decideNow(root: Root, decision: Decision, held: usize, nowMs: u64): u32
   }
   if (held != 0 && !restoreHeld(changetype<Held>(held))) return decideUnreadable(root, decision);
   if (TEST_BUILD) trapIfAsked();
-  const outcome = decide(root, decision, held, nowMs);
+  let outcome = decide(root, decision, held, nowMs);
+  if (outcome == OUTCOME_ASK) outcome = ask(root, decision);
   return outcome == OUTCOME_LOCATE ? locate(root, decision) : outcome;
+}
+
+/** Asks the proxy who calls, one property after the other, until the pipeline has heard enough. */
+function ask(root: Root, decision: Decision): u32 {
+  while (nextQuestion()) {
+    const known = proxy_get_property(questionAt(), questionLength(), outAt(), outAt() + 4) == OK;
+    answerQuestion(outAddress(), known ? outLength() : 0);
+  }
+  return asked(root, decision);
 }
 
 /**

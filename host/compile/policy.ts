@@ -4,7 +4,7 @@
  * order that is not written down.
  */
 import { identityNames } from '../resources/identity-headers.ts';
-import type { Mediation, Operation, Plan, Product, Step } from '../resources/model.ts';
+import type { Identity, Mediation, Operation, Plan, Product, Step } from '../resources/model.ts';
 import { VARIABLES } from '../resources/template.ts';
 import { ByteWriter, NONE, StringPool, tableBody, writeMessage } from '../wire/bytes.ts';
 import { POLICY_BYTES_MAX } from '../wire/manifest.ts';
@@ -26,7 +26,7 @@ const COUNTS_RESPONSES = 0x400;
 const PRODUCT_MODES = { enforce: 0, shadow: 0x100, off: 0x200 } as const;
 const RATE_LIMIT_FIELDS = { standard: 0x20, legacy: 0x40, both: 0x60, none: 0 } as const;
 const LIMIT_MODES = { enforce: 0, shadow: 1, off: 2 } as const;
-const SOURCE_KINDS = { header: 1, query: 2, cookie: 3 } as const;
+const SOURCE_KINDS = { header: 1, query: 2, cookie: 3, mtls: 4, jwt: 5 } as const;
 
 /** Kinds, record lengths and most records of the tables, in their order. */
 const TABLES = {
@@ -37,7 +37,7 @@ const TABLES = {
   methods: { kind: 7, bytes: 8, most: 16_384, what: 'operations behind hosts' },
   operations: { kind: 8, bytes: 32, most: 16_384, what: 'operations' },
   products: { kind: 9, bytes: 64, most: 1_024, what: 'products' },
-  sources: { kind: 10, bytes: 24, most: 16 * 1_024, what: 'key sources' },
+  sources: { kind: 10, bytes: 32, most: 16 * 1_024, what: 'ways to know callers' },
   brands: { kind: 11, bytes: 8, most: 8 * 1_024, what: 'brands' },
   plans: { kind: 12, bytes: 32, most: 1_024, what: 'plans' },
   limits: { kind: 13, bytes: 40, most: 8 * 1_024, what: 'limits' },
@@ -48,6 +48,7 @@ const TABLES = {
   fields: { kind: 21, bytes: 8, most: 1_024, what: 'plans that show their limits' },
   cors: { kind: 22, bytes: 20, most: 1_024, what: 'products with CORS' },
   origins: { kind: 23, bytes: 16, most: 64 * 1_024, what: 'origins' },
+  audiences: { kind: 26, bytes: 8, most: 16 * 16 * 1_024, what: 'audiences' },
 } as const;
 
 type TableName = keyof typeof TABLES;
@@ -188,15 +189,16 @@ class PolicyWriter {
   }
 
   #writeProduct(product: Product): void {
-    const { sources, brands, mediation, passUnmatched, denyStale, mode } = product;
+    const { sources, identities, brands, mediation, passUnmatched, denyStale, mode } = product;
     const responses = product.countsResponses ? COUNTS_RESPONSES : 0;
     const sourceFirst = this.#counts.sources;
     for (const { place, name, prefix } of sources) {
       const row = this.#row('sources').u32(SOURCE_KINDS[place]);
       this.#strings.reference(name, row);
       this.#strings.reference(prefix, row);
-      row.u32(0);
+      row.u32(0).u32(0).u32(0);
     }
+    for (const identity of identities) this.#writeIdentity(identity);
     const brandFirst = this.#counts.brands;
     for (const brand of brands) this.#text('brands', brand);
     const programFirst = this.#writeProgram(mediation.request);
@@ -213,9 +215,21 @@ class PolicyWriter {
     const row = this.#row('products').u64(this.#productId(product));
     this.#strings.reference(product.name, row);
     row.u32(flags).u32(sourceFirst).u32(sources.length).u32(brandFirst).u32(brands.length);
-    row.u32(programFirst).u32(mediation.request.length).u32(0);
+    row.u32(programFirst).u32(mediation.request.length).u32(identities.length);
     row.u32(responseFirst).u32(mediation.response.length);
     row.u32(cors).u32(0);
+  }
+
+  /** Writes a way to know a caller without a key. */
+  #writeIdentity(identity: Identity): void {
+    const { claim, issuer, audiences } =
+      identity.by === 'jwt' ? identity : { claim: '', issuer: '', audiences: [] };
+    const first = this.#counts.audiences;
+    for (const audience of audiences) this.#text('audiences', audience);
+    const row = this.#row('sources').u32(SOURCE_KINDS[identity.by]);
+    this.#strings.reference(claim, row);
+    this.#strings.reference(issuer, row);
+    row.u32(first).u32(audiences.length).u32(0);
   }
 
   /** Writes what a product says of CORS and answers its place, 0 for nothing. */

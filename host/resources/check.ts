@@ -117,10 +117,9 @@ export class Checker {
 
   /** The known field that an unknown one was probably meant to be. */
   #meantBy(schema: TSchema, field: string): string | undefined {
-    const { later, instead } = extrasOf(schema);
-    if (later?.includes(field) === true) return instead;
     const fields = Object.keys((schema as Shape).properties ?? {});
-    return fields.includes(field) ? undefined : suggest(field, fields);
+    const isNamed = fields.includes(field) || extrasOf(schema).later?.includes(field) === true;
+    return isNamed ? undefined : suggest(field, fields);
   }
 
   /** Fills in defaults and names what is missing; what was meant by another field is not. */

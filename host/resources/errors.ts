@@ -3,6 +3,8 @@
  * never given to another problem; a place in braces is filled with the facts of the case.
  */
 
+import { MEANING_ERRORS } from './errors-meaning.ts';
+
 /** What one code says. `summary` stands in the reference, the other two in front of people. */
 export interface ErrorText {
   readonly summary: string;
@@ -214,6 +216,16 @@ export const ERRORS = {
     message: 'referer "{value}" {why}',
     fix: 'Use the host of the page alone, such as app.example.com, or *.example.com.',
   },
+  SG1220: {
+    summary: 'A principal is not the URI of a certificate in a mesh.',
+    message: 'principal "{value}" {why}',
+    fix: 'Write it as in the certificate, such as spiffe://cluster.local/ns/shop/sa/web.',
+  },
+  SG1221: {
+    summary: 'The name or text of a claim cannot be compared.',
+    message: 'the {what} of a claim is empty, too long or has other characters',
+    fix: 'Use printable ASCII: at most 64 characters without spaces for a name, 255 for a text.',
+  },
   SG1230: {
     summary: 'An origin is not written as browsers send it.',
     message: 'origin "{value}" {why}',
@@ -240,8 +252,8 @@ export const ERRORS = {
     fix: 'Keep one of the two; the other stands at {where}.',
   },
   SG1305: {
-    summary: 'Two credentials are of one key.',
-    message: 'the digest is that of credential "{other}" as well',
+    summary: 'Two credentials are of one key, principal or claim.',
+    message: 'the {what} is that of credential "{other}" as well',
     fix: 'Keep one of the two; the other stands at {where}.',
   },
   SG1306: {
@@ -249,96 +261,7 @@ export const ERRORS = {
     message: 'proxy group "{name}" is declared in namespace "{other}" as well',
     fix: 'Give one of the two another name; the other stands at {where}.',
   },
-  SG1401: {
-    summary: 'Two products claim the same requests.',
-    message: 'products "{name}" and "{other}" share {host} and base path {path}',
-    fix: 'Give one another host or base path; the other stands at {where}.',
-  },
-  SG1402: {
-    summary: 'Two operations match the same requests.',
-    message: 'operation "{name}" matches the same requests as "{other}" ({method})',
-    fix: 'Change the path or the methods of one; the other stands at {where}.',
-  },
-  SG1403: {
-    summary: 'An operation costs more than a quota holds, so it could never be admitted.',
-    message: 'cost {cost} is above the quota {quota} of limit "{limit}" in plan "{plan}"',
-    fix: 'Lower the cost or raise the quota; subscription "{subscription}" brings them together.',
-  },
-  SG1404: {
-    summary: 'An operation needs a key and the product says nowhere where one stands.',
-    message: 'operation "{name}" needs a key, but product "{product}" names no place for one',
-    fix: 'Add identify to the product, or security: none to the operation.',
-  },
-  SG1405: {
-    summary: 'What a proxy group would have to hold is beyond a bound.',
-    message: 'proxy group "{group}" needs {count} {what}, at most {most}',
-    fix: 'Move products to another proxy group.',
-  },
-  SG1406: {
-    summary: 'A prefix stands where values have none.',
-    message: 'a prefix belongs to a header, not to a {place}',
-    fix: 'Remove the prefix.',
-  },
-  SG1410: {
-    summary: 'A renamed header would let a caller speak for somebody.',
-    message: 'header "{name}" is set from what is known of the caller, at {where}',
-    fix: 'Rename to another header: a caller must not write what a service takes for identity.',
-  },
-  SG1411: {
-    summary: 'CORS would let every site act for its visitors.',
-    message: 'allowCredentials stands with the origin "*"',
-    fix: 'Name the origins that may send credentials, or leave allowCredentials out.',
-  },
-  SG1421: {
-    summary: 'A burst has no meaning for an exact limit, which counts windows.',
-    message: 'limit "{name}" is exact and has no burst',
-    fix: 'Remove burst, and add a limit of class rate beside it for the highest rate.',
-  },
-  SG1422: {
-    summary: 'A burst is above the quota of its window.',
-    message: 'burst {burst} is above the quota {quota} of limit "{name}"',
-    fix: 'Lower burst, or raise the quota.',
-  },
-  SG1423: {
-    summary: 'A quota is higher than a limit that is not exact can measure.',
-    message: 'quota {quota} is too high for class {class}',
-    fix: 'Use at most {most}, a shorter window, or class exact.',
-  },
-  SG1424: {
-    summary: 'An operation costs more than the burst of a limit, so it could never be admitted.',
-    message: 'cost {cost} is above the burst {burst} of limit "{limit}" in plan "{plan}"',
-    fix: 'Lower the cost or raise the burst; subscription "{subscription}" brings them together.',
-  },
-  SG1425: {
-    summary: 'A local share is given to a limit that never uses one.',
-    message: 'limit "{name}" does not go on with a local share',
-    fix: 'Add onHostUnavailable: localShare, or remove localShare.',
-  },
-  SG1426: {
-    summary: 'An approximate limit never asks the host, so that it cannot miss it.',
-    message: 'limit "{name}" is approximate and decided without the host',
-    fix: 'Remove onHostUnavailable and localShare, or use class rate or exact.',
-  },
-  SG1501: {
-    summary: 'A declared credential has the digest of a key that key create made.',
-    message: 'the digest belongs to a key made by key create',
-    fix: 'Remove the credential: the key works, or was revoked, without it.',
-  },
-  SG1502: {
-    summary: 'A declared credential has the name of a key that key create made.',
-    message: 'the name "{name}" belongs to a key made by key create',
-    fix: 'Choose another name.',
-  },
-  SG1503: {
-    summary: 'The directory of a proxy group is full. Nothing was applied.',
-    message: '{reason}',
-    fix: 'Revoke keys that are not used, or move products to another proxy group.',
-  },
-  SG1504: {
-    summary: 'A deprecated or retired product takes no new subscription.',
-    message: 'product "{name}" is {lifecycle} and takes no new subscription',
-    fix: 'Subscribe to another product, or publish this one again.',
-  },
+  ...MEANING_ERRORS,
 } as const satisfies Record<string, ErrorText>;
 
 /** A code of {@link ERRORS}. */

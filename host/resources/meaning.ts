@@ -4,6 +4,7 @@
  */
 import type { ErrorCode, Facts } from './errors.ts';
 import { checkEdits } from './meaning-edits.ts';
+import { checkIdentify } from './meaning-identify.ts';
 import type { Credential, Limit, Operation, Plan, Product, ResourceSet } from './model.ts';
 import type { Origin, Path } from './origin.ts';
 import { SEGMENTS_MAX } from './path.ts';
@@ -36,13 +37,16 @@ function checkProduct(product: Product): Problem[] {
     const named = place === 'header' ? name : `${place} ${name}`;
     return { name: scheme === '' ? named : `${named}: ${scheme}` };
   });
-  problems.push(...namedTwice(origin, 'key source', places, (i) => ['identify', i]));
-  problems.push(...strayPrefixes(product), ...sameRequests(product), ...tooDeep(product));
+  const indexes = sources.map(({ index }) => index);
+  const pathOf = (i: number): Path => ['identify', indexes[i] ?? i];
+  problems.push(...namedTwice(origin, 'key source', places, pathOf));
+  problems.push(...strayPrefixes(product), ...checkIdentify(product));
+  problems.push(...sameRequests(product), ...tooDeep(product));
   if (product.cors?.credentials === true && product.cors.origins.includes('*')) {
     problems.push(...at(origin, 'SG1411', {}, ['spec', 'cors', 'allowCredentials']));
   }
   const needy = operations.findIndex((operation) => !operation.anonymous);
-  if (sources.length === 0 && needy !== -1) {
+  if (sources.length + product.identities.length === 0 && needy !== -1) {
     const facts = { name: operations[needy]?.name ?? '', product: name };
     problems.push(...at(origin, 'SG1404', facts, ['spec', 'operations', needy, 'name']));
   }
@@ -51,10 +55,10 @@ function checkProduct(product: Product): Problem[] {
 
 /** A prefix in front of a value that no one writes with a scheme. */
 function strayPrefixes({ origin, sources }: Product): Problem[] {
-  return sources.flatMap(({ place, prefix }, i) =>
+  return sources.flatMap(({ place, prefix, index }) =>
     place === 'header' || prefix === ''
       ? []
-      : at(origin, 'SG1406', { place }, ['spec', 'identify', i, 'apiKey', 'prefix']),
+      : at(origin, 'SG1406', { place }, ['spec', 'identify', index, 'apiKey', 'prefix']),
   );
 }
 

@@ -3,6 +3,7 @@
  * here was checked before; what several resources must agree on is checked elsewhere.
  */
 import { DEFAULT_BRAND } from '../credential/key.ts';
+import { claimDigest, principalDigest } from '../credential/principal.ts';
 import type { CredentialRules } from '../credential/rules.ts';
 import { passed } from './formats.ts';
 import { readDigest, readHeaderName, readKeyParameter, readTime, readWindow } from './names.ts';
@@ -11,7 +12,8 @@ import { type AllowedOrigin, readOrigin } from './origins.ts';
 import { type PathTemplate, readBasePath, readPathTemplate } from './path.ts';
 import { type Reference, resolveReference } from './reference.ts';
 import type {
-  ApiKeySpec,
+  CredentialSpec,
+  JwtSpec,
   Kind,
   LimitSpec,
   MediationSpec,
@@ -46,7 +48,15 @@ export interface KeySource {
   readonly name: string;
   /** What stands before the key; '' for nothing. */
   readonly prefix: string;
+  /** Where it stands in `identify`. */
+  readonly index: number;
 }
+
+/** A way to know a caller without a key: by the peer's certificate, or by a verified token. */
+export type Identity = { readonly index: number } & (
+  | { readonly by: 'mtls' }
+  | ({ readonly by: 'jwt' } & Required<JwtSpec>)
+);
 
 export interface Operation extends PathTemplate {
   readonly name: string;
@@ -85,6 +95,8 @@ export interface Product extends Named {
   /** Segments. */
   readonly basePath: readonly string[];
   readonly sources: readonly KeySource[];
+  /** Asked in this order where no key counts. */
+  readonly identities: readonly Identity[];
   /** Brands of its keys; none = keys of any form. */
   readonly brands: readonly string[];
   readonly passUnmatched: boolean;
@@ -195,7 +207,8 @@ function product(document: Document<'Product'>): Product {
     proxyGroup: spec.proxyGroup ?? 'default',
     hosts: spec.hosts ?? [],
     basePath: passed(readBasePath(spec.basePath ?? '/')),
-    sources: (spec.identify ?? []).map(({ apiKey }) => keySource(apiKey)),
+    sources: (spec.identify ?? []).flatMap(keySource),
+    identities: (spec.identify ?? []).flatMap(identity),
     brands: brandsOf(spec),
     passUnmatched: spec.unmatchedOperations === 'allow',
     denyStale: spec.onStalePolicy === 'deny',
@@ -208,12 +221,21 @@ function product(document: Document<'Product'>): Product {
   };
 }
 
-function keySource({ header, query, cookie, prefix = '' }: ApiKeySpec): KeySource {
+type Source = NonNullable<ProductSpec['identify']>[number];
+
+function keySource({ apiKey }: Source, index: number): KeySource[] {
+  if (apiKey === undefined) return [];
+  const { header, query, cookie, prefix = '' } = apiKey;
   if (header !== undefined) {
-    return { place: 'header', name: passed(readHeaderName(header)), prefix };
+    return [{ place: 'header', name: passed(readHeaderName(header)), prefix, index }];
   }
   const place = query === undefined ? 'cookie' : 'query';
-  return { place, name: passed(readKeyParameter(query ?? cookie ?? '')), prefix };
+  return [{ place, name: passed(readKeyParameter(query ?? cookie ?? '')), prefix, index }];
+}
+
+function identity({ mtls, jwt }: Source, index: number): Identity[] {
+  if (jwt !== undefined) return [{ by: 'jwt', claim: 'sub', ...jwt, index }];
+  return mtls === undefined ? [] : [{ by: 'mtls', index }];
 }
 
 function brandsOf(spec: ProductSpec): readonly string[] {
@@ -307,18 +329,27 @@ function subscription(document: Document<'Subscription'>): Subscription {
 }
 
 function credential(document: Document<'Credential'>): Credential {
-  const { application, digest, notBefore, notAfter, state = 'enabled' } = document.spec;
+  const { application, notBefore, notAfter, state = 'enabled' } = document.spec;
   const { cidrs = [], referers = [] } = document.spec;
   const base = named(document);
   return {
     ...base,
     application: resolveReference(application, base.namespace),
-    digest: passed(readDigest(digest)),
+    digest: credentialDigest(document.spec),
     state,
     notBeforeMs: notBefore === undefined ? null : passed(readTime(notBefore)),
     notAfterMs: notAfter === undefined ? null : passed(readTime(notAfter)),
     rules: { cidrs, referers },
   };
+}
+
+/** What a credential may be of; the fields of its spec, exactly one of which is there. */
+export const CREDENTIAL_FORMS = ['digest', 'principal', 'claim'] as const;
+
+/** By what the filter finds a credential: the digest of its key, principal or claim. */
+export function credentialDigest({ digest, principal, claim }: CredentialSpec): Uint8Array {
+  if (principal !== undefined) return principalDigest(principal);
+  return claim === undefined ? passed(readDigest(digest ?? '')) : claimDigest(claim);
 }
 
 function compare(a: string, b: string): number {

@@ -133,6 +133,35 @@ export function readDigest(text: string): Read<Uint8Array> {
   return read(Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16)));
 }
 
+/** Most bytes of what says who calls: of a principal, and of a claim and its issuer. */
+const PRINCIPAL_MAX = 255;
+const CLAIM_NAME_MAX = 64;
+
+/** The URI of a certificate in a mesh. */
+export function readPrincipal(text: string): Read<string> {
+  const no = (why: string, suggestion?: string): Fault =>
+    fault('SG1220', { value: text, why }, suggestion === undefined ? {} : { suggestion });
+  if (text.length > PRINCIPAL_MAX) return no(`is longer than ${PRINCIPAL_MAX} characters`);
+  // AuthorizationPolicy writes principals without the scheme.
+  if (/^[a-z0-9._-]+\/ns\//.test(text)) return no('has no scheme', `spiffe://${text}`);
+  if (!text.startsWith('spiffe://')) return no('does not begin with spiffe://');
+  if (text.includes('*')) return no('may not have *: principals are compared as a whole');
+  const form = /^spiffe:\/\/[a-z0-9._-]+(\/[A-Za-z0-9._-]+)+$/;
+  return form.test(text) ? read(text) : no('has other characters or no path');
+}
+
+/** The name of a claim. */
+export function readClaimName(text: string): Read<string> {
+  if (text.length <= CLAIM_NAME_MAX && /^[\x21-\x7e]+$/.test(text)) return read(text);
+  return fault('SG1221', { what: 'name' });
+}
+
+/** An issuer, an audience or what a claim says. */
+export function readClaimText(text: string): Read<string> {
+  if (text.length <= PRINCIPAL_MAX && /^[\x20-\x7e]+$/.test(text)) return read(text);
+  return fault('SG1221', { what: 'text' });
+}
+
 const TIME = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)([Zz]|[+-]\d\d:\d\d)$/;
 
 /** Unix milliseconds of a date, time and zone; 1970 and later. */

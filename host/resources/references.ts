@@ -3,7 +3,7 @@
  * somewhere, nothing claimed twice. It must never look at what a single resource says.
  */
 import type { Facts } from './errors.ts';
-import type { Document } from './model.ts';
+import { CREDENTIAL_FORMS, credentialDigest, type Document } from './model.ts';
 import type { Path } from './origin.ts';
 import type { Problem } from './problem.ts';
 import { placeText, referenceText, resolveReference } from './reference.ts';
@@ -147,15 +147,17 @@ function subscribedTwice(documents: readonly Document[]): Problem[] {
 }
 
 const SPEC_PRODUCT: Path = ['spec', 'product'];
-const SPEC_DIGEST: Path = ['spec', 'digest'];
 
 function digestsTwice(documents: readonly Document[]): Problem[] {
   const credentials = documents.filter((each) => isKind(each, 'Credential'));
   return twice(
     credentials,
-    ({ spec }) => spec.digest,
-    ({ origin }, where, first) =>
-      origin?.problem('SG1305', { other: first.metadata.name, where }, SPEC_DIGEST),
+    ({ spec }) => Buffer.from(credentialDigest(spec)).toString('hex'),
+    ({ origin, spec }, where, first) => {
+      const what = CREDENTIAL_FORMS.find((form) => spec[form] !== undefined) ?? 'digest';
+      const facts = { what, other: first.metadata.name, where };
+      return origin?.problem('SG1305', facts, ['spec', what]);
+    },
   );
 }
 

@@ -35,6 +35,8 @@ export const REASONS: readonly (readonly [number, string])[] = [
   [34, 'request_unreadable'],
   [35, 'cidr_denied'],
   [36, 'referer_denied'],
+  [37, 'caller_missing'],
+  [38, 'caller_unknown'],
 ];
 
 const NAMES = new Map(REASONS);

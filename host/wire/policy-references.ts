@@ -4,12 +4,14 @@
  */
 import type { Policy, PolicyNode, Range } from './policy.ts';
 
+const inside = (range: Range, table: readonly unknown[]) =>
+  range.first + range.count <= table.length;
+
+const known = (index: number | undefined, table: readonly unknown[]) =>
+  index === undefined || index < table.length;
+
 /** The name of the first table with a reference that leads nowhere, or undefined. */
 export function danglingOf(policy: Policy): string | undefined {
-  const inside = (range: Range, table: readonly unknown[]) =>
-    range.first + range.count <= table.length;
-  const known = (index: number | undefined, table: readonly unknown[]) =>
-    index === undefined || index < table.length;
   const { nodes, products } = policy;
   const checks: [string, boolean][] = [
     ['root', known(policy.anyHostNode, nodes)],
@@ -17,8 +19,12 @@ export function danglingOf(policy: Policy): string | undefined {
     ['wildcards', policy.wildcards.every(({ node }) => known(node, nodes))],
     ['edges', policy.edges.every(({ node }) => known(node, nodes))],
     ['methods', policy.methods.every((method) => known(method.operation, policy.operations))],
-    ['operations', policy.operations.every(({ product }) => known(product, products))],
-    ['operations', policy.operations.every((each) => known(each.mediation, policy.mediation))],
+    [
+      'operations',
+      policy.operations.every(
+        ({ product, mediation }) => known(product, products) && known(mediation, policy.mediation),
+      ),
+    ],
     [
       'plans',
       policy.plans.every(
@@ -28,6 +34,7 @@ export function danglingOf(policy: Policy): string | undefined {
           known(plan.field, policy.fields),
       ),
     ],
+    ['sources', policy.sources.every(({ audiences }) => inside(audiences, policy.audiences))],
     ['cors', policy.cors.every(({ origins }) => inside(origins, policy.origins))],
     [
       'mediation',
@@ -55,6 +62,7 @@ export function danglingOf(policy: Policy): string | undefined {
       products.every(
         (product) =>
           inside(product.sources, policy.sources) &&
+          inside(product.identities, policy.sources) &&
           inside(product.brands, policy.brands) &&
           inside(product.program, policy.program) &&
           inside(product.responseProgram, policy.program) &&

@@ -18,7 +18,8 @@ import {
 
 const MAGIC = 'SGPO';
 const WINDOW_SECONDS_MAX = 86_400;
-const SOURCE_KIND_MAX = 3;
+const SOURCE_MTLS = 4;
+const SOURCE_JWT = 5;
 const STEP_OP_MAX = 6;
 /** Highest quota of a limit that is not exact: what a level in fractions of units can hold. */
 const RATE_QUOTA_MAX = 1_000_000_000;
@@ -68,6 +69,8 @@ export interface PolicyProduct {
   readonly mode: number;
   readonly countsResponses: boolean;
   readonly sources: Range;
+  /** Ways to know a caller without a key; they follow the places of keys. */
+  readonly identities: Range;
   readonly brands: Range;
   readonly program: Range;
   readonly responseProgram: Range;
@@ -77,11 +80,15 @@ export interface PolicyProduct {
   readonly cors: number | undefined;
 }
 
-/** A place of keys: kind 1 header, 2 query, 3 cookie. */
+/** A place of keys: kind 1 header, 2 query, 3 cookie; or 4 the peer's certificate, 5 a token. */
 export interface PolicySource {
   readonly kind: number;
+  /** Of a token, the claim. */
   readonly name: string;
+  /** Of a token, its issuer. */
   readonly prefix: string;
+  /** Of a token, of which it must name one. */
+  readonly audiences: Range;
 }
 
 export interface PolicyPlan {
@@ -152,6 +159,7 @@ export interface Policy {
   readonly fields: readonly string[];
   readonly cors: readonly PolicyCors[];
   readonly origins: readonly PolicyOrigin[];
+  readonly audiences: readonly string[];
 }
 
 /** The tables of a policy but for ROOT and STRINGS, in the order of their kinds. */
@@ -163,7 +171,7 @@ const TABLES = {
   methods: { kind: 7, bytes: 8, most: 16_384, read: readMethod },
   operations: { kind: 8, bytes: 32, most: 16_384, read: readOperation },
   products: { kind: 9, bytes: 64, most: 1_024, read: readProduct },
-  sources: { kind: 10, bytes: 24, most: 16 * 1_024, read: readSource },
+  sources: { kind: 10, bytes: 32, most: 16 * 1_024, read: readSource },
   brands: { kind: 11, bytes: 8, most: 8 * 1_024, read: readText },
   plans: { kind: 12, bytes: 32, most: 1_024, read: readPlan },
   limits: { kind: 13, bytes: 40, most: 8 * 1_024, read: readLimit },
@@ -174,6 +182,7 @@ const TABLES = {
   fields: { kind: 21, bytes: 8, most: 1_024, read: readText },
   cors: { kind: 22, bytes: 20, most: 1_024, read: readCors },
   origins: { kind: 23, bytes: 16, most: 64 * 1_024, read: readOrigin },
+  audiences: { kind: 26, bytes: 8, most: 16 * 16 * 1_024, read: readText },
 } as const;
 
 /** Tables of higher kinds are left out when they have no records. */
@@ -290,7 +299,7 @@ function readProduct(reader: ByteReader, text: Strings): PolicyProduct {
   const sources = readRange(reader);
   const brands = readRange(reader);
   const program = readRange(reader);
-  reader.skip(4);
+  const identities = { first: sources.first + sources.count, count: reader.u32() };
   const responseProgram = readRange(reader);
   const cors = readPlace(reader);
   reader.skip(4);
@@ -303,6 +312,7 @@ function readProduct(reader: ByteReader, text: Strings): PolicyProduct {
     mode: (flags >> 8) & 3,
     countsResponses: (flags & 0x400) !== 0,
     sources,
+    identities,
     brands,
     program,
     responseProgram,
@@ -316,11 +326,13 @@ function readSource(reader: ByteReader, text: Strings): PolicySource {
   const kind = reader.u32();
   const name = text(reader);
   const prefix = text(reader);
+  const audiences = readRange(reader);
   reader.skip(4);
-  if (kind < 1 || kind > SOURCE_KIND_MAX || (kind > 1 && prefix !== '')) {
-    reader.fail('wrong_value');
-  }
-  return { kind, name, prefix };
+  const isKey = kind >= 1 && kind < SOURCE_MTLS;
+  const hasPrefix = prefix !== '' && kind !== 1;
+  const wrong = isKey ? hasPrefix : kind > SOURCE_JWT || (kind === SOURCE_JWT) !== hasPrefix;
+  if (wrong || kind < 1) reader.fail('wrong_value');
+  return { kind, name, prefix, audiences };
 }
 
 function readText(reader: ByteReader, text: Strings): string {

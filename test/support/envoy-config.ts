@@ -25,6 +25,8 @@ export interface ListenerOptions {
   routes?: Config[];
   /** Further fields of the HTTP connection manager. */
   manager?: Config;
+  /** Transport socket: how its connections are encrypted. */
+  transport?: Config;
   /** Workers get connections in turn, and not as the system's hash has it. */
   balanced?: boolean;
 }
@@ -55,6 +57,7 @@ export function listener(options: ListenerOptions): Config {
     ...(options.balanced ? { connection_balance_config: { exact_balance: {} } } : {}),
     filter_chains: [
       {
+        ...(options.transport === undefined ? {} : { transport_socket: options.transport }),
         filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }],
       },
     ],

@@ -3,6 +3,7 @@
  * It must never retry: a request that fails is what a test wants to see.
  */
 import http from 'node:http';
+import https from 'node:https';
 
 /** One request; everything but the path has a default. */
 export interface RequestOptions {
@@ -12,6 +13,8 @@ export interface RequestOptions {
   headers?: http.OutgoingHttpHeaders;
   agent?: http.Agent;
   timeoutMs?: number;
+  /** Speaks TLS, and shows this certificate; that of the server is not looked at. */
+  tls?: { readonly cert?: string; readonly key?: string };
 }
 
 /** What came back. `status` 0 means that no answer came: refused, reset or too late. */
@@ -25,10 +28,14 @@ const TIMEOUT_MS = 10_000;
 
 /** Sends one request to 127.0.0.1 and waits for the whole answer. Never throws. */
 export function send(options: RequestOptions): Promise<Answer> {
-  const { port, path = '/', method = 'GET', headers = {}, agent, timeoutMs } = options;
+  const { port, path = '/', method = 'GET', headers = {}, agent, timeoutMs, tls } = options;
   return new Promise((resolve) => {
     const failed = () => resolve({ status: 0, headers: {}, body: '' });
-    const request = http.request({ host: '127.0.0.1', port, path, method, headers, agent });
+    const asked = { host: '127.0.0.1', port, path, method, headers, agent };
+    const request =
+      tls === undefined
+        ? http.request(asked)
+        : https.request({ ...asked, ...tls, rejectUnauthorized: false });
     request.setTimeout(timeoutMs ?? TIMEOUT_MS, () => request.destroy());
     request.on('error', failed);
     request.on('response', (response) => {

@@ -29,6 +29,8 @@ export const LISTENER = 'in';
 /** What a rig is made of; everything has a default. */
 export interface RigOptions {
   setting?: Setting;
+  /** Resource files beside those of the setting. */
+  resources?: Record<string, string>;
   proxies?: number;
   /** Workers of each proxy. */
   workers?: number;
@@ -42,6 +44,8 @@ export interface RigOptions {
   filters?: (folder: Folder) => Config[];
   /** Routes instead of the one to the origin. */
   routes?: Config[];
+  /** Transport socket of the listeners. */
+  transport?: Config;
   /** Further fields of the HTTP connection managers. */
   manager?: Config;
   /** Port the filter's calls go to, where it is not the host's. */
@@ -71,7 +75,7 @@ export class Rig implements AsyncDisposable {
     await using parts = new AsyncDisposableStack();
     const folder = parts.use(await Folder.make());
     const origin = parts.use(await Origin.start());
-    const resources = resourcesOf(options.setting);
+    const resources = { ...resourcesOf(options.setting), ...options.resources };
     const args = options.hostArgs ?? [];
     const host = parts.use(await Host.start({ resources, args }));
     parts.move();
@@ -98,6 +102,7 @@ export class Rig implements AsyncDisposable {
       balanced: this.options.balanced ?? false,
       ...(this.options.routes === undefined ? {} : { routes: this.options.routes }),
       ...(this.options.manager === undefined ? {} : { manager: this.options.manager }),
+      ...(this.options.transport === undefined ? {} : { transport: this.options.transport }),
       accessLog: this.accessLog(this.proxies.length),
     });
     const clusters = [

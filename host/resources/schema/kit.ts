@@ -20,6 +20,9 @@ export type TextFormat =
   | 'key-parameter'
   | 'header-template'
   | 'digest'
+  | 'principal'
+  | 'claim'
+  | 'claim-text'
   | 'cidr'
   | 'referer'
   | 'time'
@@ -31,8 +34,6 @@ export interface Extras {
   readonly format?: TextFormat;
   /** Fields that a later version brings. */
   readonly later?: readonly string[];
-  /** The required field that every later field could stand in for. */
-  readonly instead?: string;
   /** Values that a later version brings. */
   readonly laterValues?: readonly string[];
   /** Exactly one of these fields must be there. */

@@ -21,7 +21,7 @@ export const Application = object(
     consumer: reference('The consumer it belongs to.'),
     displayName: Type.Optional(Type.String({ description: 'Name for people.', maxLength: 256 })),
   },
-  { later: ['identities', 'state'] },
+  { later: ['state'] },
 );
 
 /** The spec of a subscription. */
@@ -43,16 +43,29 @@ export const Subscription = object(
   { later: ['overrides', 'approval', 'scopes', 'billingDay', 'notBefore', 'notAfter'] },
 );
 
+const Claim = object('A claim of tokens that RequestAuthentication has verified.', {
+  issuer: text('claim-text', 'Issuer of the tokens, as in their iss.'),
+  name: text('claim', 'Name of the claim, such as sub, azp or client_id.'),
+  value: text('claim-text', 'What the claim says for this application; compared byte by byte.'),
+});
+
 /** The spec of a credential. */
 export const Credential = object(
-  'The record of a key that was made elsewhere. Never the key: keys are made by key create.',
+  'By what an application is known: a key that was made elsewhere (never the key itself: keys are ' +
+    'made by key create), the principal of its certificate, or a claim of its tokens.',
   {
     application: reference('The application it belongs to.'),
-    digest: text('digest', 'SHA-256 of the key, 64 lower-case hex digits.'),
-    notBefore: Type.Optional(
-      text('time', 'The key is valid from here, such as 2026-01-31T00:00Z.'),
+    digest: Type.Optional(text('digest', 'SHA-256 of the key, 64 lower-case hex digits.')),
+    principal: Type.Optional(
+      text(
+        'principal',
+        'URI of the certificate that the caller shows in mutual TLS, such as ' +
+          'spiffe://cluster.local/ns/shop/sa/web; compared byte by byte.',
+      ),
     ),
-    notAfter: Type.Optional(text('time', 'The key is no longer valid from here.')),
+    claim: Type.Optional(Claim),
+    notBefore: Type.Optional(text('time', 'It is valid from here, such as 2026-01-31T00:00Z.')),
+    notAfter: Type.Optional(text('time', 'It is no longer valid from here.')),
     state: Type.Optional(word('Whether it may be used.', ['enabled', 'disabled'], 'enabled')),
     cidrs: Type.Optional(
       list(
@@ -71,7 +84,7 @@ export const Credential = object(
       ),
     ),
   },
-  { later: ['scopes'] },
+  { exactlyOne: ['digest', 'principal', 'claim'], later: ['scopes'] },
 );
 
 /** The spec of a proxy group. */

@@ -27,10 +27,28 @@ export const ApiKey = object(
   { exactlyOne: ['header', 'query', 'cookie'] },
 );
 
+const Mtls = object('The principal of the certificate that the caller showed in mutual TLS.', {});
+
+/** A claim of a verified token. */
+export const Jwt = object('A claim of the token that RequestAuthentication has verified.', {
+  issuer: text('claim-text', 'The only issuer whose tokens count, as in their iss.'),
+  audiences: list(
+    text('claim-text', 'An audience.'),
+    'Audiences of which a token must name one in its aud.',
+    16,
+    { minItems: 1, sidegate: { distinct: true } },
+  ),
+  claim: Type.Optional(
+    text('claim', 'Name of the claim that says who calls, such as sub, azp or client_id.', {
+      default: 'sub',
+    }),
+  ),
+});
+
 const Source = object(
-  'A place a key may come from.',
-  { apiKey: ApiKey },
-  { later: ['jwt', 'mtls', 'anonymous'], instead: 'apiKey' },
+  'How a caller may be known.',
+  { apiKey: Type.Optional(ApiKey), mtls: Type.Optional(Mtls), jwt: Type.Optional(Jwt) },
+  { exactlyOne: ['apiKey', 'mtls', 'jwt'], later: ['anonymous'] },
 );
 
 /** Methods by name; their places are the bits of the mask in docs/wire.md. */
@@ -117,7 +135,13 @@ export const Product = object(
       text('base-path', 'Path that all operations begin with.', { default: '/' }),
     ),
     identify: Type.Optional(
-      list(Source, 'Where the key may stand, in order of preference.', 16, { default: [] }),
+      list(
+        Source,
+        'How callers are known, in order of preference, keys first: a key that counts is never ' +
+          'passed over, and without one the first certificate or token that counts is the caller.',
+        16,
+        { default: [] },
+      ),
     ),
     keyFormat: Type.Optional(
       word(

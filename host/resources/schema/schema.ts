@@ -9,7 +9,7 @@ import { name, object } from './kit.ts';
 import type { Mediation, Step } from './mediation.ts';
 import { Application, Consumer, Credential, ProxyGroup, Subscription } from './parties.ts';
 import { type Limit, Plan } from './plan.ts';
-import { type ApiKey, type Operation, Product } from './product.ts';
+import { type Jwt, type Operation, Product } from './product.ts';
 
 export { type Extras, extrasOf, type TextFormat } from './kit.ts';
 export { RATE_QUOTA_MAX } from './plan.ts';
@@ -69,7 +69,7 @@ export function resourceSchema<K extends Kind>(kind: K) {
 
 export type Metadata = Static<typeof Metadata>;
 export type ProductSpec = Static<typeof Product>;
-export type ApiKeySpec = Static<typeof ApiKey>;
+export type JwtSpec = Static<typeof Jwt>;
 export type OperationSpec = Static<typeof Operation>;
 export type MediationSpec = Static<typeof Mediation>;
 export type StepSpec = Static<typeof Step>;

@@ -74,7 +74,9 @@ describe('reasons', () => {
     pin(34, 'request_unreadable', 503);
     pin(35, 'cidr_denied', 403);
     pin(36, 'referer_denied', 403);
-    expect(reason.REASON_END).toBe(37);
+    pin(37, 'caller_missing', 401);
+    pin(38, 'caller_unknown', 401);
+    expect(reason.REASON_END).toBe(39);
   });
 
   test('have a gRPC status of their own', () => {

@@ -2,6 +2,11 @@
  * Holds the check of a policy to hostile bytes. Guarantees that a policy that is let pass can be
  * read without looking twice, and that none makes the filter trap: a trap fails the whole spec.
  */
+import {
+  answerQuestion,
+  beginQuestions,
+  nextQuestion,
+} from '../../../assembly/credential/principal';
 import { matchHost } from '../../../assembly/match/host';
 import { matchPath } from '../../../assembly/match/path';
 import { runProgram } from '../../../assembly/mediate/program';
@@ -49,6 +54,8 @@ function exercise(policy: usize): void {
     const product = productAt(policy, i);
     CURRENT.product = changetype<usize>(product);
     composeCors();
+    beginQuestions(policy, product);
+    while (nextQuestion()) answerQuestion(NAME.at, NAME.length);
     runProgram(policy, product.programFirst, product.programCount, VALUES_ROOM, true);
     runProgram(policy, product.responseFirst, product.responseCount, VALUES_ROOM, false);
   }
@@ -273,10 +280,16 @@ describe('order, bounds and values', () => {
   // Guarantees that what this version does not know is refused rather than passed over.
   test('values that are not known are refused', () => {
     const source = samplePolicy();
-    source.ref(source.ref(source.sources.u32(4), 'a'), '').u32(0);
+    source
+      .ref(source.ref(source.sources.u32(6), 'a'), '')
+      .u32(0)
+      .u64(0);
     expect(checked(source)).toBe(-(10 * 8 + 6));
     const prefixed = samplePolicy();
-    prefixed.ref(prefixed.ref(prefixed.sources.u32(2), 'a'), 'Bearer ').u32(0);
+    prefixed
+      .ref(prefixed.ref(prefixed.sources.u32(2), 'a'), 'Bearer ')
+      .u32(0)
+      .u64(0);
     expect(checked(prefixed)).toBe(-(10 * 8 + 5));
     const window = samplePolicy();
     window.limit(99, 1, 'month', 0x80000001);

@@ -84,6 +84,7 @@ export class PolicyWriter {
   fields: Writer = new Writer();
   cors: Writer = new Writer();
   origins: Writer = new Writer();
+  audiences: Writer = new Writer();
   anyHost: u32 = NONE;
   length: u32 = 0;
   private ordered: TreeNode[] = [];
@@ -157,13 +158,15 @@ export class PolicyWriter {
   product(id: u64, name: string, flags: u32 = 0): PolicyWriter {
     const at = this.products;
     this.ref(at.u64(id), name).u32(flags);
-    const sources = this.sources.length / 24;
+    const sources = this.sources.length / 32;
     const brands = this.brands.length / 8;
     const steps = this.program.length / 24;
-    at.u32(this.sourceFirst).u32(sources - this.sourceFirst);
+    at.u32(this.sourceFirst).u32(sources - this.sourceFirst - this.identityCount);
     at.u32(this.brandFirst).u32(brands - this.brandFirst);
     const programs = this.programs(steps);
-    at.add(programs.part(0, 8)).u32(0).add(programs.part(8, 16)).u32(this.corsOf).u32(0);
+    at.add(programs.part(0, 8)).u32(this.identityCount).add(programs.part(8, 16));
+    at.u32(this.corsOf).u32(0);
+    this.identityCount = 0;
     this.corsOf = 0;
     this.sourceFirst = sources;
     this.brandFirst = brands;
@@ -198,9 +201,28 @@ export class PolicyWriter {
 
   /** Kinds: 1 header, 2 query, 3 cookie. */
   source(name: string, prefix: string, kind: u32 = 1): PolicyWriter {
-    this.ref(this.ref(this.sources.u32(kind), name), prefix).u32(0);
+    this.ref(this.ref(this.sources.u32(kind), name), prefix)
+      .u32(0)
+      .u64(0);
     return this;
   }
+
+  /** The next product knows callers by their certificates. */
+  mtls(): PolicyWriter {
+    this.identityCount++;
+    return this.source('', '', 4);
+  }
+
+  /** The next product knows callers by a claim of their tokens. */
+  jwt(issuer: string, claim: string, audiences: string[]): PolicyWriter {
+    const first = this.audiences.length / 8;
+    for (let i = 0; i < audiences.length; i++) this.ref(this.audiences, audiences[i]);
+    const row = this.ref(this.ref(this.sources.u32(5), claim), issuer);
+    row.u32(first).u32(audiences.length).u32(0);
+    this.identityCount++;
+    return this;
+  }
+  private identityCount: u32 = 0;
 
   brand(brand: string): PolicyWriter {
     this.ref(this.brands, brand);
@@ -272,7 +294,7 @@ export class PolicyWriter {
     section(to, 7, table(8, this.methods));
     section(to, 8, table(32, this.operations));
     section(to, 9, table(64, this.products));
-    section(to, 10, table(24, this.sources));
+    section(to, 10, table(32, this.sources));
     section(to, 11, table(8, this.brands));
     section(to, 12, table(32, this.plans));
     section(to, 13, table(40, this.limits));
@@ -283,6 +305,7 @@ export class PolicyWriter {
     if (this.fields.length > 0) section(to, 21, table(8, this.fields));
     if (this.cors.length > 0) section(to, 22, table(20, this.cors));
     if (this.origins.length > 0) section(to, 23, table(16, this.origins));
+    if (this.audiences.length > 0) section(to, 26, table(8, this.audiences));
     return message('SGPO', to);
   }
 
@@ -328,7 +351,8 @@ export function samplePolicy(): PolicyWriter {
   policy.allow(['https://a.example', '', 'https://', '.b.example'], 2, 'RateLimit');
   policy.product(11, 'orders', 1);
   policy.step(4, 'x-via', [0], ['one']).response().step(3, 'server', [], []).both();
-  policy.source('x-key', '').product(12, 'other', 2);
+  policy.source('x-key', '').mtls().jwt('https://id.example', 'azp', ['api', 'web']);
+  policy.product(12, 'other', 2);
   policy.operation(21, 'list', 0).operation(22, 'create', 0, 5).operation(23, 'one', 0);
   policy.operation(24, 'files', 0, 1, 1, 1).operation(25, 'rest', 1);
   policy.limit(41, 100, 'daily', 86400).limit(42, 5, 'burst', 1).limit(43, 9, 'daily', 60);

@@ -45,7 +45,7 @@ test('a product is read into what it means', () => {
   assert.ok(orders && status);
   assert.deepEqual(orders.basePath, ['v1']);
   assert.deepEqual(orders.sources[1], {
-    ...{ place: 'header', name: 'authorization', prefix: 'Bearer ' },
+    ...{ place: 'header', name: 'authorization', prefix: 'Bearer ', index: 1 },
   });
   assert.deepEqual(orders.brands, ['sg', 'acme']);
   assert.deepEqual(orders.operations[4], {

@@ -60,7 +60,7 @@ function largeSet(): ResourceSet {
     cors: undefined,
     basePath: ['v1'],
   };
-  const source = { place: 'header', name: 'x-api-key', prefix: '' } as const;
+  const source = { place: 'header', name: 'x-api-key', prefix: '', index: 0 } as const;
   const applications = Array.from({ length: APPLICATIONS }, (_, i) => `app-${i}`);
   return {
     products: [
@@ -71,6 +71,7 @@ function largeSet(): ResourceSet {
         proxyGroup: 'default',
         hosts: ['orders.example.com'],
         sources: [source],
+        identities: [],
         brands: ['sg'],
         operations: largeOperations(),
       },

@@ -13,6 +13,10 @@ export const TEST_BUILD: bool = isDefined(SIDEGATE_TEST);
 export const ARENA_BYTES: u32 = 262_144;
 /** Request headers looked at; a request with more is refused as unreadable. */
 export const HEADERS_MAX: u32 = 1_024;
+/** Fewest bytes of `SIDEGATE_MARK`, so that nobody guesses it. */
+export const MARK_BYTES_MIN: u32 = 16;
+/** Most bytes of `SIDEGATE_MARK`. */
+export const MARK_BYTES_MAX: u32 = 256;
 /** Header edits of one request. */
 export const EDITS_MAX: u32 = 512;
 /** Identity headers of a caller that are removed; a request with more is refused as unreadable. */

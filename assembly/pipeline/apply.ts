@@ -23,6 +23,7 @@ import { composeCors } from './cors';
 import { CURRENT } from './current';
 import { editAt, editCount, editsOverflowed } from './edits';
 import { composeFields, showsFields } from './fields';
+import { markPassed } from './mark';
 import { OUTCOME_DENY, OUTCOME_PASS } from './outcome';
 import { addPair, addTexts, beginPairs, endPairs, pairsAt } from './pairs';
 import { bodyOf, putTitle } from './problem';
@@ -73,6 +74,7 @@ export function apply(decision: Decision, outcome: u32): u32 {
   countDecision(decision);
   if (stands == OUTCOME_PASS) {
     editsFrom = 0;
+    markPassed();
     editsTo = editCount();
     decision.edits = editsTo as u16;
     return stands;

@@ -1,7 +1,8 @@
 /**
- * Reads once what does not change while the VM lives: the secret for calls to the host and what the
+ * Reads once what does not change while the VM lives: the secrets of its environment and what the
  * proxy is called. It never logs what it read.
  */
+import { keepMark } from '../pipeline/mark';
 import { keepSecret } from '../sync/calls';
 import { keepProxy } from '../sync/watch';
 import { ascii, asciiLength } from '../util/ascii';
@@ -21,6 +22,7 @@ const VARIABLES_MAX: u32 = 64;
 const TEXT: usize = memory.data(8192, 8);
 const POINTERS: usize = memory.data(64 * 4, 4);
 const SECRET_NAME = ascii('SIDEGATE_SYNC_SECRET=');
+const MARK_NAME = ascii('SIDEGATE_MARK=');
 const NODE_ID = ascii('xds\0node\0id');
 const NODE_CLUSTER = ascii('xds\0node\0cluster');
 
@@ -30,7 +32,7 @@ let known: bool = false;
 export function readSurroundings(): void {
   if (known) return;
   known = true;
-  readSecret();
+  readVariables();
   const hasId = readProperty(NODE_ID);
   const id = outAddress();
   const idLength = hasId ? outLength() : 0;
@@ -42,7 +44,7 @@ function readProperty(name: usize): bool {
   return proxy_get_property(name, asciiLength(name), outAt(), outAt() + 4) == OK;
 }
 
-function readSecret(): void {
+function readVariables(): void {
   if (environ_sizes_get(outAt(), outAt() + 4) != OK) return;
   const count = load<u32>(outAt());
   if (count > VARIABLES_MAX || outLength() > ENVIRONMENT_MAX) return;
@@ -51,8 +53,15 @@ function readSecret(): void {
     const at = load<u32>(POINTERS + i * 4) as usize;
     let length: u32 = 0;
     while (load<u8>(at + length) != 0) length++;
-    const begins = asciiLength(SECRET_NAME);
-    if (length <= begins || !equalBytes(at, SECRET_NAME, begins)) continue;
-    keepSecret(at + begins, length - begins);
+    let begins = lengthOfName(SECRET_NAME, at, length);
+    if (begins != 0) keepSecret(at + begins, length - begins);
+    begins = lengthOfName(MARK_NAME, at, length);
+    if (begins != 0) keepMark(at + begins, length - begins);
   }
+}
+
+/** Bytes of a variable's name with its `=`; 0 when the variable is another or empty. */
+function lengthOfName(name: usize, at: usize, length: u32): u32 {
+  const begins = asciiLength(name);
+  return length > begins && equalBytes(at, name, begins) ? begins : 0;
 }

@@ -38,9 +38,8 @@ export function danglingOf(policy: Policy): string | undefined {
     ['cors', policy.cors.every(({ origins }) => inside(origins, policy.origins))],
     [
       'mediation',
-      policy.mediation.every(
-        ({ request, response }) =>
-          inside(request, policy.program) && inside(response, policy.program),
+      policy.mediation.every((both) =>
+        [both.request, both.response].every((each) => inside(each, policy.program)),
       ),
     ],
     ['program', policy.program.every((step) => inside(step.parts, policy.parts))],

@@ -19,6 +19,7 @@ import { addOciBuild } from './oci-build.ts';
 import { CommandError, Exit, type ExitCode } from './outcome.ts';
 import { printValue } from './output.ts';
 import { addProxies } from './proxies.ts';
+import { addQuota } from './quota.ts';
 import { addResources } from './resources.ts';
 import { addRevisions } from './revisions.ts';
 import { addSamplesIstio } from './samples.ts';
@@ -65,6 +66,7 @@ function makeProgram(context: Context, setExit: SetExit): Command {
   addResources(program, context);
   addRevisions(program, context);
   addSubscription(program, context);
+  addQuota(program, context);
   addStatus(program, context, setExit);
   const key = program.command('key').description('make, list, change and revoke keys');
   addKeyCreate(key, context);

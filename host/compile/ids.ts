@@ -2,7 +2,7 @@
  * Which names of a set need stable ids, and the ids once they are known. Ids are given by the
  * store; nothing is ever identified by its place in a list.
  */
-import type { Operation, Plan, Product, ResourceSet, Subscription } from '../resources/model.ts';
+import type { Operation, Product, ResourceSet, Subscription } from '../resources/model.ts';
 import { referenceText } from '../resources/reference.ts';
 import type { NamedKind, NameKey } from './output.ts';
 
@@ -17,7 +17,10 @@ export function operationKey({ namespace, name }: Product, operation: Operation)
 }
 
 /** Name of a limit's id: the limit's name, shared by all plans of the namespace. */
-export function limitKey(plan: Plan, limit: { readonly name: string }): NameKey {
+export function limitKey(
+  plan: { readonly namespace: string },
+  limit: { readonly name: string },
+): NameKey {
   return { kind: 'Limit', namespace: plan.namespace, name: limit.name };
 }
 
@@ -25,7 +28,10 @@ export function limitKey(plan: Plan, limit: { readonly name: string }): NameKey 
  * Name of a subscription's uid. Application and product are what may never change under one uid;
  * its own namespace, name and plan are left out, so that none of them refills what was used.
  */
-export function subscriptionKey({ application, product }: Subscription): NameKey {
+export function subscriptionKey({
+  application,
+  product,
+}: Pick<Subscription, 'application' | 'product'>): NameKey {
   const { namespace, name } = application;
   return { kind: 'Subscription', namespace, name: `${name}/${referenceText(product, namespace)}` };
 }

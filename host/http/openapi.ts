@@ -26,6 +26,8 @@ const SUMMARIES: Readonly<Record<string, string>> = {
   'DELETE /v1/resources/:kind/:namespace/:name': 'Remove one resource',
   'GET /v1/products/:namespace/:name/effective': 'What proxies do for a product now',
   'POST /v1/subscriptions/:namespace/:name/:verb': 'Decide on a subscription',
+  'GET /v1/subscriptions/:namespace/:name/quota': 'What is left of the quotas of a subscription',
+  'POST /v1/subscriptions/:namespace/:name/quota': 'Add to a quota in its window now, or reset it',
   'GET /v1/revisions': 'Revisions that changed resources, newest first',
   'GET /v1/revisions/:revision': 'What a revision changed',
   'POST /v1/revisions/:revision/rollback': 'Bring the resources of a revision back',

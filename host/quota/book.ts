@@ -6,6 +6,7 @@
 
 import { denyForMs, grantSize, leaseMs, preGrantDue, type Supply, useByMs } from './grant.ts';
 import { fold, grant, holds, isConsistent, learn, openHolding } from './holding.ts';
+import { type NearAccount, NearAccounts } from './near.ts';
 import type {
   Account,
   HolderId,
@@ -30,20 +31,6 @@ export const FOLD_HOLDINGS_MAX = 200;
 export const FOLD_WINDOWS_MAX = 50;
 /** Most holders counted as known; more make no difference to the size of a grant. */
 const KNOWN_HOLDERS_MAX = 100_000;
-
-/** An account is near exhaustion when so much of its quota is used. */
-const NEAR_FRACTION = 0.8;
-/** Most accounts remembered as near exhaustion; those beyond are told once others end. */
-export const NEAR_MAX = 10_000;
-
-/** An account near exhaustion in its window now. */
-export interface NearAccount {
-  readonly account: Account;
-  /** Units used as far as holders have said, and of how many. */
-  readonly used: number;
-  readonly quota: number;
-  readonly endMs: number;
-}
 
 /** A report with the terms the policy has for its account, undefined = no such account. */
 export interface TermedItem {
@@ -91,6 +78,8 @@ export interface AccountState {
   readonly used: number;
   /** Open holdings. */
   readonly open: number;
+  /** Units on top of the quota, in this window alone. */
+  readonly extra: number;
 }
 
 /** The behaviour of a ledger over its rows. Synchronous: whoever owns the rows makes it durable. */
@@ -100,8 +89,7 @@ export class LedgerBook {
   readonly #stats: LedgerStats;
   /** Holders heard of and until when they count; lost at a restart, which only sizes grants. */
   readonly #heard = new Map<string, number>();
-  /** By account; lost at a restart, and there again with the next report. */
-  readonly #near = new Map<string, NearAccount>();
+  readonly #near = new NearAccounts();
   #firstMs: number | undefined;
   /** Every holder that lives has been heard since the start. */
   #knowsHolders = false;
@@ -154,25 +142,39 @@ export class LedgerBook {
     const { windowId } = windowAt(lengthMs, nowMs);
     const window = this.#rows.window(accountKey(account), windowId);
     if (window === undefined) return undefined;
-    const { folded, out, used, open } = window;
-    return { windowId, folded, out, used, open };
+    const { folded, out, used, open, extra } = window;
+    return { windowId, folded, out, used, open, extra };
+  }
+
+  /**
+   * Lets the window of `nowMs` have `extra` units on top of the quota, unless it has more already:
+   * then folded + out <= quota + extra. Said twice it is said once.
+   */
+  topUp(account: Account, extra: number, nowMs: number): void {
+    const lengthMs = windowLengthMs(account.windowKind);
+    if (lengthMs === undefined || !Number.isSafeInteger(extra) || extra <= 0) return;
+    const window = windowAt(lengthMs, nowMs);
+    const [key, { windowId, endMs }] = [accountKey(account), window];
+    const keepUntilMs = this.#keepUntilMs(window, lengthMs);
+    const found = this.#rows.window(key, windowId);
+    const row = found ?? this.#rows.addWindow(key, windowId, endMs, keepUntilMs);
+    row.extra = Math.max(row.extra, extra);
+    this.#rows.saveWindow(row);
+    this.#near.forget(key);
   }
 
   /** Accounts of which at least 80 % is used in the window of `nowMs`. */
   near(nowMs: number): readonly NearAccount[] {
-    for (const [key, { endMs }] of this.#near) if (endMs <= nowMs) this.#near.delete(key);
-    this.#stats.near = this.#near.size;
-    return [...this.#near.values()];
+    const near = this.#near.at(nowMs);
+    this.#stats.near = near.length;
+    return near;
   }
 
-  #noteNear(place: Place, { account }: ReportItem, window: WindowRow, { quota }: LimitTerms): void {
+  #noteNear(place: Place, { account }: ReportItem, window: WindowRow, terms: LimitTerms): void {
     const { endMs } = place.window;
-    const known = this.#near.get(place.account);
-    if (known !== undefined && known.endMs > endMs) return;
-    if (window.used < quota * NEAR_FRACTION) this.#near.delete(place.account);
-    else if (known !== undefined || this.#near.size < NEAR_MAX) {
-      this.#near.set(place.account, { account, used: window.used, quota, endMs });
-    }
+    this.#near.note(place.account, {
+      ...{ account, endMs, used: window.used, quota: capOf(terms, window) },
+    });
     this.#stats.near = this.#near.size;
   }
 
@@ -251,7 +253,7 @@ export class LedgerBook {
     const window = this.#rows.window(place.account, place.window.windowId);
     const holding = window && this.#rows.holding(window.row, place.holder, item.generation);
     if (window && holding && !holding.folded) {
-      if (!this.#learn(window, holding, item, terms.quota)) return this.#unknown(item);
+      if (!this.#learn(window, holding, item, terms)) return this.#unknown(item);
       this.#save(window, holding);
     }
     return this.#reply(place, item, terms, 'windowOver', window, holding, 0);
@@ -273,7 +275,7 @@ export class LedgerBook {
     const holding = known ?? openHolding(window, place.holder, item.generation);
     const foldMs = Math.max(now.nowMs, place.window.startMs) + leaseMs(now.heartbeatMs);
     holding.dueMs = foldMs < window.endMs ? foldMs : null;
-    if (!this.#learn(window, holding, item, terms.quota)) return this.#unknown(item);
+    if (!this.#learn(window, holding, item, terms)) return this.#unknown(item);
     const status = this.#grant(place, window, holding, item, terms);
     this.#save(window, holding);
     this.#noteNear(place, item, window, terms);
@@ -295,8 +297,8 @@ export class LedgerBook {
 
   // False when the report contradicts an earlier one, or the sums no longer hold; then nothing
   // of the report is saved.
-  #learn(window: WindowRow, holding: HoldingRow, item: ReportItem, quota: number): boolean {
-    const learned = learn(window, holding, item, quota);
+  #learn(window: WindowRow, holding: HoldingRow, item: ReportItem, terms: LimitTerms): boolean {
+    const learned = learn(window, holding, item, capOf(terms, window));
     if (learned === undefined) {
       this.#stats.contradictory += 1;
       return false;
@@ -340,8 +342,9 @@ export class LedgerBook {
     return 'exhausted';
   }
 
-  #supply(window: WindowRow | undefined, { quota }: LimitTerms): Supply {
+  #supply(window: WindowRow | undefined, terms: LimitTerms): Supply {
     const { folded, out, open } = window ?? { folded: 0, out: 0, open: 0 };
+    const quota = capOf(terms, window);
     return { quota, free: quota - folded - out, open, known: Math.max(open, this.#heard.size) };
   }
 
@@ -389,4 +392,9 @@ export class LedgerBook {
       denyForMs: denyForMs(1, Number.MAX_SAFE_INTEGER, this.#random()),
     };
   }
+}
+
+/** Units that a window may have out and folded. */
+function capOf({ quota }: LimitTerms, window: WindowRow | undefined): number {
+  return quota + (window?.extra ?? 0);
 }

@@ -23,6 +23,8 @@ export interface WindowRow {
   open: number;
   /** Sum of `used` over all holdings, folded ones included. */
   used: number;
+  /** Granted by people on top of the quota, in this window alone. Never falls. */
+  extra: number;
 }
 
 /** One holding: a holder in one account and window under one generation. */

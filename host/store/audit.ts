@@ -16,12 +16,14 @@ export type AuditAction =
   | 'key.change'
   | 'key.revoke'
   | 'token.create'
-  | 'token.revoke';
+  | 'token.revoke'
+  | 'quota.add'
+  | 'quota.reset';
 
 /** What an entry says besides its place in the trail. */
 export interface AuditFacts {
   readonly action: AuditAction;
-  /** Kind of what was touched: that of a resource, `Credential` or `AccessToken`. */
+  /** Kind of what was touched: that of a resource, `Credential`, `AccessToken` or `Quota`. */
   readonly kind: string;
   /** '' for what belongs to no namespace. */
   readonly namespace: string;
@@ -72,6 +74,9 @@ export interface ResourceRevision extends AuditOrigin {
 
 /** The part of the store that remembers. */
 export interface AuditStore {
+  /** Writes down what is about to be done outside the store's own tables; no new revision. */
+  note(facts: AuditFacts, origin: AuditOrigin): Promise<void>;
+
   /** Entries of the trail, newest first. */
   audit(query: AuditQuery): Promise<readonly AuditEntry[]>;
 

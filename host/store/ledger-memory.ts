@@ -30,7 +30,7 @@ export class MemoryRows implements LedgerRows {
   addWindow(account: string, windowId: number, endMs: number, keepUntilMs: number): WindowRow {
     this.#lastRow += 1;
     const row = this.#lastRow;
-    const counts = { folded: 0, out: 0, open: 0, used: 0 };
+    const counts = { folded: 0, out: 0, open: 0, used: 0, extra: 0 };
     const window = { row, account, windowId, endMs, keepUntilMs, ...counts };
     this.#rowOf.set(`${account}#${windowId}`, row);
     this.#holdings.set(row, new Map());
@@ -121,6 +121,7 @@ export function openMemoryLedger(options: MemoryLedgerOptions): Ledger {
       }),
     fold: (nowMs) => answer(() => book.fold(nowMs)),
     account: (account, nowMs) => answer(() => book.account(account, nowMs)),
+    topUp: (account, extra, nowMs) => answer(() => book.topUp(account, extra, nowMs)),
     near: (nowMs) => answer(() => book.near(nowMs)),
     stats: () => ({ ...stats }),
     close: async () => {

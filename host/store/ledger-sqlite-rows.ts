@@ -9,7 +9,12 @@ import { LedgerError } from './ledger.ts';
 
 /** Stands in the file's header: "SGLE". */
 const APPLICATION_ID = 0x53474c45;
-const FORMAT = 1;
+const FORMAT = 2;
+/** Leads from format 1, in which no window had anything on top of its quota. */
+const FROM_FORMAT_1 = `
+  ALTER TABLE windows ADD COLUMN extra INTEGER NOT NULL DEFAULT 0;
+  PRAGMA user_version = 2;
+`;
 
 const SCHEMA = `
   CREATE TABLE windows (
@@ -22,6 +27,7 @@ const SCHEMA = `
     out INTEGER NOT NULL,
     open INTEGER NOT NULL,
     used INTEGER NOT NULL,
+    extra INTEGER NOT NULL DEFAULT 0,
     UNIQUE (account, windowId)
   ) STRICT;
   CREATE INDEX windowsByEnd ON windows (keepUntilMs);
@@ -77,6 +83,8 @@ function prepareFormat(db: DatabaseSync, path: string): void {
   const { tables } = db.prepare('SELECT count(*) AS tables FROM sqlite_schema').get() ?? {};
   if (id === 0 && format === 0 && tables === 0) {
     db.exec(SCHEMA);
+  } else if (id === APPLICATION_ID && format === 1) {
+    db.exec(FROM_FORMAT_1);
   } else if (id !== APPLICATION_ID || format !== FORMAT) {
     throw new LedgerError('ledger_format', `${path} is not a ledger of format ${FORMAT}`);
   }
@@ -118,10 +126,10 @@ export class SqliteRows implements LedgerRows {
     this.#window = db.prepare('SELECT * FROM windows WHERE account = ? AND windowId = ?');
     this.#windowOfRow = db.prepare('SELECT * FROM windows WHERE row = ?');
     this.#addWindow = db.prepare(
-      'INSERT INTO windows VALUES (NULL, ?, ?, ?, ?, 0, 0, 0, 0) RETURNING *',
+      'INSERT INTO windows VALUES (NULL, ?, ?, ?, ?, 0, 0, 0, 0, 0) RETURNING *',
     );
     this.#saveWindow = db.prepare(
-      'UPDATE windows SET folded = ?, out = ?, open = ?, used = ? WHERE row = ?',
+      'UPDATE windows SET folded = ?, out = ?, open = ?, used = ?, extra = ? WHERE row = ?',
     );
     this.#holding = db.prepare(
       'SELECT * FROM holdings WHERE window = ? AND holder = ? AND generation = ?',
@@ -153,8 +161,8 @@ export class SqliteRows implements LedgerRows {
     return window as unknown as WindowRow;
   }
 
-  saveWindow({ folded, out, open, used, row }: WindowRow): void {
-    this.#saveWindow.run(folded, out, open, used, row);
+  saveWindow({ folded, out, open, used, extra, row }: WindowRow): void {
+    this.#saveWindow.run(folded, out, open, used, extra, row);
   }
 
   holding(window: number, holder: string, generation: number): HoldingRow | undefined {

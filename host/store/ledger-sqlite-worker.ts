@@ -24,6 +24,7 @@ export type WorkerCall =
   | { readonly kind: 'merge'; holder: HolderId; items: readonly TermedItem[]; time: MergeTime }
   | { readonly kind: 'fold'; nowMs: number }
   | { readonly kind: 'account'; account: Account; nowMs: number }
+  | { readonly kind: 'topUp'; account: Account; extra: number; nowMs: number }
   | { readonly kind: 'near'; nowMs: number }
   | { readonly kind: 'close' };
 
@@ -68,6 +69,7 @@ function serve(settings: WorkerSettings, post: (message: WorkerAnswer | WorkerOp
     if (call.kind === 'merge') return book.merge(call.holder, call.items, call.time);
     if (call.kind === 'fold') return book.fold(call.nowMs);
     if (call.kind === 'near') return book.near(call.nowMs);
+    if (call.kind === 'topUp') return book.topUp(call.account, call.extra, call.nowMs);
     return call.kind === 'account' ? book.account(call.account, call.nowMs) : undefined;
   };
 

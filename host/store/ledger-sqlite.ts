@@ -5,7 +5,8 @@
  */
 
 import { Worker } from 'node:worker_threads';
-import type { AccountState, FoldResult, MergeTime, NearAccount } from '../quota/book.ts';
+import type { AccountState, FoldResult, MergeTime } from '../quota/book.ts';
+import type { NearAccount } from '../quota/near.ts';
 import type { Account, HolderId, ReplyItem, ReportItem, ResolveTerms } from '../quota/report.ts';
 import { type LedgerStats, newStats } from '../quota/stats.ts';
 import { type Ledger, LedgerError } from './ledger.ts';
@@ -98,6 +99,10 @@ class SqliteLedger implements Ledger {
 
   account(account: Account, nowMs: number): Promise<AccountState | undefined> {
     return this.#call({ kind: 'account', account, nowMs });
+  }
+
+  topUp(account: Account, extra: number, nowMs: number): Promise<void> {
+    return this.#call({ kind: 'topUp', account, extra, nowMs });
   }
 
   near(nowMs: number): Promise<readonly NearAccount[]> {

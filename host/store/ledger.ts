@@ -9,7 +9,8 @@
  * are lost, doubled, delayed or reordered and whichever holders crash.
  */
 
-import type { AccountState, FoldResult, MergeTime, NearAccount } from '../quota/book.ts';
+import type { AccountState, FoldResult, MergeTime } from '../quota/book.ts';
+import type { NearAccount } from '../quota/near.ts';
 import type { Account, HolderId, ReplyItem, ReportItem } from '../quota/report.ts';
 import type { LedgerStats } from '../quota/stats.ts';
 
@@ -57,6 +58,13 @@ export interface Ledger {
 
   /** The account in the window of `nowMs`, or undefined when nothing was ever granted in it. */
   account(account: Account, nowMs: number): Promise<AccountState | undefined>;
+
+  /**
+   * Lets the account have `extra` units on top of its quota in the window of `nowMs`, unless it has
+   * more already; durable when the promise resolves. From then on
+   * folded + sum of (granted - released) <= quota + extra in that window, and in no other.
+   */
+  topUp(account: Account, extra: number, nowMs: number): Promise<void>;
 
   /**
    * Accounts near exhaustion in the window of `nowMs`: at least 80 % of the quota used, as far as

@@ -123,6 +123,7 @@ function connect(worker: Worker, identity: StoreIdentity): Store {
     accessTokens: method('accessTokens'),
     accessTokenWithDigest: method('accessTokenWithDigest'),
     audit: method('audit'),
+    note: method('note'),
     resourceRevisions: method('resourceRevisions'),
     resourceChangesAfter: method('resourceChangesAfter'),
     reserveIds: method('reserveIds'),

@@ -85,6 +85,10 @@ export class Trail implements AccessStore, AuditStore {
     return this.#tables().access.tokenWithDigest(digest);
   }
 
+  async note(facts: AuditFacts, origin: AuditOrigin): Promise<void> {
+    this.#tables().transact(() => this.#add(0, origin, facts));
+  }
+
   async audit(query: AuditQuery): Promise<readonly AuditEntry[]> {
     return this.#tables().audit.entries(query);
   }

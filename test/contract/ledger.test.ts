@@ -11,6 +11,7 @@ import { openMemoryLedger } from '../../host/store/ledger-memory.ts';
 import { openSqliteLedger } from '../../host/store/ledger-sqlite.ts';
 import { grantsContract } from './ledger-grants.ts';
 import { LedgerKit, type OpenLedger } from './ledger-kit.ts';
+import { topUpsContract } from './ledger-topups.ts';
 import { windowsContract } from './ledger-windows.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'sidegate-ledger-'));
@@ -27,7 +28,7 @@ const ledgers: Record<string, OpenLedger> = {
 
 for (const [name, open] of Object.entries(ledgers)) {
   describe(`ledger in ${name}`, () => {
-    for (const promise of [...grantsContract, ...windowsContract]) {
+    for (const promise of [...grantsContract, ...windowsContract, ...topUpsContract]) {
       test(promise.name, async () => {
         await using kit = await LedgerKit.start(open);
         await promise.run(kit);

@@ -89,3 +89,34 @@ test('killed hosts and proxies: never more, and no less than what they held', as
   assert.equal(heldByLiving, 0, 'the living spent all they were given');
   assert.ok(passed >= QUOTA - heldByKilled, `${passed} + ${heldByKilled} < ${QUOTA}`);
 });
+
+// Guarantees that what an operator adds reaches proxies that deny already, to the unit: quota and
+// addition, and after a reset a whole quota more.
+test('a top-up and a reset let through what they say and not a request more', async () => {
+  await awayFromMidnight(90_000);
+  const quota = 60;
+  const setting = { limits: [{ name: 'daily', quota, window: '1d' }] };
+  await using rig = await Rig.start({ setting, proxies: 2, workers: 2 });
+  const { key } = await rig.host.createKey(APPLICATION);
+  await using load = loadOn(rig, key, 200);
+  const url = `/v1/subscriptions/default/${APPLICATION}/quota`;
+  const change = (body: object) => rig.host.ask('POST', url, body);
+  const exhausted = async (admitted: number) => {
+    await until(`${admitted} are through`, () => rig.origin.count >= admitted, {
+      deadlineMs: 60_000,
+    });
+    const refused = load.count(429);
+    await until('more is refused', () => load.count(429) > refused + 300, { deadlineMs: 60_000 });
+    assert.equal(rig.origin.count, admitted);
+  };
+  await exhausted(quota);
+  await change({ limit: 'daily', add: 30 });
+  await exhausted(quota + 30);
+  await until('all of it is reported', async () => {
+    const { items } = (await rig.host.ask('GET', url)) as { items: { used: number }[] };
+    return items[0]?.used === quota + 30;
+  });
+  await change({ limit: 'daily', reset: true });
+  await exhausted(2 * quota + 30);
+  await load.stop();
+});

@@ -42,6 +42,8 @@ export const ROUTES: readonly RouteRole[] = [
   { method: 'PUT', url: '/v1/resources/:kind/:namespace/:name', role: 'operate' },
   { method: 'DELETE', url: '/v1/resources/:kind/:namespace/:name', role: 'operate' },
   { method: 'POST', url: '/v1/subscriptions/:namespace/:name/:verb', role: 'operate' },
+  { method: 'GET', url: '/v1/subscriptions/:namespace/:name/quota', role: 'view' },
+  { method: 'POST', url: '/v1/subscriptions/:namespace/:name/quota', role: 'operate' },
   { method: 'GET', url: '/v1/products/:namespace/:name/effective', role: 'view' },
   { method: 'GET', url: '/v1/revisions', role: 'view' },
   { method: 'GET', url: '/v1/revisions/:revision', role: 'view' },

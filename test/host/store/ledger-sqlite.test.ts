@@ -114,6 +114,25 @@ test('open and folded holdings outlive a restart', async () => {
   assert.equal(after.ledger.stats().trueUps, 1);
 });
 
+// Guarantees that a file of the format before is read on, and that a top-up outlives a restart.
+test('a ledger of format 1 goes on, and top-ups stay', async () => {
+  await using folder = await Folder.make();
+  const path = folder.join('ledger.db');
+  await using before = await LedgerKit.start(opener(path));
+  await before.holder(1n).ask(100, 100);
+  await before.ledger.close();
+  const file = openLedgerFile(path);
+  file.exec('ALTER TABLE windows DROP COLUMN extra; PRAGMA user_version = 1');
+  file.close();
+  await using after = await LedgerKit.start(opener(path));
+  await after.ledger.topUp(after.account(), 30, NOON);
+  await after.ledger.close();
+  await using last = await LedgerKit.start(opener(path));
+  assert.equal((await last.holder(2n).ask(30, 30)).granted, 30);
+  assert.equal((await last.holder(3n).ask(1, 1)).status, 'exhausted');
+  assert.equal((await last.ledger.account(last.account(), NOON))?.extra, 30);
+});
+
 // Guarantees that removed windows stay closed over a restart with a clock set back.
 test('the mark of removed windows outlives a restart', async () => {
   await using folder = await Folder.make();
@@ -193,7 +212,7 @@ test('other files are refused and left alone', async () => {
 
   const newer = folder.join('newer.db');
   const ledger = openLedgerFile(newer);
-  ledger.exec('PRAGMA user_version = 2');
+  ledger.exec('PRAGMA user_version = 99');
   ledger.close();
   await assert.rejects(
     opener(newer)(() => undefined),

@@ -11,7 +11,7 @@ import { MemoryRows, openMemoryLedger } from '../../../host/store/ledger-memory.
 import { openSqliteLedger } from '../../../host/store/ledger-sqlite.ts';
 import { Folder } from '../../support/folders.ts';
 import { printSeed } from '../../support/seed.ts';
-import { calmMoves, disasters, type Move, Walk, wildNetwork } from './walk.ts';
+import { calmMoves, disasters, type Move, topUps, Walk, wildNetwork } from './walk.ts';
 
 printSeed();
 
@@ -47,7 +47,7 @@ const windowSeconds = fc.constantFrom(1, 60, 3_600, 86_400);
 // Guarantees B1: whatever is lost, doubled, late or killed, the quota is a cap in every window.
 // The walk itself fails at the first unit too many.
 test('never more is admitted than the quota', async () => {
-  const moves = movesOf(calmMoves, wildNetwork, disasters);
+  const moves = movesOf(calmMoves, wildNetwork, disasters, topUps);
   await fc.assert(
     fc.asyncProperty(holders, quota, windowSeconds, moves, async (count, units, seconds, steps) => {
       const { walk, rows, ledger } = memoryWalk(count, units, seconds);
@@ -67,6 +67,7 @@ test('what is folded and what is out is at most the quota', async () => {
   const moves = movesOf(
     calmMoves,
     wildNetwork,
+    topUps,
     disasters.filter((_, index) => index < 2),
   );
   await fc.assert(
@@ -74,7 +75,10 @@ test('what is folded and what is out is at most the quota', async () => {
       const { walk, rows } = memoryWalk(count, units, 86_400);
       for (const move of steps) {
         await walk.step(move);
-        for (const { folded, out } of rows.windows()) assert.ok(folded + out <= units);
+        for (const { folded, out, windowId, extra } of rows.windows()) {
+          assert.equal(extra, walk.extras.get(windowId) ?? 0);
+          assert.ok(folded + out <= units + extra);
+        }
       }
     }),
     { numRuns: 200 },
@@ -84,13 +88,14 @@ test('what is folded and what is out is at most the quota', async () => {
 // Guarantees that exactness costs nothing: while no holder dies, every unit of the quota is used
 // in the end, whatever the network did and however often holders were folded meanwhile.
 test('the whole quota is used when no holder is lost', async () => {
-  const moves = movesOf(calmMoves, wildNetwork);
+  const moves = movesOf(calmMoves, wildNetwork, topUps);
   await fc.assert(
     fc.asyncProperty(holders, quota, moves, async (count, units, steps) => {
       const { walk } = memoryWalk(count, units, 86_400);
       for (const move of steps) await walk.step(move);
       await walk.drain();
-      assert.deepEqual([...walk.admitted.values()], [units]);
+      const [extra = 0] = walk.extras.values();
+      assert.deepEqual([...walk.admitted.values()], [units + extra]);
     }),
     { numRuns: 300 },
   );
@@ -100,7 +105,7 @@ test('the whole quota is used when no holder is lost', async () => {
 test('memory and SQLite answer alike', async () => {
   await using folder = await Folder.make();
   let files = 0;
-  const moves = movesOf(calmMoves, wildNetwork, disasters);
+  const moves = movesOf(calmMoves, wildNetwork, disasters, topUps);
   await fc.assert(
     fc.asyncProperty(holders, quota, windowSeconds, moves, async (count, units, seconds, steps) => {
       files += 1;

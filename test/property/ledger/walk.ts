@@ -23,6 +23,8 @@ export type Move =
   | { readonly kind: 'reopen'; readonly holder: number }
   | { readonly kind: 'crash'; readonly holder: number }
   | { readonly kind: 'quota'; readonly units: number }
+  | { readonly kind: 'topUp'; readonly units: number }
+  | { readonly kind: 'reset' }
   | { readonly kind: 'pass'; readonly ms: number }
   | { readonly kind: 'fold' };
 
@@ -80,6 +82,12 @@ export const disasters: fc.WeightedArbitrary<Move>[] = [
   },
 ];
 
+/** Units put on top of the quota, and windows that begin anew for what was used. */
+export const topUps: fc.WeightedArbitrary<Move>[] = [
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('topUp'), units: cost }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('reset') }) },
+];
+
 /** A holding as its holder keeps it. */
 interface Slot {
   readonly generation: number;
@@ -119,6 +127,8 @@ export class Walk {
   /** Admitted, and the highest quota in force, by window. */
   readonly admitted = new Map<number, number>();
   readonly #caps = new Map<number, number>();
+  /** On top of the quota, by window. */
+  readonly extras = new Map<number, number>();
   /** Every reply, in the order they were given. */
   readonly replies: ReplyItem[] = [];
   #lastId = 0n;
@@ -139,6 +149,7 @@ export class Walk {
     const holder = 'holder' in move ? this.#holders[move.holder % this.#holders.length] : undefined;
     if (move.kind === 'quota') this.quota = move.units;
     else if (move.kind === 'pass') this.nowMs += move.ms;
+    else if (move.kind === 'topUp' || move.kind === 'reset') await this.#topUp(move);
     else if (move.kind === 'fold') await this.#ledger.fold(this.nowMs);
     else if (move.kind === 'deliver') await this.#deliver(move.message, move.copy);
     else if (move.kind === 'lose') this.#take(move.message);
@@ -159,6 +170,16 @@ export class Walk {
       const slot = holder.slots.find(({ windowId }) => windowId === now);
       if (slot) this.#spend(slot, move.cost);
     }
+  }
+
+  /** As an operator does it: more than there is by some units, or as much as was used. */
+  async #topUp(move: Extract<Move, { kind: 'topUp' | 'reset' }>): Promise<void> {
+    const state = await this.#ledger.account(this.#account, this.nowMs);
+    const { used = 0, extra = 0 } = state ?? {};
+    const units = move.kind === 'reset' ? used : extra + move.units;
+    await this.#ledger.topUp(this.#account, units, this.nowMs);
+    const { windowId } = windowAt(this.#lengthMs, this.nowMs);
+    this.extras.set(windowId, Math.max(extra, units));
   }
 
   #spend(slot: Slot, cost: number): void {
@@ -233,7 +254,8 @@ export class Walk {
   #raiseCap(): void {
     const now = windowAt(this.#lengthMs, this.nowMs).windowId;
     for (const windowId of [now, now + 1]) {
-      this.#caps.set(windowId, Math.max(this.quota, this.#caps.get(windowId) ?? 0));
+      const cap = this.quota + (this.extras.get(windowId) ?? 0);
+      this.#caps.set(windowId, Math.max(cap, this.#caps.get(windowId) ?? 0));
     }
   }
 

@@ -1,0 +1,160 @@
+/**
+ * What is left of a subscription's quotas, and more of them on the word of an operator: a top-up
+ * adds units to the window now, a reset as many as were used. It must never take units away, and
+ * writes down what it is going to do before it does it.
+ */
+import { limitKey, subscriptionKey } from '../compile/ids.ts';
+import type { Account } from '../quota/report.ts';
+import { windowAt, windowLengthMs } from '../quota/window.ts';
+import { passed } from '../resources/formats.ts';
+import { readWindow } from '../resources/names.ts';
+import { type Reference, resolveReference } from '../resources/reference.ts';
+import type { Specs } from '../resources/schema/schema.ts';
+import type { AccountState, Ledger } from '../store/ledger.ts';
+import type { Store } from '../store/store.ts';
+import type { Caller } from './access.ts';
+import type { Terms } from './terms.ts';
+
+/** One limit of a subscription in the window now. All but names and times are units. */
+export interface QuotaState {
+  readonly limit: string;
+  readonly quota: number;
+  /** Granted on top of the quota in this window. */
+  readonly extra: number;
+  /** Used as far as holders have said. */
+  readonly used: number;
+  /** Not used, as far as holders have said; what silent holders took away is not in it. */
+  readonly remaining: number;
+  readonly windowSeconds: number;
+  readonly endsInMs: number;
+}
+
+/** A change of one quota. */
+export interface QuotaChange {
+  readonly limit: string;
+  /** Units to add; undefined = a reset. */
+  readonly add: number | undefined;
+  readonly by: Caller;
+}
+
+/** Why there is nothing to show or change. */
+export interface NoQuota {
+  readonly ok: false;
+  readonly code: 'not_found' | 'bad_request';
+  readonly message: string;
+}
+
+/** What the quotas of subscriptions are worked out from. */
+export interface QuotaParts {
+  readonly store: Store;
+  readonly ledger: Ledger;
+  readonly terms: Terms;
+  readonly nowMs: () => number;
+}
+
+interface Found {
+  readonly limit: string;
+  readonly account: Account;
+  readonly quota: number;
+}
+
+/** Quotas of subscriptions. */
+export class Quotas {
+  readonly #parts: QuotaParts;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: QuotaParts) {
+    this.#parts = parts;
+  }
+
+  /** Every exact limit of a subscription. */
+  async list(subscription: Reference): Promise<readonly QuotaState[] | NoQuota> {
+    const found = await this.#accounts(subscription);
+    if ('ok' in found) return found;
+    const atMs = this.#parts.nowMs();
+    return Promise.all(found.map((each) => this.#state(each, atMs)));
+  }
+
+  /** Adds to a quota, or resets it; answers what it is since. One change at a time. */
+  change(subscription: Reference, change: QuotaChange): Promise<QuotaState | NoQuota> {
+    const turn = this.#last.then(() => this.#change(subscription, change));
+    this.#last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #change(subscription: Reference, change: QuotaChange): Promise<QuotaState | NoQuota> {
+    const { store, ledger } = this.#parts;
+    // One point of time for all of it: what was used in one window is added to no other.
+    const atMs = this.#parts.nowMs();
+    const found = await this.#accounts(subscription);
+    if ('ok' in found) return found;
+    const one = found.find(({ limit }) => limit === change.limit);
+    if (one === undefined) return noLimit(subscription, change.limit, found);
+    const before = await this.#state(one, atMs);
+    const { add } = change;
+    const extra = add === undefined ? Math.max(before.extra, before.used) : before.extra + add;
+    if (!Number.isSafeInteger(one.quota + extra)) {
+      return { ok: false, code: 'bad_request', message: 'the quota would be more than 2^53 - 1' };
+    }
+    if (extra === before.extra) return before;
+    const verb = add === undefined ? 'reset' : 'add';
+    // Written down first: an addition that nobody knows of would be worse than one that failed.
+    await store.note(
+      {
+        ...{ action: `quota.${verb}`, kind: 'Quota', namespace: subscription.namespace },
+        name: `${subscription.name}/${change.limit}`,
+        before: JSON.stringify(before),
+        after: JSON.stringify({ ...before, extra, remaining: one.quota + extra - before.used }),
+      },
+      { actor: change.by.name, atMs, cause: `quota ${verb}` },
+    );
+    await ledger.topUp(one.account, extra, atMs);
+    return this.#state(one, atMs);
+  }
+
+  async #state({ limit, account, quota }: Found, atMs: number): Promise<QuotaState> {
+    const held = await this.#parts.ledger.account(account, atMs);
+    const state: Partial<AccountState> = held ?? {};
+    const { used = 0, extra = 0 } = state;
+    const lengthMs = windowLengthMs(account.windowKind) ?? 0;
+    return {
+      ...{ limit, quota, extra, used },
+      remaining: Math.max(0, quota + extra - used),
+      windowSeconds: account.windowKind,
+      endsInMs: windowAt(lengthMs, atMs).endMs - atMs,
+    };
+  }
+
+  async #accounts({ namespace, name }: Reference): Promise<readonly Found[] | NoQuota> {
+    const { store, terms } = this.#parts;
+    const text = await store.resource('Subscription', namespace, name);
+    if (text === undefined) {
+      const message = `no subscription "${name}" in namespace "${namespace}"`;
+      return { ok: false, code: 'not_found', message };
+    }
+    const spec = JSON.parse(text).spec as Specs['Subscription'];
+    const refer = (reference: string) => resolveReference(reference, namespace);
+    const plan = refer(spec.plan);
+    const planText = await store.resource('Plan', plan.namespace, plan.name);
+    const { limits = [] } = JSON.parse(planText ?? '{"spec":{}}').spec as Specs['Plan'];
+    const exact = limits.filter((each) => (each.class ?? 'exact') === 'exact');
+    const key = subscriptionKey({
+      ...{ application: refer(spec.application), product: refer(spec.product) },
+    });
+    const keys = [key, ...exact.map((limit) => limitKey(plan, limit))];
+    const [owner = 0, ...ids] = await store.reserveIds(keys, true);
+    await terms.settled();
+    return exact.map(({ name: limit, window, quota }, at) => {
+      const windowKind = passed(readWindow(window));
+      const account = { owner: BigInt(owner), limit: BigInt(ids[at] ?? 0), windowKind };
+      const whole = { ...account, partition: 0n };
+      return { limit, account: whole, quota: terms.resolve(whole)?.quota ?? quota };
+    });
+  }
+}
+
+function noLimit({ name }: Reference, limit: string, found: readonly Found[]): NoQuota {
+  const there = found.map((each) => each.limit).join(', ') || 'none';
+  const message = `subscription "${name}" has no exact limit "${limit}"; it has ${there}`;
+  return { ok: false, code: 'not_found', message };
+}

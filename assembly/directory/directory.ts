@@ -3,7 +3,7 @@
  * records. Several generations may stand in the same tables, so that a new one is filled while the
  * old one serves; what both have alike is kept once. It decides nothing about a request.
  */
-import { APPLICATIONS_MAX, CREDENTIALS_MAX, SUBSCRIPTIONS_MAX } from '../limits';
+import { APPLICATIONS_MAX, CREDENTIALS_MAX, SLICE_ENTRIES, SUBSCRIPTIONS_MAX } from '../limits';
 import { equalBytes } from '../util/bytes';
 import { sipHash } from '../util/siphash';
 import {
@@ -12,12 +12,10 @@ import {
   Credential,
   DIGEST_AT,
   Entry,
-  entryBytes,
   readEntry,
   SUBSCRIPTION,
   Subscription,
   sameBody,
-  sameKeys,
 } from './entry';
 import { isPresent, recordId, recordKind, recordLength, recordRevision } from './records';
 import { dropRules, freeRules, keepRules, RULES_HEAP_BYTES } from './rules';
@@ -64,9 +62,6 @@ const TABLE_BYTES: u32 = 64;
 
 /** Bytes of a directory; the tables take blocks of their own as they fill. */
 export const DIRECTORY_BYTES: u32 = TABLES + 3 * TABLE_BYTES + RULES_HEAP_BYTES;
-
-/** Entries looked at in one slice of sweeping or growing: about 0.1 ms. */
-const SLICE_ENTRIES: u32 = 1_000;
 
 /** Answers of `applyRecords`. */
 export const APPLIED: i32 = 0;
@@ -279,8 +274,7 @@ function putEntry(directory: Directory, table: Table, held: usize, generation: u
     return true;
   }
   dropRules(heap, rulesOf(table, held));
-  if (sameKeys(held, READ, table.kind)) memory.copy(held, READ, entryBytes(table.kind));
-  else tableReplace(table, held, READ);
+  tableReplace(table, held, READ);
   return true;
 }
 

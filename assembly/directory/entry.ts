@@ -35,8 +35,9 @@ export class Credential extends Entry {
   digest3: u64;
   /** Its rules: kept by the directory, or in the record it was read from; 0 = none. */
   rules: u32;
-  reserved0: u32;
-  reserved1: u64;
+  reserved: u32;
+  /** Keyed hash of the digest: growing and cutting indexes would work it out again and again. */
+  hash: u64;
 }
 
 /** The names stand behind it, each in `NAME_ROOM` bytes. */

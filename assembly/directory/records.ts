@@ -42,6 +42,13 @@ export function recordRevision(record: usize): u64 {
   return load<u64>(record, 12);
 }
 
+/** Bytes of the first `most` of the checked records that fill `length` bytes, or of all. */
+export function leadingRecords(records: usize, length: u32, most: u32): u32 {
+  let bytes: u32 = 0;
+  for (let i: u32 = 0; i < most && bytes < length; i++) bytes += recordLength(records + bytes);
+  return bytes;
+}
+
 /**
  * Whether `length` bytes are exactly `count` records, each whole and of values this version knows,
  * in the order (revision, kind, id).
@@ -107,7 +114,7 @@ function isName(at: usize, length: u32): bool {
   if (length == 0 || length > DIRECTORY_NAME_BYTES_MAX) return false;
   for (let i: u32 = 0; i < length; i++) {
     const byte: u32 = load<u8>(at + i);
-    if (byte < 0x20 || byte == 0x7f || byte == 0x22 || byte == 0x5c) return false;
+    if (byte > 0x5c ? byte == 0x7f : byte < 0x20 || byte == 0x22 || byte == 0x5c) return false;
   }
   return true;
 }

@@ -7,7 +7,16 @@ import { freeBlock, takeBlock } from '../engine/blocks';
 import { NONE } from '../util/bytes';
 import { check } from '../util/check';
 import { sipHash } from '../util/siphash';
-import { CREDENTIAL, DIGEST_AT, Entry, entryBytes, SUBSCRIPTION, Subscription } from './entry';
+import {
+  CREDENTIAL,
+  Credential,
+  DIGEST_AT,
+  Entry,
+  entryBytes,
+  SUBSCRIPTION,
+  Subscription,
+  sameKeys,
+} from './entry';
 
 /** Bytes of a slab; it begins with the address of the next one and its entries ever used. */
 export const SLAB_BYTES: u32 = 65_536;
@@ -92,7 +101,7 @@ export function hashPair(first: u64, second: u64): u64 {
 /** The hash of an entry in one of its indexes. */
 function hashOf(table: Table, index: u32, entry: usize): u64 {
   if (index == BY_ID) return hashId(changetype<Entry>(entry).id);
-  if (table.kind == CREDENTIAL) return sipHash(entry + DIGEST_AT, 32, table.key);
+  if (table.kind == CREDENTIAL) return changetype<Credential>(entry).hash;
   const subscription = changetype<Subscription>(entry);
   return hashPair(subscription.application, subscription.product);
 }
@@ -151,7 +160,7 @@ export function tableAdd(table: Table, from: usize): usize {
   if (table.count >= table.most || !makeRoom(table)) return 0;
   const entry = takeEntry(table);
   if (entry == 0) return 0;
-  memory.copy(entry, from, entryBytes(table.kind));
+  writeEntry(table, entry, from);
   table.count++;
   link(table, entry);
   tableMove(table, MOVES_PER_ADD);
@@ -169,9 +178,16 @@ export function tableRemove(table: Table, entry: usize): void {
 
 /** Writes another body over an entry, whatever it is found under. */
 export function tableReplace(table: Table, entry: usize, from: usize): void {
-  unlink(table, entry);
+  const stays = sameKeys(entry, from, table.kind);
+  if (!stays) unlink(table, entry);
+  writeEntry(table, entry, from);
+  if (!stays) link(table, entry);
+}
+
+function writeEntry(table: Table, entry: usize, from: usize): void {
   memory.copy(entry, from, entryBytes(table.kind));
-  link(table, entry);
+  if (table.kind != CREDENTIAL) return;
+  changetype<Credential>(entry).hash = sipHash(entry + DIGEST_AT, 32, table.key);
 }
 
 /** Puts an entry into the indexes, those being filled included. */

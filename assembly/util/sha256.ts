@@ -2,6 +2,7 @@
  * SHA-256 (FIPS 180-4) over a run of bytes, in static memory and without allocation. It knows
  * nothing of keys or policies, and is not re-entrant: the VM has one thread.
  */
+import { copyBytes } from './bytes';
 
 /** Bytes of a digest. */
 export const DIGEST_BYTES: u32 = 32;
@@ -115,28 +116,41 @@ function compress(block: usize): void {
   store<u32>(STATE, load<u32>(STATE, 28) + h, 28);
 }
 
-/** Sets the state to the fractional parts of the square roots of the first eight primes. */
-function reset(): void {
-  store<u32>(STATE, 0x6a09e667, 0);
-  store<u32>(STATE, 0xbb67ae85, 4);
-  store<u32>(STATE, 0x3c6ef372, 8);
-  store<u32>(STATE, 0xa54ff53a, 12);
-  store<u32>(STATE, 0x510e527f, 16);
-  store<u32>(STATE, 0x9b05688c, 20);
-  store<u32>(STATE, 0x1f83d9ab, 24);
-  store<u32>(STATE, 0x5be0cd19, 28);
-}
+/** The state before the first block: fractional parts of the square roots of eight primes. */
+const START: usize = memory.data<u32>([
+  0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+]);
 
 /** Writes the digest of `length` bytes, `DIGEST_BYTES` long, at `to`. The ranges may overlap. */
 export function sha256(from: usize, length: u32, to: usize): void {
-  reset();
-  const rest = length & (BLOCK_BYTES - 1);
-  const whole = length - rest;
-  for (let at: u32 = 0; at < whole; at += BLOCK_BYTES) compress(from + at);
-  const tailBytes = rest < BLOCK_BYTES - 8 ? BLOCK_BYTES : 2 * BLOCK_BYTES;
+  sha256Slice(to, from, 0, length, length);
+}
+
+/**
+ * Hashes at most `most` bytes, a multiple of 64 or all, of `length` bytes at `from` of which `done`
+ * were hashed before; answers how many are now. In between `state` keeps `DIGEST_BYTES`; once all
+ * are done it holds the digest.
+ */
+export function sha256Slice(state: usize, from: usize, done: u32, length: u32, most: u32): u32 {
+  copyBytes(STATE, done == 0 ? START : state, DIGEST_BYTES);
+  const whole = length & ~(BLOCK_BYTES - 1);
+  const end = done + min(whole - done, most);
+  for (let at = done; at < end; at += BLOCK_BYTES) compress(from + at);
+  if (end < whole) {
+    copyBytes(state, STATE, DIGEST_BYTES);
+    return end;
+  }
+  finish(from + whole, length, state);
+  return length;
+}
+
+/** Adds what follows the last whole block, of `length` bytes in all, and writes the digest. */
+function finish(rest: usize, length: u32, to: usize): void {
+  const restBytes = length & (BLOCK_BYTES - 1);
+  const tailBytes = restBytes < BLOCK_BYTES - 8 ? BLOCK_BYTES : 2 * BLOCK_BYTES;
   memory.fill(TAIL, 0, tailBytes);
-  memory.copy(TAIL, from + whole, rest);
-  store<u8>(TAIL + rest, 0x80);
+  memory.copy(TAIL, rest, restBytes);
+  store<u8>(TAIL + restBytes, 0x80);
   store<u64>(TAIL + tailBytes - 8, bswap((<u64>length) << 3));
   compress(TAIL);
   if (tailBytes > BLOCK_BYTES) compress(TAIL + BLOCK_BYTES);

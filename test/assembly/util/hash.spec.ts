@@ -4,7 +4,7 @@
  */
 import { BASE62_INVALID, base62Value, isBase62 } from '../../../assembly/util/base62';
 import { CRC_START, crc32, crc32Add, crc32End } from '../../../assembly/util/crc32';
-import { sha256 } from '../../../assembly/util/sha256';
+import { sha256, sha256Slice } from '../../../assembly/util/sha256';
 import { sipHash, sipHashWide } from '../../../assembly/util/siphash';
 import { hex, room, Text } from '../support/bytes';
 
@@ -48,6 +48,29 @@ describe('SHA-256', () => {
     expect(digestOf('a'.repeat(100000))).toBe(
       '6d1cf22d7cc09b085dfc25ee1a1f3ae0265804c607bc2074ad253bcc82fd81ee',
     );
+  });
+});
+
+describe('SHA-256 in slices', () => {
+  // Guarantees that where a run is cut, and what is hashed in between, changes nothing.
+  test('gives the digest of the whole', () => {
+    const lengths: u32[] = [0, 55, 63, 64, 65, 128, 1000, 4096];
+    for (let i = 0; i < lengths.length; i++) {
+      const text = 'a'.repeat(lengths[i]);
+      const bytes = new Text(text);
+      for (let most: u32 = 64; most <= 1024; most *= 4) {
+        const state = room(32);
+        let done: u32 = 0;
+        for (let slices = 0; slices < 100; slices++) {
+          done = sha256Slice(state, bytes.at, done, bytes.length, most);
+          if (done == bytes.length) break;
+          expect(done % 64).toBe(0);
+          digestOf('a key that came in between');
+        }
+        expect(done).toBe(bytes.length);
+        expect(hex(state, 32)).toBe(digestOf(text));
+      }
+    }
   });
 });
 

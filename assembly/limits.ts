@@ -71,6 +71,17 @@ export const POLICY_BYTES_MAX: u32 = 4_194_304;
 /** Bytes of a page of the policy. */
 export const POLICY_PAGE_BYTES: u32 = 32_768;
 
+// Work of one callback that no request waits for; more is done at the next tick.
+
+/** Records of a directory page that are applied; a page with no more is applied as it comes. */
+export const SLICE_RECORDS: u32 = TEST_BUILD ? 4 : 128;
+/** Bytes of a page of the policy that are hashed, a multiple of 64. */
+export const SLICE_HASH_BYTES: u32 = TEST_BUILD ? 64 : 3_072;
+/** Records of a policy, or as much work on its texts and checksum, that are checked. */
+export const SLICE_CHECKS: u32 = TEST_BUILD ? 100 : 400;
+/** Entries of the directory that are moved to larger indexes, or swept. */
+export const SLICE_ENTRIES: u32 = 500;
+
 // Counters.
 
 /** Rows of the request counter; beyond them the product is `other`. */

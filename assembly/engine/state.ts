@@ -4,7 +4,7 @@
  */
 
 import { IDENTITY_BYTES } from '../bootstrap/bootstrap';
-import { CLOSING_MAX, HELD_MAX } from '../limits';
+import { CLOSING_MAX, HELD_MAX, REPLY_BYTES_MAX } from '../limits';
 
 /** Kinds of calls to the host; at most one of each is open. */
 export const CALL_WATCH: u32 = 0;
@@ -27,8 +27,9 @@ export const LEAVING_DONE: u32 = 3;
 /** States of the policy that is being fetched. */
 export const BACK_NONE: u8 = 0;
 export const BACK_LOADING: u8 = 1;
-export const BACK_CHECKING: u8 = 2;
-export const BACK_VALID: u8 = 3;
+export const BACK_HASHING: u8 = 2;
+export const BACK_CHECKING: u8 = 3;
+export const BACK_VALID: u8 = 4;
 
 /** What a walk over the directory is for. */
 export const WALK_NONE: u8 = 0;
@@ -119,6 +120,12 @@ export class Engine {
   backDigest2: u64;
   backDigest3: u64;
   checkState: usize;
+  /** How much of the page `backNext` is hashed, and the state of its hash. */
+  backHashed: u32;
+  hash0: u64;
+  hash1: u64;
+  hash2: u64;
+  hash3: u64;
 
   directory: usize;
   directoryRevision: u64;
@@ -127,6 +134,12 @@ export class Engine {
   cursorKind: u32;
   /** The open watch was opened during a walk: the host answers it for policy only. */
   watchBlind: u32;
+  /** A page of records is being applied: how many bytes of them it has, and how many are done. */
+  pageKept: u32;
+  pageBytes: u32;
+  pageDone: u32;
+  /** 1 = entries are left to be moved or swept. */
+  untidy: u32;
 
   holdings: usize;
   usage: usize;
@@ -173,8 +186,9 @@ export const HELD_BYTES: u32 = 40;
  */
 export const CLOSING_BYTES: u32 = 72;
 
+const KEPT_PAGE: usize = HELD + ((HELD_MAX * HELD_BYTES) as usize);
 /** Bytes of the block of an engine. */
-export const ENGINE_BLOCK: usize = HELD + ((HELD_MAX * HELD_BYTES) as usize);
+export const ENGINE_BLOCK: usize = KEPT_PAGE + (REPLY_BYTES_MAX as usize);
 /** Bytes of the block of ended holdings. */
 export const CLOSING_BLOCK: usize = (CLOSING_MAX * CLOSING_BYTES) as usize;
 
@@ -201,6 +215,17 @@ export function pageDigests(engine: Engine): usize {
 /** The held request `index`, in the order of arrival. */
 export function heldAt(engine: Engine, index: u32): usize {
   return changetype<usize>(engine) + HELD + index * HELD_BYTES;
+}
+
+/** The head of the directory page that is being applied; its records follow it. */
+export function keptPage(engine: Engine): usize {
+  return changetype<usize>(engine) + KEPT_PAGE;
+}
+
+/** Whether something that came from the host is being worked through, slice by slice. */
+export function isBusy(engine: Engine): bool {
+  const back = engine.backState;
+  return engine.pageKept != 0 || back == BACK_HASHING || back == BACK_CHECKING;
 }
 
 /** True while a newer policy than the one held is known. */

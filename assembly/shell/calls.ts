@@ -14,6 +14,7 @@ import {
   composeCall,
 } from '../sync/calls';
 import { callMade, callRefused, dueCall, dueUrgent, NO_CALL } from '../sync/schedule';
+import { hasWork } from '../sync/work';
 import {
   OK,
   outAt,
@@ -22,7 +23,8 @@ import {
   proxy_set_tick_period_milliseconds,
 } from './abi';
 
-/** Ticks while a request waits, while an engine starts, and otherwise. */
+/** Ticks while slices are left, while a request waits, while an engine starts, and otherwise. */
+const TICK_WORK_MS: u32 = 1;
 const TICK_HELD_MS: u32 = 10;
 const TICK_START_MS: u32 = 20;
 const TICK_MS: u32 = 100;
@@ -67,14 +69,10 @@ function makeCall(engine: Engine, kind: u32, nowMs: u64): void {
   else callRefused(engine, kind, nowMs);
 }
 
-/** Quickens the ticks because a request waits. */
-export function quicken(engine: Engine): void {
-  setTick(engine, TICK_HELD_MS);
-}
-
 /** Sets the ticks to what the engine needs now. */
 export function paceTicks(engine: Engine): void {
-  if (engine.heldCount > 0) setTick(engine, TICK_HELD_MS);
+  if (hasWork(engine)) setTick(engine, TICK_WORK_MS);
+  else if (engine.heldCount > 0) setTick(engine, TICK_HELD_MS);
   else setTick(engine, engine.complete == 0 ? TICK_START_MS : TICK_MS);
 }
 

@@ -10,7 +10,6 @@ import {
   readBootstrap,
 } from '../bootstrap/bootstrap';
 import { seedMemo } from '../credential/memo';
-import { directoryTick } from '../directory/directory';
 import {
   addRoot,
   configureRoot,
@@ -26,8 +25,8 @@ import { REPLY_BYTES_MAX } from '../limits';
 import { putBytes, putLiteral, textBegin, textLength } from '../pipeline/text';
 import { holdingCount } from '../quota/holdings';
 import { roundOfHoldings } from '../quota/round';
-import { checkSlice } from '../sync/fetch';
 import { callByToken, NO_CALL, takeAnswer } from '../sync/schedule';
+import { workOn } from '../sync/work';
 import { hasUsage } from '../usage/report';
 import { usageTick } from '../usage/table';
 import { ascii, asciiLength } from '../util/ascii';
@@ -130,11 +129,10 @@ export function onTick(id: u32): void {
   const engine = engineAt(rootAt(root).engine);
   if (engine.leavingRoot != 0 && leaveIfDone(engine, nowMs) && findRoot(id) == 0) return;
   if (engine.newestRoot != id) return;
-  checkSlice(engine, nowMs);
-  directoryTick(engine.directory);
+  const isDone = workOn(engine, nowMs);
   roundOfHoldings(engine, nowMs);
   usageTick(engine.usage, nowMs);
-  goOn(engine, false, nowMs);
+  goOn(engine, isDone, nowMs);
 }
 
 /** The root with this id if it has an engine, else 0. */

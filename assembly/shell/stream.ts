@@ -61,7 +61,7 @@ import {
   proxy_set_property,
 } from './abi';
 import { resetArena } from './arena';
-import { makeUrgentCall, quicken } from './calls';
+import { makeUrgentCall, paceTicks } from './calls';
 import { carryOutEdits } from './response';
 
 /** `sidegate`: the filter state that access logs read. */
@@ -191,7 +191,7 @@ function holdStream(root: Root, decision: Decision, stream: u32, at: usize, nowM
   } else if (held.startUntilMs == 0) {
     held.startUntilMs = nowMs + (root.startHoldMs as u64);
   }
-  quicken(engine);
+  paceTicks(engine);
 }
 
 /**

@@ -3,20 +3,23 @@
  * while a newer policy is on its way. A page that is not the next one is ignored whole.
  */
 import { applyRecords, beginGeneration, endGeneration } from '../directory/directory';
-import { checkRecords } from '../directory/records';
+import { checkRecords, leadingRecords } from '../directory/records';
 import {
   BACK_VALID,
   CALL_FETCH,
   callOf,
   Engine,
+  keptPage,
   policyPending,
   WALK_CATCH_UP,
   WALK_FILL,
   WALK_NONE,
   WALK_RESTRICT,
 } from '../engine/state';
+import { SLICE_RECORDS } from '../limits';
 import { DIRECTORIES_FILLED, DIRECTORY_NO_ROOM, noteEvent } from '../telemetry/events';
 import { areSafe, sectionLength } from '../util/frame';
+import { backOff, blameHost } from './failure';
 import { settlePolicy } from './fetch';
 import { heardRevision, hearHost, hearPolicyRevision } from './host';
 import { bodyOf, openMessage } from './message';
@@ -29,6 +32,7 @@ const FLAG_START_OVER: u32 = 2;
 
 /** Begins the walk that is needed, if any; true when a directory page should be asked for. */
 export function nextWalk(engine: Engine): bool {
+  if (engine.pageKept != 0) return false;
   if (engine.fillDue != 0) {
     engine.fillDue = 0;
     engine.fillWhole = 0;
@@ -133,17 +137,44 @@ function takePage(engine: Engine, page: usize, records: usize): bool {
   } else if (!filling && policyPending(engine)) {
     engine.walk = WALK_RESTRICT;
   }
-  const upTo = load<u64>(page, 32);
-  if (upTo < held) return false;
-  const length = sectionLength(records);
+  if (load<u64>(page, 32) < held) return false;
+  keepPage(engine, page, records);
+  // A few records, such as a revocation, wait for no tick.
+  if (load<u32>(page, 64) <= SLICE_RECORDS) applySlice(engine);
+  return true;
+}
+
+function keepPage(engine: Engine, page: usize, records: usize): void {
+  engine.pageKept = 1;
+  engine.pageBytes = sectionLength(records);
+  engine.pageDone = 0;
+  memory.copy(keptPage(engine), page, PAGE_BYTES);
+  memory.copy(keptPage(engine) + PAGE_BYTES, records, engine.pageBytes);
+}
+
+/** Applies the next records of the kept page; with the last of them the walk goes on or ends. */
+function applySlice(engine: Engine): void {
+  const page = keptPage(engine);
+  const records = page + PAGE_BYTES + engine.pageDone;
+  const length = leadingRecords(records, engine.pageBytes - engine.pageDone, SLICE_RECORDS);
   const restrictive = engine.walk == WALK_RESTRICT;
   // What found no room is unknown here; to stop at it would leave later revocations unheard.
   if (applyRecords(engine.directory, records, length, restrictive) != 0) {
     noteEvent(DIRECTORY_NO_ROOM, engine.directoryRevision);
   }
-  if ((flags & FLAG_COMPLETE) != 0) endWalk(engine, upTo);
+  engine.pageDone += length;
+  if (engine.pageDone < engine.pageBytes) return;
+  engine.pageKept = 0;
+  if ((load<u32>(page, 60) & FLAG_COMPLETE) != 0) endWalk(engine, load<u64>(page, 32));
   else moveCursor(engine, page);
-  return true;
+}
+
+/** Goes on applying the kept page for one slice. */
+export function pageSlice(engine: Engine, nowMs: u64): void {
+  applySlice(engine);
+  if (!isBehind(engine)) return;
+  blameHost(engine, CALL_FETCH);
+  backOff(engine, CALL_FETCH, nowMs);
 }
 
 function isExpected(engine: Engine, page: usize): bool {

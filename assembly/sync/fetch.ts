@@ -5,6 +5,7 @@
 import { freeBlock, takeBlock } from '../engine/blocks';
 import {
   BACK_CHECKING,
+  BACK_HASHING,
   BACK_LOADING,
   BACK_NONE,
   BACK_VALID,
@@ -19,15 +20,16 @@ import {
   policyPending,
   WALK_NONE,
 } from '../engine/state';
-import { POLICY_BYTES_MAX, POLICY_PAGE_BYTES } from '../limits';
+import { POLICY_BYTES_MAX, POLICY_PAGE_BYTES, SLICE_CHECKS, SLICE_HASH_BYTES } from '../limits';
 import { checkBegin, checkStep } from '../policy/check';
 import { POLICY_HEAD_BYTES } from '../policy/layout';
 import { noteEvent, POLICIES_APPLIED, POLICIES_REFUSED } from '../telemetry/events';
 import { forgetUsage } from '../usage/table';
 import { equalBytes } from '../util/bytes';
 import { areSafe, sectionLength } from '../util/frame';
-import { sha256 } from '../util/sha256';
+import { sha256, sha256Slice } from '../util/sha256';
 import { endFill, nextWalk } from './directory';
+import { blameHost, longerBackOff } from './failure';
 import { hearHost, hearPolicyRevision } from './host';
 import { bodyOf, openMessage } from './message';
 
@@ -36,10 +38,6 @@ const SECTIONS: u32 = 0b110;
 const MANIFEST: u32 = 2;
 const MANIFEST_BYTES: u32 = 56;
 const PAGES_MAX: u32 = 128;
-const BACK_OFF_MIN_MS: u32 = 200;
-const BACK_OFF_MAX_MS: u32 = 10_000;
-/** Records checked in one slice; far below half a millisecond. */
-const CHECK_RECORDS: u32 = 2_000;
 const DIGEST: usize = memory.data(32, 8);
 
 /** What the fetch call should ask for now: a `FETCH_…`, or 0 for nothing. */
@@ -67,8 +65,7 @@ function dropBack(engine: Engine): void {
 /** A fetch of the policy failed or was refused: later again, from the manifest on. */
 export function policyFailed(engine: Engine, nowMs: u64): void {
   dropBack(engine);
-  const before = engine.policyBackOffMs;
-  engine.policyBackOffMs = before == 0 ? BACK_OFF_MIN_MS : min<u32>(before * 2, BACK_OFF_MAX_MS);
+  engine.policyBackOffMs = longerBackOff(engine.policyBackOffMs);
   engine.policyNotBeforeMs = nowMs + (jittered(engine, engine.policyBackOffMs, 50) as u64);
 }
 
@@ -114,26 +111,54 @@ function beginBack(engine: Engine, body: usize, revision: u64, bytes: u32, pages
   return true;
 }
 
-/** Takes the page that was asked for; false when it is not the one the manifest promised. */
+/** Takes the page that was asked for; false when it is not as long as the manifest says. */
 export function takePage(engine: Engine, at: usize, length: u32, nowMs: u64): bool {
   if (engine.backState != BACK_LOADING) return true;
-  const from = engine.backNext * POLICY_PAGE_BYTES;
-  if (length != min<u32>(POLICY_PAGE_BYTES, engine.backLength - from)) return false;
-  sha256(at, length, DIGEST);
-  if (!equalBytes(DIGEST, pageDigests(engine) + engine.backNext * 32, 32)) return false;
-  memory.copy(engine.back + POLICY_HEAD_BYTES + from, at, length);
-  engine.backNext++;
-  if (engine.backNext < engine.backPages) return true;
-  engine.backState = BACK_CHECKING;
-  checkBegin(engine.checkState, engine.back, engine.backLength);
-  checkSlice(engine, nowMs);
+  if (length != nextPageBytes(engine)) return false;
+  memory.copy(nextPage(engine), at, length);
+  engine.backState = BACK_HASHING;
+  engine.backHashed = 0;
+  policySlice(engine, nowMs);
   return true;
 }
 
+/** Where the next page of the policy that is being fetched goes. */
+function nextPage(engine: Engine): usize {
+  return engine.back + POLICY_HEAD_BYTES + engine.backNext * POLICY_PAGE_BYTES;
+}
+
+function nextPageBytes(engine: Engine): u32 {
+  return min<u32>(POLICY_PAGE_BYTES, engine.backLength - engine.backNext * POLICY_PAGE_BYTES);
+}
+
+/** Works on the fetched policy for one slice, if there is something to do. */
+export function policySlice(engine: Engine, nowMs: u64): void {
+  if (engine.backState == BACK_HASHING) hashSlice(engine, nowMs);
+  else if (engine.backState == BACK_CHECKING) checkSlice(engine, nowMs);
+}
+
+/** Hashes on; a whole page that is not the one the manifest promised is as good as none. */
+function hashSlice(engine: Engine, nowMs: u64): void {
+  const state = changetype<usize>(engine) + offsetof<Engine>('hash0');
+  const length = nextPageBytes(engine);
+  const done = engine.backHashed;
+  engine.backHashed = sha256Slice(state, nextPage(engine), done, length, SLICE_HASH_BYTES);
+  if (engine.backHashed < length) return;
+  if (!equalBytes(state, pageDigests(engine) + engine.backNext * 32, 32)) {
+    blameHost(engine, CALL_FETCH);
+    policyFailed(engine, nowMs);
+    return;
+  }
+  engine.backNext++;
+  engine.backState = engine.backNext < engine.backPages ? BACK_LOADING : BACK_CHECKING;
+  if (engine.backState == BACK_CHECKING) {
+    checkBegin(engine.checkState, engine.back, engine.backLength);
+  }
+}
+
 /** Goes on checking the fetched policy for one slice. A refused one leaves what was there. */
-export function checkSlice(engine: Engine, nowMs: u64): void {
-  if (engine.backState != BACK_CHECKING) return;
-  const code = checkStep(engine.checkState, CHECK_RECORDS);
+function checkSlice(engine: Engine, nowMs: u64): void {
+  const code = checkStep(engine.checkState, SLICE_CHECKS);
   if (code == 0) return;
   if (code < 0) {
     engine.lastError = (0x100 - code) as u32;

@@ -59,6 +59,7 @@ function meetStore(engine: Engine, store0: u64, store1: u64, epoch: u64, nowMs: 
   engine.fillDue = 1;
   engine.fillWhole = 0;
   engine.walk = WALK_NONE;
+  engine.pageKept = 0;
 }
 
 /** A policy revision was heard of; remembers the newest. */

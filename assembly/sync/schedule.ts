@@ -13,7 +13,7 @@ import {
   Engine,
   FETCH_DIRECTORY,
   FETCH_MANIFEST,
-  jittered,
+  isBusy,
   LEAVING_BEGUN,
   LEAVING_DONE,
   LEAVING_NOT,
@@ -23,9 +23,9 @@ import {
 import { URGENT_GAP_MS } from '../limits';
 import { clearCold, coldCount } from '../quota/holdings';
 import { clearFlights } from '../quota/lease';
-import { CALLS_FAILED, noteEvent } from '../telemetry/events';
 import { usageLeft } from '../usage/report';
 import { takeDirectory } from './directory';
+import { backOff, blameHost } from './failure';
 import { nextFetch, policyFailed, takeManifest, takePage } from './fetch';
 import { takeSync } from './reply';
 import { hasReport } from './report';
@@ -34,8 +34,6 @@ import { takeWatch } from './watch';
 /** No call is due. */
 export const NO_CALL: u32 = 0xffffffff;
 
-const BACK_OFF_MIN_MS: u32 = 200;
-const BACK_OFF_MAX_MS: u32 = 10_000;
 /** Least time between two regular calls when the holder has something to ask. */
 const ASK_SOON_MS: u64 = 50;
 
@@ -102,10 +100,11 @@ function dropBlindWatch(engine: Engine): void {
 }
 
 /**
- * The watch is open whenever nothing is being fetched: while a fetch goes on the host would answer
- * at once and again, and the pages themselves say what is new.
+ * The watch is open whenever nothing is being fetched or worked through: until that is in force the
+ * host would answer at once and again, and the pages themselves say what is new.
  */
 function watchDue(engine: Engine, nowMs: u64): bool {
+  if (isBusy(engine)) return false;
   if (callOf(engine, CALL_FETCH).backOffMs > 0) return true;
   return callOf(engine, CALL_FETCH).open == 0 && nextFetch(engine, nowMs) == 0;
 }
@@ -192,17 +191,12 @@ function takeBody(engine: Engine, kind: u32, at: usize, length: u32, nowMs: u64)
 
 /** A call came to nothing: what is held stays; later again, and at the next host. */
 function fail(engine: Engine, kind: u32, nowMs: u64): void {
-  const call = callOf(engine, kind);
-  engine.failures++;
-  noteEvent(CALLS_FAILED, kind);
+  blameHost(engine, kind);
   if (kind == CALL_SYNC || kind == CALL_URGENT) clearFlights(engine, kind);
   if (kind == CALL_URGENT) clearCold(engine.holdings);
-  if (engine.cluster == call.cluster) engine.cluster = (engine.cluster + 1) % engine.clusters;
-  if (kind == CALL_FETCH && call.what != FETCH_DIRECTORY) {
+  if (kind == CALL_FETCH && callOf(engine, kind).what != FETCH_DIRECTORY) {
     policyFailed(engine, nowMs);
-    return;
+  } else {
+    backOff(engine, kind, nowMs);
   }
-  const before = call.backOffMs;
-  call.backOffMs = before == 0 ? BACK_OFF_MIN_MS : min<u32>(before * 2, BACK_OFF_MAX_MS);
-  call.notBeforeMs = nowMs + (jittered(engine, call.backOffMs, 50) as u64);
 }

@@ -7,7 +7,7 @@
 import type { Head, Heads } from '../service/heads.ts';
 import type { CommitEvent, Store } from '../store/store.ts';
 import { WALK_START, type WirePage } from '../wire/directory.ts';
-import { type HostSection, PAGE_BYTES } from '../wire/host.ts';
+import { type HostSection, RECORDS_BYTES } from '../wire/host.ts';
 import { encodeWatchReply, type WatchReply, type WatchRequest } from '../wire/watch.ts';
 import { hostOf, pageOf, RECORD_OVERHEAD } from './pages.ts';
 import { Problem } from './problem.ts';
@@ -215,7 +215,7 @@ export class WatchHub {
     const page = await this.#options.store.directoryAfter({
       group,
       after,
-      maxBytes: PAGE_BYTES,
+      maxBytes: RECORDS_BYTES,
       overheadBytes: RECORD_OVERHEAD,
     });
     if (page.outcome !== 'page' || !page.complete) return undefined;

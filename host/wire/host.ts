@@ -14,6 +14,12 @@ export const STORE_ID_BYTES = 16;
 /** Most bytes of a page: of a policy, or of the records of a directory page. */
 export const PAGE_BYTES = 32_768;
 
+/**
+ * Bytes of records after which the host ends a directory page: a filter checks a page in one go,
+ * and its requests wait meanwhile. A longer one may hold a single record.
+ */
+export const RECORDS_BYTES = 16_384;
+
 /** Most bytes of a reply body: a page and what stands around it. */
 export const REPLY_BYTES_MAX = PAGE_BYTES + 1_024;
 

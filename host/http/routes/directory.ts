@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import { encodeDirectory, WALK_START, type WireCursor } from '../../wire/directory.ts';
-import { MEDIA_TYPE, PAGE_BYTES } from '../../wire/host.ts';
+import { MEDIA_TYPE, RECORDS_BYTES } from '../../wire/host.ts';
 import { hostOf, pageOf, RECORD_OVERHEAD, startOverPage } from '../pages.ts';
 import { Problem } from '../problem.ts';
 import type { SyncServices } from '../sync-port.ts';
@@ -25,7 +25,7 @@ export function directoryRoute(server: FastifyInstance, services: SyncServices):
       group,
       after,
       ...(from !== WALK_START && { cursor: from }),
-      maxBytes: PAGE_BYTES,
+      maxBytes: RECORDS_BYTES,
       overheadBytes: RECORD_OVERHEAD,
     });
     if (page.outcome === 'no_group') {

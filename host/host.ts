@@ -24,6 +24,7 @@ import { watchFolder } from './service/folder.ts';
 import { Heads } from './service/heads.ts';
 import { Keys } from './service/keys.ts';
 import { Policies } from './service/policies.ts';
+import { Principals } from './service/principals.ts';
 import { type Reading, Reloader, type ResourceStatus } from './service/reload.ts';
 import { Terms } from './service/terms.ts';
 import { makeUsage, sweepUsage, type UsageParts } from './service/usage-parts.ts';
@@ -119,6 +120,7 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
   stack.defer(() => heads.close());
   const { engines, usage } = await startUsage(options, { store, heads, terms }, stack);
   const policies = new Policies(store, heads);
+  const principals = await openPrincipals(options, store, stack);
   stack.defer(() => policies.close());
   const metrics = new HostMetrics();
   const declared = await startResources(options, { store, compiler, metrics }, stack);
@@ -135,11 +137,8 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
     shareStats: () => shares.stats(),
   });
   const shared = { store, ledger, terms, heads, hub, metrics, engines, usage, nowMs };
-  const sync = makeSyncPort({
-    services: { ...shared, policies, shares, heartbeatMs },
-    log,
-    secret: syncSecret,
-  });
+  const services = { ...shared, policies, shares, heartbeatMs };
+  const sync = makeSyncPort({ services, log, secret: syncSecret, principals });
   const admin = makeAdminPort({
     services: {
       ...shared,
@@ -208,6 +207,19 @@ async function startUsage(
   stack.defer(() => made.close());
   stack.defer(sweepUsage(made.usage, onFault));
   return made;
+}
+
+/** The principals of proxy groups, where the host believes the mesh. */
+async function openPrincipals(
+  { settings, log }: HostOptions,
+  store: Store,
+  stack: AsyncDisposableStack,
+): Promise<Principals | undefined> {
+  if (!settings.meshIdentity) return undefined;
+  const onFault = (err: unknown) => log.error({ err }, 'principals were not read');
+  const principals = await Principals.open(store, onFault);
+  stack.defer(() => principals.close());
+  return principals;
 }
 
 /** A store with a past may have told shares that are still in force; a fresh one told none. */

@@ -15,6 +15,8 @@ export interface Settings {
   readonly adminPort: number;
   readonly syncListen: string;
   readonly syncPort: number;
+  /** Whether callers of the sync port are known by what the host's own sidecar verified. */
+  readonly meshIdentity: boolean;
   readonly heartbeatMs: number;
   readonly watchHoldMs: number;
   readonly directoryCredentialsMax: number;
@@ -33,7 +35,8 @@ export interface Settings {
 /** One option of the command line. */
 export interface Option {
   readonly name: string;
-  readonly value: 'dir' | 'file' | 'address' | 'port' | 'ms' | 'count' | 'level';
+  /** A flag stands alone or with `true` or `false`. */
+  readonly value: 'dir' | 'file' | 'address' | 'port' | 'ms' | 'count' | 'level' | 'flag';
   readonly text: string;
   readonly fallback?: string;
   readonly least?: number;
@@ -85,6 +88,12 @@ export const OPTIONS: readonly Option[] = [
     fallback: '8081',
     least: 0,
     most: 65_535,
+  },
+  {
+    name: 'mesh-identity',
+    value: 'flag',
+    text: 'let only principals of a proxy group call for it, as the own sidecar names them',
+    fallback: 'false',
   },
   {
     name: 'heartbeat',
@@ -160,6 +169,7 @@ export function readSettings(args: readonly string[], env: Environment): Setting
     adminPort: number('admin-port'),
     syncListen: text('sync-listen') ?? '',
     syncPort: number('sync-port'),
+    meshIdentity: readFlag('mesh-identity', text('mesh-identity'), problems),
     heartbeatMs: number('heartbeat'),
     watchHoldMs: number('watch-hold'),
     directoryCredentialsMax: number('directory-credentials-max'),
@@ -198,13 +208,26 @@ function readArguments(args: readonly string[], problems: string[]): Map<string,
       problems.push(`unknown argument ${JSON.stringify(argument)}`);
       continue;
     }
-    const value = inline ?? args[index + 1];
-    if (inline === undefined) index += 1;
+    const next = args[index + 1];
+    const isAlone = isFlag(name) && next !== 'true' && next !== 'false';
+    const value = inline ?? (isAlone ? 'true' : next);
+    if (inline === undefined && !isAlone) index += 1;
     if (value === undefined || value === '') problems.push(`--${name} needs a value`);
     else if (given.has(name)) problems.push(`--${name} is given twice`);
     else given.set(name, value);
   }
   return given;
+}
+
+function isFlag(name: string): boolean {
+  return OPTIONS.some((option) => option.name === name && option.value === 'flag');
+}
+
+function readFlag(name: string, text: string | undefined, problems: string[]): boolean {
+  if (text !== 'true' && text !== 'false') {
+    problems.push(`--${name} is ${JSON.stringify(text)}, not true or false`);
+  }
+  return text === 'true';
 }
 
 function readNumber(name: string, text: string, problems: string[]): number {
@@ -229,14 +252,15 @@ function readSecret(name: string, env: Environment, problems: string[]): Secret 
 
 function checkSettings(settings: Settings): string[] {
   const problems: string[] = [];
-  const { syncSecret, syncListen, logLevel } = settings;
+  const { syncSecret, syncListen, meshIdentity, logLevel } = settings;
   if (!LEVELS.includes(logLevel)) {
     problems.push(`--log-level is ${JSON.stringify(logLevel)}, not one of ${LEVELS.join(', ')}`);
   }
-  if (!isLoopback(syncListen) && syncSecret === undefined) {
+  if (!isLoopback(syncListen) && syncSecret === undefined && !meshIdentity) {
     problems.push(
       `--sync-listen ${syncListen} is beyond loopback: set SIDEGATE_SYNC_SECRET here and in the ` +
-        "environment of the proxies' VM, so that not everyone may read keys' digests and take quota",
+        "environment of the proxies' VM, or --mesh-identity behind a sidecar, so that not everyone " +
+        "may read keys' digests and take quota",
     );
   }
   return problems;

@@ -9,12 +9,14 @@ import type { Shares } from '../quota/share.ts';
 import type { Engines } from '../service/engines.ts';
 import type { Heads } from '../service/heads.ts';
 import type { Policies } from '../service/policies.ts';
+import type { Principals } from '../service/principals.ts';
 import type { Terms } from '../service/terms.ts';
 import type { UsageService } from '../service/usage.ts';
 import type { Ledger } from '../store/ledger.ts';
 import type { Store } from '../store/store.ts';
 import { MEDIA_TYPE } from '../wire/host.ts';
 import { requireBearer } from './auth.ts';
+import { requirePrincipal } from './mesh-identity.ts';
 import type { HostMetrics } from './metrics.ts';
 import { Problem } from './problem.ts';
 import { directoryRoute } from './routes/directory.ts';
@@ -45,8 +47,10 @@ export interface SyncServices {
 export interface SyncPortOptions {
   readonly services: SyncServices;
   readonly log: Log;
-  /** Undefined on loopback only; the settings see to that. */
+  /** Undefined on loopback or with `principals` only; the settings see to that. */
   readonly secret: Secret | undefined;
+  /** Given where callers are known by what the host's own sidecar verified. */
+  readonly principals: Principals | undefined;
 }
 
 /**
@@ -62,7 +66,8 @@ export const CALL_BYTES_MAX = 65_536;
 const FORMAT = 1;
 
 /** The server of the sync port, not listening yet. */
-export function makeSyncPort({ services, log, secret }: SyncPortOptions): FastifyInstance {
+export function makeSyncPort(options: SyncPortOptions): FastifyInstance {
+  const { services, log, secret, principals } = options;
   const server = makeServer({ log, bodyBytesMax: CALL_BYTES_MAX, keepAliveMs: KEEP_ALIVE_MS });
   server.removeAllContentTypeParsers();
   // Named for itself besides, it is found without being parsed each time.
@@ -74,6 +79,7 @@ export function makeSyncPort({ services, log, secret }: SyncPortOptions): Fastif
   if (secret !== undefined) {
     server.addHook('onRequest', requireBearer(digestOf(secret.reveal())));
   }
+  if (principals !== undefined) server.addHook('onRequest', requirePrincipal(principals));
   server.addHook('onRequest', async (request) => {
     const format = request.headers['x-sidegate-format'];
     if (format !== undefined && !(Number(format) >= FORMAT)) {

@@ -24,9 +24,11 @@ type Plans = ReadonlyMap<number, PlanTerms>;
 
 interface Subscription {
   readonly group: string;
+  /** The proxy group before; its proxies report what they used until they know. */
+  readonly priorGroup: string | undefined;
   readonly plan: number;
   readonly priorPlan: number | undefined;
-  /** Until when the plan before holds. */
+  /** Until when plan and proxy group before hold. */
   readonly priorUntilMs: number;
   /** Until when it holds after it ended; undefined while it lives. */
   readonly endsMs: number | undefined;
@@ -98,6 +100,13 @@ export class Terms {
       }
     }
     return undefined;
+  }
+
+  /** Whether proxies of a group may report and ask for what a subscription has. */
+  isServedBy(subscription: bigint, group: string): boolean {
+    const held = this.#subscriptions.get(subscription);
+    if (held?.priorGroup === group && this.#nowMs() < held.priorUntilMs) return true;
+    return held?.group === group;
   }
 
   /** The id of the plan a subscription is on, or was when it ended a moment ago. */
@@ -198,10 +207,11 @@ export class Terms {
     }
     const { plan } = decoded.value;
     const held = this.#subscriptions.get(id);
-    const moved = held !== undefined && held.plan !== plan;
+    const moved = held !== undefined && (held.plan !== plan || held.group !== group);
     this.#ending.delete(id);
     this.#subscriptions.set(id, {
       group,
+      priorGroup: moved ? held.group : held?.priorGroup,
       plan,
       priorPlan: moved ? held.plan : held?.priorPlan,
       priorUntilMs: moved ? this.#nowMs() + TERMS_GRACE_MS : (held?.priorUntilMs ?? 0),

@@ -29,6 +29,8 @@ export interface Setting {
   responseSteps?: object[];
   cors?: object;
   proxyGroup?: string;
+  /** Principals of the proxy group. */
+  principals?: string[];
 }
 
 /** The product that every default set has. */
@@ -64,7 +66,10 @@ export function resourcesOf(setting: Setting = {}): Record<string, string> {
     resource('Application', application, { consumer: `${name}-buyer` }),
     resource('Subscription', application, { application, product: name, plan: `${name}-gold` }),
   ]);
-  const group = proxyGroup === 'default' ? [] : [resource('ProxyGroup', proxyGroup, {})];
+  const { principals } = setting;
+  const isDeclared = proxyGroup !== 'default' || principals !== undefined;
+  const spec = principals === undefined ? {} : { principals };
+  const group = isDeclared ? [resource('ProxyGroup', proxyGroup, spec)] : [];
   const consumer = resource('Consumer', `${name}-buyer`, { displayName: 'Buyer' });
   return {
     [`${name}-product.yaml`]: documents([...group, product]),

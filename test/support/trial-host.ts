@@ -22,6 +22,7 @@ import type { Engines } from '../../host/service/engines.ts';
 import { Heads } from '../../host/service/heads.ts';
 import { Keys } from '../../host/service/keys.ts';
 import { Policies } from '../../host/service/policies.ts';
+import { Principals } from '../../host/service/principals.ts';
 import type { ResourceStatus } from '../../host/service/reload.ts';
 import { Terms } from '../../host/service/terms.ts';
 import type { UsageService } from '../../host/service/usage.ts';
@@ -38,6 +39,8 @@ export interface TrialOptions {
   readonly resources?: Record<string, string>;
   readonly holdMs?: number;
   readonly secret?: string;
+  /** Callers are known by mesh identity. */
+  readonly meshIdentity?: boolean;
   /** Id of its store; a fresh one unless given, as for a second copy of one store. */
   readonly storeId?: Uint8Array;
   /** Longest page of records, so that few records make many pages. */
@@ -85,7 +88,13 @@ export class TrialHost implements AsyncDisposable {
   readonly #parts: UsageParts;
   resources: ResourceStatus = { state: 'none', readAtMs: 0, problems: [] };
 
-  private constructor(options: TrialOptions, store: Store, heads: Heads, terms: Terms) {
+  private constructor(
+    options: TrialOptions,
+    store: Store,
+    heads: Heads,
+    terms: Terms,
+    principals: Principals | undefined,
+  ) {
     this.store = store;
     this.heads = heads;
     this.terms = terms;
@@ -132,6 +141,7 @@ export class TrialHost implements AsyncDisposable {
       services: { ...shared, policies, shares, heartbeatMs: HEARTBEAT_MS },
       log,
       secret: secret === undefined ? undefined : new Secret(secret),
+      principals,
     });
     this.admin = makeAdminPort({
       services: {
@@ -157,7 +167,12 @@ export class TrialHost implements AsyncDisposable {
     const terms = await Terms.open(store, nowMs, (error) => {
       throw error;
     });
-    const host = new TrialHost(options, store, heads, terms);
+    const principals = options.meshIdentity
+      ? await Principals.open(store, (error) => {
+          throw error;
+        })
+      : undefined;
+    const host = new TrialHost(options, store, heads, terms, principals);
     clock.nowMs = () => host.nowMs();
     if (options.resources !== undefined) await host.apply(options.resources);
     return host;

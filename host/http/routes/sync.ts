@@ -20,8 +20,8 @@ import { Problem } from '../problem.ts';
 import { answerShare } from '../share-items.ts';
 import type { SyncServices } from '../sync-port.ts';
 
-/** When to ask again about a limit of a class this host does not know. */
-const UNKNOWN_CLASS_DENY_MS = 10_000;
+/** When to ask again about an account that is not the caller's, or of a class unknown here. */
+const UNKNOWN_DENY_MS = 10_000;
 /** When to ask again while the ledger does not answer. */
 const UNAVAILABLE_DENY_MS = 1_000;
 /** Longest heartbeat a holder is believed; the bound of the bootstrap. */
@@ -43,7 +43,7 @@ export function syncRoute(server: FastifyInstance, services: SyncServices): void
       const call = decoded.value;
       const ours = Buffer.from(call.storeId).equals(store.identity.storeId);
       const [items, usageAcknowledged] = await Promise.all([
-        answerItems(call, services, (error) => {
+        answerItems(group, call, services, (error) => {
           request.log.error({ err: error }, 'the ledger does not answer');
         }),
         // Usage of another store's ids means nothing here.
@@ -63,6 +63,7 @@ export function syncRoute(server: FastifyInstance, services: SyncServices): void
 }
 
 async function answerItems(
+  group: string,
   call: SyncRequest,
   services: SyncServices,
   onFault: (error: unknown) => void,
@@ -74,18 +75,22 @@ async function answerItems(
   if (call.epoch > store.identity.epoch) return call.items.map(unavailable);
   await terms.settled();
   if (call.items.length === 0) return [];
-  const known = call.items.filter((item) => item.class === LimitClass.exact);
+  // What another proxy group's proxies count is none of this caller's business.
+  const served = call.items.filter(({ owner }) => terms.isServedBy(owner, group));
+  const known = served.filter((item) => item.class === LimitClass.exact);
   try {
     const replies = await ledger.merge(call.incarnation, known.map(reportOf), {
       nowMs: nowMs(),
       heartbeatMs: inForceMs(call, heartbeatMs),
     });
     const byItem = new Map(known.map((item, index) => [item, replies[index]]));
+    const isServed = new Set(served);
     return call.items.map((item) => {
+      if (!isServed.has(item)) return unknownAccount(item);
       const answered = byItem.get(item);
       if (answered !== undefined) return answerOf(item, answered);
       const share = answerShare(call.incarnation, call.sequence, item, services);
-      return share ?? unknownClass(item);
+      return share ?? unknownAccount(item);
     });
   } catch (error) {
     if (!(error instanceof LedgerError)) throw error;
@@ -130,8 +135,8 @@ function unavailable(item: SyncReportItem): SyncAnswerItem {
   return empty(item, SyncStatus.unavailable, UNAVAILABLE_DENY_MS);
 }
 
-function unknownClass(item: SyncReportItem): SyncAnswerItem {
-  return empty(item, SyncStatus.unknown, UNKNOWN_CLASS_DENY_MS);
+function unknownAccount(item: SyncReportItem): SyncAnswerItem {
+  return empty(item, SyncStatus.unknown, UNKNOWN_DENY_MS);
 }
 
 function empty(item: SyncReportItem, status: number, denyForMs: number): SyncAnswerItem {

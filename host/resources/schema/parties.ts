@@ -90,6 +90,16 @@ export const Credential = object(
 /** The spec of a proxy group. */
 export const ProxyGroup = object(
   'The part of policy and directory that one set of proxies needs.',
-  {},
-  { later: ['principals', 'meshIdentity', 'partitions'] },
+  {
+    principals: Type.Optional(
+      list(
+        text('principal', 'A principal, such as spiffe://cluster.local/ns/shop/sa/orders.'),
+        'Principals of the workloads whose proxies these are. A host with --mesh-identity lets ' +
+          'them alone call for this proxy group.',
+        1_024,
+        { default: [], sidegate: { distinct: true } },
+      ),
+    ),
+  },
+  { later: ['partitions'] },
 );

@@ -118,7 +118,7 @@ export class TestHost {
       heartbeatMs: options.heartbeatMs ?? 1_000,
     };
     const log = pino({ level: 'silent' });
-    const server = makeSyncPort({ services, log, secret: undefined });
+    const server = makeSyncPort({ services, log, secret: undefined, principals: undefined });
     await server.ready();
     const owned: { close(): unknown }[] = [parts, policies, heads, terms, ledger];
     if (options.usageStore === undefined) owned.push(usageStore);

@@ -57,6 +57,20 @@ test('every problem is reported', () => {
   assert.match(problemsOf(['--store']).join(), /needs a value/);
 });
 
+// Guarantees that an option without a value is not taken for one that ate its neighbour.
+test('a flag stands alone or with a word', () => {
+  assert.equal(settingsOf([]).meshIdentity, false);
+  const args = ['--mesh-identity', '--sync-listen', '0.0.0.0'];
+  assert.deepEqual([settingsOf(args).meshIdentity, settingsOf(args).syncListen], [true, '0.0.0.0']);
+  assert.equal(settingsOf(['--sync-port', '0', '--mesh-identity']).meshIdentity, true);
+  assert.equal(settingsOf(['--mesh-identity', 'true']).meshIdentity, true);
+  assert.equal(settingsOf([], { SIDEGATE_MESH_IDENTITY: 'true' }).meshIdentity, true);
+  const off = settingsOf(['--mesh-identity=false'], { SIDEGATE_MESH_IDENTITY: 'true' });
+  assert.equal(off.meshIdentity, false);
+  assert.match(problemsOf([], { SIDEGATE_MESH_IDENTITY: 'yes' }).join(), /not true or false/);
+  assert.match(problemsOf(['--mesh-identity', 'yes']).join(), /unknown argument "yes"/);
+});
+
 // Guarantees that keys' digests and quota are never open to a network without a secret.
 test('beyond loopback the sync port needs a secret', () => {
   const args = ['--sync-listen', '0.0.0.0'];

@@ -85,6 +85,21 @@ test('a limit that left the plan keeps its terms for the grace and no longer', a
   assert.equal(await setting.quota(), undefined);
 });
 
+// Guarantees that the proxies of a product that moved may report what they used, for a moment.
+test('a subscription is served by its own proxy group, and by the one before for the grace', async () => {
+  await using setting = await start();
+  const { host, account } = setting;
+  const servedBy = async () => {
+    await host.terms.settled();
+    return ['default', 'edge'].filter((group) => host.terms.isServedBy(account.owner, group));
+  };
+  assert.deepEqual(await servedBy(), ['default']);
+  await host.apply(resourcesOf({ proxyGroup: 'edge' }));
+  assert.deepEqual(await servedBy(), ['default', 'edge']);
+  host.aheadMs = LATE_MS;
+  assert.deepEqual(await servedBy(), ['edge']);
+});
+
 // Guarantees that a host which was restarted knows the same terms from its store alone.
 test('terms read from a store are those that were followed', async () => {
   await using setting = await start();

@@ -33,7 +33,7 @@ const SHOWN: Record<Kind, readonly [readonly string[], readonly string[]]> = {
   Plan: [['limits'], []],
   Consumer: [['displayName'], ['contacts']],
   Application: [['consumer'], ['displayName']],
-  Subscription: [['application', 'product', 'plan', 'state'], []],
+  Subscription: [['application', 'product', 'plan', 'state'], ['overrides']],
   Credential: [
     ['application', 'state'],
     ['notBefore', 'notAfter', 'digest'],
@@ -127,7 +127,13 @@ function cellOf(field: string, value: unknown): string {
   if (field === 'limits' && Array.isArray(value)) {
     return value.map(({ name, quota, window }) => `${name} ${quota}/${window}`).join(', ') || '-';
   }
+  if (field === 'overrides' && Array.isArray(value))
+    return value.map(overrideCell).join(', ') || '-';
   return Array.isArray(value) ? value.join(',') || '-' : String(value);
+}
+
+function overrideCell({ limit, ...said }: Record<string, unknown>): string {
+  return `${limit} ${Object.entries(said).map(([name, value]) => `${name}=${value}`)}`;
 }
 
 async function listAll(target: Target, kind: Kind, namespace?: string): Promise<Whole[]> {

@@ -2,9 +2,10 @@
  * Compiles a resource set: the policy and the directory records of every proxy group. Pure: the
  * same set and ids give the same bytes, in the same order.
  */
-import type { Product, ResourceSet, Subscription } from '../resources/model.ts';
+import type { Plan, Product, ResourceSet, Subscription } from '../resources/model.ts';
+import { overridden } from '../resources/overrides.ts';
 import { placeText, referenceText } from '../resources/reference.ts';
-import { type Ids, resourceKey, subscriptionKey } from './ids.ts';
+import { type Ids, planKey, resourceKey, subscribedPlanKey, subscriptionKey } from './ids.ts';
 import {
   type CompiledGroup,
   type CompiledRecord,
@@ -42,31 +43,41 @@ export function compilePolicies(
 ): { readonly policies: readonly Uint8Array[]; readonly excess: readonly Excess[] } {
   const policies: Uint8Array[] = [];
   const excess: Excess[] = [];
-  const foreign = foreignPlans(set);
+  const sold = soldPlans(set);
   for (const group of groups) {
     const products = productsOf(set, group);
     const namespaces = new Set(products.map(({ namespace }) => namespace));
-    const sold = new Set(products.flatMap((each) => foreign.get(placeText(each)) ?? []));
-    const plans = set.plans.filter(
-      (each) => namespaces.has(each.namespace) || sold.has(placeText(each)),
-    );
-    const policy = compilePolicy({ group, products, plans }, ids);
+    const near = set.plans.filter(({ namespace }) => namespaces.has(namespace));
+    const further = products.flatMap((each) => [...(sold.get(placeText(each)) ?? [])]);
+    const plans = new Map([...near.map((each) => [planPlace(each), each] as const), ...further]);
+    const policy = compilePolicy({ group, products, plans: [...plans.values()] }, ids);
     if (policy.ok) policies.push(policy.bytes);
     else excess.push(...policy.excess);
   }
   return { policies, excess };
 }
 
-/** Plans of other namespaces that subscriptions bring to each product. */
-function foreignPlans(set: ResourceSet): Map<string, string[]> {
-  const plans = new Map<string, Set<string>>();
-  for (const { product, plan } of set.subscriptions) {
-    if (plan.namespace === product.namespace) continue;
+function planPlace(plan: Plan): string {
+  return placeText(planKey(plan));
+}
+
+/**
+ * Plans that only subscriptions bring to each product: those of other namespaces, and those that
+ * overrides make, each once.
+ */
+function soldPlans(set: ResourceSet): Map<string, Map<string, Plan>> {
+  const plans = new Map(set.plans.map((each) => [placeText(each), each]));
+  const sold = new Map<string, Map<string, Plan>>();
+  for (const { product, plan: reference, overrides } of set.subscriptions) {
+    if (reference.namespace === product.namespace && overrides.length === 0) continue;
+    const plan = plans.get(placeText(reference));
+    if (plan === undefined) continue;
     const key = placeText(product);
-    const list = plans.get(key) ?? new Set();
-    plans.set(key, list.add(placeText(plan)));
+    const list = sold.get(key) ?? new Map();
+    const variant = overridden(plan, overrides);
+    sold.set(key, list.set(planPlace(variant), variant));
   }
-  return new Map([...plans].map(([product, list]) => [product, [...list]]));
+  return sold;
 }
 
 /** Compiles a checked set for the given proxy groups. */
@@ -129,13 +140,13 @@ class Projection {
   }
 
   #subscription(subscription: Subscription): CompiledRecord {
-    const { application, product, plan, active } = subscription;
+    const { application, product, active } = subscription;
     const body = encodeSubscription({
       application: this.#ids.of(
         resourceKey('Application', application.namespace, application.name),
       ),
       product: this.#ids.of(resourceKey('Product', product.namespace, product.name)),
-      plan: this.#ids.of(resourceKey('Plan', plan.namespace, plan.name)),
+      plan: this.#ids.of(subscribedPlanKey(subscription)),
       active,
     });
     return { kind: RecordKind.subscription, id: this.#ids.of(subscriptionKey(subscription)), body };

@@ -2,7 +2,8 @@
  * Which names of a set need stable ids, and the ids once they are known. Ids are given by the
  * store; nothing is ever identified by its place in a list.
  */
-import type { Operation, Product, ResourceSet, Subscription } from '../resources/model.ts';
+import type { Operation, Plan, Product, ResourceSet, Subscription } from '../resources/model.ts';
+import { variantOf } from '../resources/overrides.ts';
 import { referenceText } from '../resources/reference.ts';
 import type { NamedKind, NameKey } from './output.ts';
 
@@ -36,9 +37,29 @@ export function subscriptionKey({
   return { kind: 'Subscription', namespace, name: `${name}/${referenceText(product, namespace)}` };
 }
 
+/**
+ * Name of the id of a plan. Overrides of subscriptions make variants of it, each with an id of its
+ * own; its limits keep theirs, so that an override refills nothing.
+ */
+export function planKey({ namespace, name, variant }: PlanIdentity): NameKey {
+  return { kind: 'Plan', namespace, name: variant === undefined ? name : `${name}/${variant}` };
+}
+
+type PlanIdentity = Pick<Plan, 'namespace' | 'name' | 'variant'>;
+
+/** Name of the id of the plan that a subscription is on, as its overrides change it. */
+export function subscribedPlanKey({ plan, overrides }: Subscription): NameKey {
+  return planKey(overrides.length === 0 ? plan : { ...plan, variant: variantOf(overrides) });
+}
+
+/** The name of a plan by the name of its id. */
+export function planName(name: string): string {
+  return name.split('/')[0] ?? '';
+}
+
 /** Name of the id of a resource that is known by kind, namespace and name. */
 export function resourceKey(
-  kind: 'Product' | 'Plan' | 'Consumer' | 'Application',
+  kind: 'Product' | 'Consumer' | 'Application',
   namespace: string,
   name: string,
 ): NameKey {
@@ -51,7 +72,8 @@ export function idNames(set: ResourceSet, groups: readonly string[]): NameKey[] 
     ...groups.map(groupKey),
     ...set.products.map(({ namespace, name }) => resourceKey('Product', namespace, name)),
     ...set.products.flatMap((each) => each.operations.map((one) => operationKey(each, one))),
-    ...set.plans.map(({ namespace, name }) => resourceKey('Plan', namespace, name)),
+    ...set.plans.map(planKey),
+    ...set.subscriptions.filter(({ overrides }) => overrides.length > 0).map(subscribedPlanKey),
     ...set.plans.flatMap((plan) => plan.limits.map((limit) => limitKey(plan, limit))),
     ...set.consumers.map(({ namespace, name }) => resourceKey('Consumer', namespace, name)),
     ...set.applications.map(({ namespace, name }) => resourceKey('Application', namespace, name)),

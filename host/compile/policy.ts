@@ -10,7 +10,7 @@ import { ByteWriter, NONE, StringPool, tableBody, writeMessage } from '../wire/b
 import { POLICY_BYTES_MAX } from '../wire/manifest.ts';
 import { exposedHeaders } from './cors.ts';
 import { buildHosts, type Hosts, type HostTree, NODES_MAX } from './hosts.ts';
-import { groupKey, type Ids, limitKey, operationKey, resourceKey } from './ids.ts';
+import { groupKey, type Ids, limitKey, operationKey, planKey, resourceKey } from './ids.ts';
 import type { Excess } from './output.ts';
 import { rateLimitPolicy } from './rate-limit-policy.ts';
 import { ANY_METHOD_BIT, type Place, type TreeNode } from './tree.ts';
@@ -86,6 +86,7 @@ class PolicyWriter {
   readonly #operations: readonly { product: Product; operation: Operation; id: number }[];
   readonly #productIndex = new Map<Product, number>();
   readonly #operationIndex = new Map<Operation, number>();
+  readonly #mediations = new Map<Mediation, number>();
 
   constructor(input: PolicyInput, ids: Ids) {
     this.#input = input;
@@ -250,12 +251,17 @@ class PolicyWriter {
   }
 
   /** Writes the programs of a plan or operation and answers their place, 0 for none. */
-  #writeMediation({ request, response }: Mediation): number {
+  #writeMediation(mediation: Mediation): number {
+    const { request, response } = mediation;
     if (request.length + response.length === 0) return 0;
+    // Variants of a plan have its edits.
+    const known = this.#mediations.get(mediation);
+    if (known !== undefined) return known;
     const requestFirst = this.#writeProgram(request);
     const responseFirst = this.#writeProgram(response);
     const row = this.#row('mediation').u32(requestFirst).u32(request.length);
     row.u32(responseFirst).u32(response.length);
+    this.#mediations.set(mediation, this.#counts.mediation);
     return this.#counts.mediation;
   }
 
@@ -348,8 +354,8 @@ class PolicyWriter {
     return this.#ids.of(resourceKey('Product', namespace, name));
   }
 
-  #planId({ namespace, name }: Plan): number {
-    return this.#ids.of(resourceKey('Plan', namespace, name));
+  #planId(plan: Plan): number {
+    return this.#ids.of(planKey(plan));
   }
 }
 

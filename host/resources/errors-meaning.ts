@@ -86,6 +86,16 @@ export const MEANING_ERRORS = {
     message: 'limit "{name}" is approximate and decided without the host',
     fix: 'Remove onHostUnavailable and localShare, or use class rate or exact.',
   },
+  SG1427: {
+    summary: 'An override names a limit that the plan does not have.',
+    message: 'plan "{plan}" has no limit "{name}"',
+    fix: 'Name one of its limits: {names}.',
+  },
+  SG1428: {
+    summary: 'An override changes nothing.',
+    message: 'the override of limit "{name}" says nothing',
+    fix: 'Give it a quota, a burst or a mode, or remove it.',
+  },
   SG1501: {
     summary: 'A declared credential has the digest of a key that key create made.',
     message: 'the digest belongs to a key made by key create',

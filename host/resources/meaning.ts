@@ -5,18 +5,29 @@
 import type { ErrorCode, Facts } from './errors.ts';
 import { checkEdits } from './meaning-edits.ts';
 import { checkIdentify } from './meaning-identify.ts';
-import type { Credential, Limit, Operation, Plan, Product, ResourceSet } from './model.ts';
+import type {
+  Credential,
+  Limit,
+  Operation,
+  Override,
+  Plan,
+  Product,
+  ResourceSet,
+} from './model.ts';
 import type { Origin, Path } from './origin.ts';
+import { overridden, overriddenLimit, variantOf } from './overrides.ts';
 import { SEGMENTS_MAX } from './path.ts';
 import type { Problem } from './problem.ts';
 import { placeText } from './reference.ts';
 import { ANY_METHOD, RATE_QUOTA_MAX } from './schema/schema.ts';
+import { suggest } from './suggest.ts';
 
 /** Problems of the set. References that lead nowhere are skipped: they have problems already. */
 export function checkMeaning(set: ResourceSet): Problem[] {
   return [
     ...set.products.flatMap(checkProduct),
     ...set.plans.flatMap(checkPlan),
+    ...checkOverrides(set),
     ...set.credentials.flatMap(checkCredential),
     ...checkClaims(inOrderOfClaims(set.products)),
     ...checkCosts(set),
@@ -199,14 +210,14 @@ function checkPair(product: Product, other: Product, host: string): Problem[] {
 function checkPlan(plan: Plan): Problem[] {
   return [
     ...namedTwice(plan.origin, 'limit', plan.limits, (i) => ['limits', i, 'name']),
-    ...plan.limits.flatMap((limit, i) => checkLimit(plan.origin, limit, i)),
+    ...plan.limits.flatMap((limit, i) => checkLimit(plan.origin, limit, ['limits', i])),
   ];
 }
 
 /** What a limit says of its burst and of the host, against what its class can do. */
-function checkLimit(origin: Origin | undefined, limit: Limit, index: number): Problem[] {
+function checkLimit(origin: Origin | undefined, limit: Limit, place: Path): Problem[] {
   const { name, class: limitClass, quota, burst } = limit;
-  const path = (field: string): Path => ['spec', 'limits', index, field];
+  const path = (field: string): Path => ['spec', ...place, field];
   const says = (field: string) => origin?.has(path(field)) ?? false;
   const problems: Problem[] = [];
   const add = (code: ErrorCode, facts: Facts, field: string) =>
@@ -224,6 +235,42 @@ function checkLimit(origin: Origin | undefined, limit: Limit, index: number): Pr
   return problems;
 }
 
+/** What subscriptions have instead of what their plans say. */
+function checkOverrides({ plans, subscriptions }: ResourceSet): Problem[] {
+  const byPlace = new Map(plans.map((each) => [placeText(each), each]));
+  return subscriptions.flatMap(({ origin, overrides, plan: reference }) => {
+    const plan = byPlace.get(placeText(reference));
+    if (overrides.length === 0 || plan === undefined) return [];
+    const names = overrides.map(({ limit: name }) => ({ name }));
+    return [
+      ...namedTwice(origin, 'override of limit', names, (i) => ['overrides', i, 'limit']),
+      ...overrides.flatMap((override, i) => checkOverride(origin, plan, override, i)),
+    ];
+  });
+}
+
+function checkOverride(
+  origin: Origin | undefined,
+  plan: Plan,
+  override: Override,
+  index: number,
+): Problem[] {
+  const { limit: name, quota, burst, mode } = override;
+  const place: Path = ['overrides', index];
+  const limit = plan.limits.find((each) => each.name === name);
+  if (limit === undefined) {
+    const names = plan.limits.map((each) => each.name);
+    const facts = { plan: plan.name, name, names: names.join(', ') || 'none' };
+    const suggestion = suggest(name, names);
+    const path = ['spec', ...place, 'limit'];
+    return origin === undefined ? [] : [origin.problem('SG1427', facts, path, { suggestion })];
+  }
+  if (quota === undefined && burst === undefined && mode === undefined) {
+    return at(origin, 'SG1428', { name }, ['spec', ...place, 'limit']);
+  }
+  return checkLimit(origin, overriddenLimit(limit, override), place);
+}
+
 function checkCredential({ origin, notBeforeMs, notAfterMs }: Credential): Problem[] {
   if (notBeforeMs === null || notAfterMs === null || notAfterMs > notBeforeMs) return [];
   return at(origin, 'SG1212', {}, ['spec', 'notAfter']);
@@ -234,13 +281,14 @@ function checkCosts(set: ResourceSet): Problem[] {
   const products = new Map(set.products.map((each) => [placeText(each), each]));
   const plans = new Map(set.plans.map((each) => [placeText(each), each]));
   const seen = new Set<string>();
-  return set.subscriptions.flatMap(({ name, product, plan }) => {
-    const pair = `${placeText(product)}/${placeText(plan)}`;
+  return set.subscriptions.flatMap(({ name, product, plan, overrides }) => {
+    const variant = overrides.length === 0 ? '' : variantOf(overrides);
+    const pair = `${placeText(product)}/${placeText(plan)}/${variant}`;
     const used = products.get(placeText(product));
     const on = plans.get(placeText(plan));
     if (used === undefined || on === undefined || seen.has(pair)) return [];
     seen.add(pair);
-    return costsOf(used, on, name);
+    return costsOf(used, overridden(on, overrides), name);
   });
 }
 

@@ -137,6 +137,8 @@ export interface Limit {
 }
 
 export interface Plan extends Named {
+  /** Names the overrides that changed it; absent for a plan as declared. */
+  readonly variant?: string;
   readonly limits: readonly Limit[];
   readonly mediation: Mediation;
   /** False: callers on it are never told what is left. */
@@ -147,10 +149,19 @@ export interface Application extends Named {
   readonly consumer: Reference;
 }
 
+/** What a subscription has instead of what its plan says of one limit; absent = as the plan. */
+export interface Override {
+  readonly limit: string;
+  readonly quota?: number;
+  readonly burst?: number;
+  readonly mode?: Mode;
+}
+
 export interface Subscription extends Named {
   readonly application: Reference;
   readonly product: Reference;
   readonly plan: Reference;
+  readonly overrides: readonly Override[];
   readonly active: boolean;
 }
 
@@ -317,13 +328,14 @@ function application(document: Document<'Application'>): Application {
 }
 
 function subscription(document: Document<'Subscription'>): Subscription {
-  const { application, product, plan, state } = document.spec;
+  const { application, product, plan, state, overrides = [] } = document.spec;
   const base = named(document);
   return {
     ...base,
     application: resolveReference(application, base.namespace),
     product: resolveReference(product, base.namespace),
     plan: resolveReference(plan, base.namespace),
+    overrides,
     active: (state ?? 'active') === 'active',
   };
 }

@@ -2,6 +2,7 @@
  * Limits near exhaustion: accounts of which at least 80 % of the quota is used in the window now,
  * with the names people know them by. It must never decide anything.
  */
+import { planName } from '../compile/ids.ts';
 import type { Ledger } from '../store/ledger.ts';
 import type { Store } from '../store/store.ts';
 import type { Terms } from './terms.ts';
@@ -40,7 +41,7 @@ export async function nearLimits(
     const product = path.join('/');
     return {
       namespace: subscription?.namespace ?? '',
-      ...{ application, product, plan: plan?.name ?? '', limit: limit?.name ?? '' },
+      ...{ application, product, plan: planName(plan?.name ?? ''), limit: limit?.name ?? '' },
       subscriptionId: Number(account.owner),
       windowSeconds: account.windowKind,
       ...{ used, quota, fraction: used / quota, endsInMs: Math.max(0, endMs - nowMs) },

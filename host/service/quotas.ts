@@ -144,7 +144,9 @@ export class Quotas {
     const keys = [key, ...exact.map((limit) => limitKey(plan, limit))];
     const [owner = 0, ...ids] = await store.reserveIds(keys, true);
     await terms.settled();
-    return exact.map(({ name: limit, window, quota }, at) => {
+    const { overrides = [] } = spec;
+    return exact.map(({ name: limit, window, quota: usual }, at) => {
+      const { quota = usual } = overrides.find((each) => each.limit === limit) ?? {};
       const windowKind = passed(readWindow(window));
       const account = { owner: BigInt(owner), limit: BigInt(ids[at] ?? 0), windowKind };
       const whole = { ...account, partition: 0n };

@@ -3,6 +3,7 @@
  * Ids outlive what they were given for, so that usage of what was removed keeps its names; it
  * must never keep a report waiting longer than one look into the store.
  */
+import { planName } from '../compile/ids.ts';
 import type { NameKey } from '../compile/output.ts';
 import type { Store } from '../store/store.ts';
 import type { UsageLabels } from '../usage/report.ts';
@@ -76,7 +77,7 @@ export class UsageNames {
     const key = subscription === 0 ? undefined : this.#names.get(subscription);
     if (key === undefined) return NOBODY;
     const application = key.name.slice(0, key.name.indexOf('/'));
-    const plan = this.#names.get(this.#planOf(subscription) ?? 0)?.name ?? '';
+    const plan = planName(this.#names.get(this.#planOf(subscription) ?? 0)?.name ?? '');
     const consumer = await this.#consumerOf(key.namespace, application);
     return { namespace: key.namespace, consumer, application, plan };
   }

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readLedger } from '../support/ledger.ts';
-import { APPLICATION } from '../support/policies.ts';
+import { APPLICATION, resourcesOf } from '../support/policies.ts';
 import { Load } from '../support/requests.ts';
 import { Rig } from '../support/rig.ts';
 import { until } from '../support/wait.ts';
@@ -118,5 +118,42 @@ test('a top-up and a reset let through what they say and not a request more', as
   });
   await change({ limit: 'daily', reset: true });
   await exhausted(2 * quota + 30);
+  await load.stop();
+});
+
+// Guarantees that an override reaches real proxies while they deny, is told to callers, and that
+// neither raising nor lowering forgets what was used.
+test('an override raises and lowers the quota of one subscription, live', async () => {
+  await awayFromMidnight(90_000);
+  const setting = { limits: [{ name: 'daily', quota: 40, window: '1d' }] };
+  await using rig = await Rig.start({ setting, proxies: 2, workers: 2 });
+  const { key } = await rig.host.createKey(APPLICATION);
+  await using load = loadOn(rig, key, 200);
+  const exhausted = async (admitted: number, quota: number) => {
+    const deadlineMs = 60_000;
+    await until(`${admitted} are through`, () => rig.origin.count >= admitted, { deadlineMs });
+    await until('callers are told', async () => {
+      const { status, headers } = await rig.call(key, { path: '/orders' });
+      return status === 429 && headers['ratelimit-policy'] === `"daily";q=${quota};w=86400`;
+    });
+    const refused = load.count(429);
+    await until('more is refused', () => load.count(429) > refused + 300, { deadlineMs });
+    assert.equal(rig.origin.count, admitted);
+  };
+  const override = (quota: number) => {
+    const [[name = '', text = ''] = []] = Object.entries(resourcesOf(setting)).filter(([file]) =>
+      file.endsWith('callers.yaml'),
+    );
+    const overrides = JSON.stringify([{ limit: 'daily', quota }]);
+    const plan = '"plan": "orders-gold"';
+    return rig.host.writeResource(name, text.replace(plan, `${plan}, "overrides": ${overrides}`));
+  };
+  await exhausted(40, 40);
+  await override(70);
+  await exhausted(70, 70);
+  await override(50);
+  await exhausted(70, 50);
+  await override(80);
+  await exhausted(80, 80);
   await load.stop();
 });

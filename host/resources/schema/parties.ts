@@ -4,7 +4,8 @@
  */
 import Type from 'typebox';
 import { RULES_MAX } from '../../credential/rules.ts';
-import { list, object, reference, text, word } from './kit.ts';
+import { list, name, object, reference, text, word } from './kit.ts';
+import { RATE_QUOTA_MAX } from './plan.ts';
 
 /** The spec of a consumer. */
 export const Consumer = object('The party accountable for calls.', {
@@ -24,6 +25,27 @@ export const Application = object(
   { later: ['state'] },
 );
 
+/** What a subscription has instead of what its plan says. */
+export const Override = object('Another quota, burst or mode of one limit of the plan.', {
+  limit: name('The limit, by its name in the plan.'),
+  quota: Type.Optional(
+    Type.Integer({
+      description: 'Units in one window.',
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+    }),
+  ),
+  burst: Type.Optional(
+    Type.Integer({
+      description:
+        "Most units admitted at one instant; the plan's, at most the quota, when absent.",
+      minimum: 1,
+      maximum: RATE_QUOTA_MAX,
+    }),
+  ),
+  mode: Type.Optional(word('As in the plan.', ['enforce', 'shadow', 'off'], undefined)),
+});
+
 /** The spec of a subscription. */
 export const Subscription = object(
   'An application uses a product on a plan.',
@@ -31,6 +53,9 @@ export const Subscription = object(
     application: reference('The application.'),
     product: reference('The product.'),
     plan: reference('The plan.'),
+    overrides: Type.Optional(
+      list(Override, 'What is different from the plan for this subscription.', 8),
+    ),
     state: Type.Optional(
       word(
         'Whether it may be used: only active ones may. Left out, a subscription keeps the state ' +
@@ -40,7 +65,7 @@ export const Subscription = object(
       ),
     ),
   },
-  { later: ['overrides', 'approval', 'scopes', 'billingDay', 'notBefore', 'notAfter'] },
+  { later: ['approval', 'scopes', 'billingDay', 'notBefore', 'notAfter'] },
 );
 
 const Claim = object('A claim of tokens that RequestAuthentication has verified.', {

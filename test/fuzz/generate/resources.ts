@@ -57,12 +57,14 @@ export function drawResources(dice: Dice): ResourceText {
   const applications = ['shop', 'bot', 'idle'];
   const consumer = resource('Consumer', 'acme', {});
   const subscriptions = products.flatMap(({ metadata }) =>
-    dice.some(applications).map((application) =>
-      resource('Subscription', `${application}-${metadata.name}`, {
-        ...{ application, product: metadata.name, plan: `plan${dice.int(2)}` },
+    dice.some(applications).map((application) => {
+      const on = dice.pick(plans);
+      return resource('Subscription', `${application}-${metadata.name}`, {
+        ...{ application, product: metadata.name, plan: on.metadata.name },
         ...(dice.once(6) && { state: 'suspended' }),
-      }),
-    ),
+        ...(dice.once(3) && { overrides: overrides(dice, on.spec) }),
+      });
+    }),
   );
   const keys = dice.times(6, () => drawKey(dice));
   const credentials = keys.map((key, at) => credential(dice, `c${at}`, key, applications));
@@ -72,7 +74,7 @@ export function drawResources(dice: Dice): ResourceText {
   return { yaml, keys };
 }
 
-function resource(kind: string, name: string, spec: object) {
+function resource<T extends object>(kind: string, name: string, spec: T) {
   return { apiVersion: 'sidegate.dev/v1alpha1', kind, metadata: { name }, spec };
 }
 
@@ -143,6 +145,14 @@ function plan(dice: Dice, name: string) {
   });
   const request = dice.times(dice.int(3), () => step(dice));
   return resource('Plan', name, { limits, mediation: { request } });
+}
+
+/** Overrides of limits of a plan. */
+function overrides(dice: Dice, plan: { readonly limits: readonly { name: string }[] }): object[] {
+  return dice.some(plan.limits).map(({ name: limit }) => ({
+    ...{ limit, quota: 5 + dice.int(1_000) },
+    ...(dice.once(2) && { mode: dice.pick(['enforce', 'shadow', 'off']) }),
+  }));
 }
 
 function credential(dice: Dice, name: string, key: string, applications: readonly string[]) {

@@ -94,7 +94,8 @@ function largeSet(): ResourceSet {
     applications: applications.map((name) => ({ ...named, name, consumer: to('acme') })),
     subscriptions: applications.map((application) => {
       const refers = { application: to(application), product: to('orders'), plan: to('gold') };
-      return { ...named, name: application, active: true, ...refers };
+      const more = { active: true, overrides: [] };
+      return { ...named, name: application, ...more, ...refers };
     }),
     credentials: [],
     proxyGroups: [],

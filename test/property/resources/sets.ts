@@ -36,6 +36,7 @@ const parts = fc.record({
   lifecycle: fc.constantFrom('draft', 'published'),
   cost: fc.integer({ min: 1, max: 10 }),
   displayName: fc.string({ maxLength: 12 }),
+  overridden: fc.boolean(),
   /** Whether consumers and plans stand in a namespace of their own. */
   shared: fc.boolean(),
   labels: fc.dictionary(fc.constantFrom('team', 'yes', '007', 'null'), fc.string({ maxLength: 5 })),
@@ -58,6 +59,9 @@ export const sets: fc.Arbitrary<{ readonly name: string; readonly text: string }
 
 const SHARED = { namespace: 'shared' };
 
+/** A limit of every plan: an override of it leads somewhere whatever becomes of the plan. */
+const ALWAYS = { name: 'always', quota: 50, window: '1d' };
+
 function resourcesOf(made: Parts): Whole[] {
   const { displayName, limits, state, lifecycle, cost } = made;
   const of = (kind: string, names: readonly string[], spec: (name: string) => object): Whole[] =>
@@ -74,7 +78,7 @@ function resourcesOf(made: Parts): Whole[] {
   return [
     ...shared('Consumer', made.consumers, { displayName }),
     ...of('Application', applications, () => ({ consumer })),
-    ...shared('Plan', made.plans, { limits }),
+    ...shared('Plan', made.plans, { limits: [ALWAYS, ...limits] }),
     ...of('Product', made.products, (name) => ({
       ...{ lifecycle, hosts: [`${name}.example.com`], identify: [{ apiKey: { header: 'x-key' } }] },
       operations: [{ name: 'read', method: 'GET', path: '/things/{id}', cost }],
@@ -82,7 +86,10 @@ function resourcesOf(made: Parts): Whole[] {
     ...pairs.map(([application, product]) => ({
       kind: 'Subscription',
       name: `${application}-${product}`,
-      spec: { application, product, plan, ...(state !== undefined && { state }) },
+      spec: {
+        ...{ application, product, plan, ...(state !== undefined && { state }) },
+        ...(made.overridden && { overrides: [{ limit: ALWAYS.name, quota: 50 + cost }] }),
+      },
     })),
     ...credentials.map((n) => ({
       kind: 'Credential',

@@ -17,6 +17,18 @@ export const HEADERS_MAX: u32 = 1_024;
 export const MARK_BYTES_MIN: u32 = 16;
 /** Most bytes of `SIDEGATE_MARK`. */
 export const MARK_BYTES_MAX: u32 = 256;
+/** Fewest bytes of `SIDEGATE_HOP_KEY`. */
+export const HOP_KEY_BYTES_MIN: u32 = 32;
+/** Most bytes of `SIDEGATE_HOP_KEY`. */
+export const HOP_KEY_BYTES_MAX: u32 = 256;
+/** Milliseconds that a hop token lives. */
+export const HOP_LIFE_MS: u64 = 10_000;
+/** Milliseconds that two filters may differ by in the time that the host told them. */
+export const HOP_SKEW_MS: u64 = 2_000;
+/** Principals that a filter takes hop tokens from. */
+export const HOP_PRINCIPALS_MAX: u32 = 4;
+/** Bytes that a hop token is made of, most of them the path; a request with more has none. */
+export const HOP_TEXT_BYTES: u32 = 8_960;
 /** Header edits of one request. */
 export const EDITS_MAX: u32 = 512;
 /** Identity headers of a caller that are removed; a request with more is refused as unreadable. */

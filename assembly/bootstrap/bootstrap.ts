@@ -3,10 +3,11 @@
  * proxy refuses what every worker would refuse. It never traps, and never keeps half a result.
  */
 
-import { BOOTSTRAP_BYTES_MAX, CLUSTERS_MAX } from '../limits';
+import { BOOTSTRAP_BYTES_MAX, CLUSTERS_MAX, HOP_PRINCIPALS_MAX } from '../limits';
 import { putEntry } from '../pipeline/text';
 import { ascii, asciiEntry, asciiLength, asciiList } from '../util/ascii';
 import { equalBytes } from '../util/bytes';
+import { DIGEST_BYTES, sha256 } from '../util/sha256';
 import {
   jsonBegin,
   jsonByte,
@@ -32,6 +33,8 @@ export class Bootstrap {
   identityLength: u32;
   maxPolicyAgeMs: u64;
   trustedHops: u32;
+  hop: u8;
+  hopPrincipals: u32;
 }
 
 export const BOOTSTRAP_OK: u32 = 0;
@@ -51,6 +54,10 @@ export const CHOICE_ALLOW: u8 = 1;
 export const ADDRESS_UNKNOWN: u8 = 0;
 export const ADDRESS_OF_PEER: u8 = 1;
 export const ADDRESS_FORWARDED: u8 = 2;
+/** What becomes of hop tokens: nothing, they are minted, or they are believed. */
+export const HOP_NONE: u8 = 0;
+export const HOP_MINT: u8 = 1;
+export const HOP_ACCEPT: u8 = 2;
 const TRUSTED_HOPS_MAX: u64 = 16;
 
 /** Bytes of one kept string: a length u16, then at most 255 bytes. */
@@ -61,8 +68,10 @@ const GROUP: u32 = 5;
 /** Bytes of all names together: what tells engines apart. */
 export const IDENTITY_BYTES: u32 = 6 * 258;
 
-const READ: usize = memory.data(48, 8);
-const KEYS: u32 = 12;
+const READ: usize = memory.data(64, 8);
+const KEYS: u32 = 14;
+/** Digests of the principals that hop tokens are taken from. */
+const HOPS: usize = memory.data(HOP_PRINCIPALS_MAX * DIGEST_BYTES, 8);
 
 let problemKey: usize = 0;
 let problemKeyLength: u32 = 0;
@@ -75,6 +84,11 @@ export function bootstrap(): Bootstrap {
 /** Where the names stand: clusters, authority, proxy group, each in a slot of `NAME_SLOT` bytes. */
 export function bootstrapNames(): usize {
   return NAMES;
+}
+
+/** Digests of `HOP_PRINCIPALS_MAX` principals; zero where there is none. */
+export function bootstrapHops(): usize {
+  return HOPS;
 }
 
 /** The slot of cluster `index` in a block of names. */
@@ -133,7 +147,9 @@ export function readBootstrap(at: usize, length: u32): u32 {
     if (!jsonTake(0x7d)) return notJson();
   }
   if (!jsonEnd()) return notJson();
-  if ((seen & 1) == 0) return missing();
+  if ((seen & 1) == 0) return missing(ascii('clusters'));
+  const read = bootstrap();
+  if (read.hop == HOP_ACCEPT && read.hopPrincipals == 0) return missing(ascii('hopPrincipals'));
   return BOOTSTRAP_OK;
 }
 
@@ -142,9 +158,9 @@ function notJson(): u32 {
   return BOOTSTRAP_NOT_JSON;
 }
 
-function missing(): u32 {
-  problemKey = ascii('clusters');
-  problemKeyLength = 8;
+function missing(key: usize): u32 {
+  problemKey = key;
+  problemKeyLength = asciiLength(key);
   return BOOTSTRAP_MISSING;
 }
 
@@ -156,6 +172,9 @@ function setDefaults(): void {
   read.mode = 0;
   read.clientAddress = ADDRESS_UNKNOWN;
   read.trustedHops = 1;
+  read.hop = HOP_NONE;
+  read.hopPrincipals = 0;
+  memory.fill(HOPS, 0, HOP_PRINCIPALS_MAX * DIGEST_BYTES);
   read.startHoldMs = 3_000;
   read.holdMs = 60;
   read.heartbeatMs = 1_000;
@@ -172,7 +191,7 @@ function setName(slot: u32, name: usize): void {
 
 const KEY_NAMES = asciiList(
   'clusters|authority|proxyGroup|noPolicy|otherHosts|mode|startHoldMs|holdMs|heartbeatMs|' +
-    'maxPolicyAgeMs|trustedHops|clientAddress|',
+    'maxPolicyAgeMs|trustedHops|clientAddress|hop|hopPrincipals|',
 );
 
 /** The number of the key that comes next, or `KEYS`; remembers its bytes for the log line. */
@@ -219,6 +238,10 @@ function readValue(key: u32): u32 {
       return readChoice(offsetof<Bootstrap>('mode'), asciiList('enforce|shadow|off|'), 3);
     case 11:
       return readChoice(offsetof<Bootstrap>('clientAddress'), asciiList('none|peer|xff|'), 3);
+    case 12:
+      return readChoice(offsetof<Bootstrap>('hop'), asciiList('none|mint|accept|'), 3);
+    case 13:
+      return readHops();
     default:
       break;
   }
@@ -260,6 +283,22 @@ function readClusters(): u32 {
     const code = readName(read.clusters);
     if (code != BOOTSTRAP_OK) return code;
     read.clusters++;
+  } while (jsonTake(0x2c));
+  return jsonTake(0x5d) ? BOOTSTRAP_OK : BOOTSTRAP_NOT_JSON;
+}
+
+function readHops(): u32 {
+  if (jsonPeek() != 0x5b) return BOOTSTRAP_WRONG_TYPE;
+  jsonTake(0x5b);
+  const read = bootstrap();
+  do {
+    if (read.hopPrincipals >= HOP_PRINCIPALS_MAX) return BOOTSTRAP_OUT_OF_BOUNDS;
+    if (jsonPeek() != 0x22) return BOOTSTRAP_WRONG_TYPE;
+    const length = jsonString(KEY_ROOM, 255);
+    if (length == -2 || length == 0) return BOOTSTRAP_OUT_OF_BOUNDS;
+    if (length < 0) return BOOTSTRAP_NOT_JSON;
+    sha256(KEY_ROOM, length, HOPS + read.hopPrincipals * DIGEST_BYTES);
+    read.hopPrincipals++;
   } while (jsonTake(0x2c));
   return jsonTake(0x5d) ? BOOTSTRAP_OK : BOOTSTRAP_NOT_JSON;
 }

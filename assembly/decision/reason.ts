@@ -14,6 +14,7 @@ export const NO_POLICY_PASSED: u32 = 5;
 export const QUOTA_UNAVAILABLE_PASSED: u32 = 6;
 export const PREFLIGHT: u32 = 7;
 export const QUOTA_LOCAL_SHARE: u32 = 8;
+export const HOP: u32 = 9;
 export const HOST_NOT_GOVERNED: u32 = 16;
 export const PATH_AMBIGUOUS: u32 = 17;
 export const OPERATION_NOT_FOUND: u32 = 18;
@@ -45,7 +46,7 @@ export const FIRST_DENIAL: u32 = HOST_NOT_GOVERNED;
 
 const PASSES = asciiList(
   'allowed|anonymous|unmatched_passed|other_host_passed|mode_off|no_policy_passed|' +
-    'quota_unavailable_passed|preflight|quota_local_share|',
+    'quota_unavailable_passed|preflight|quota_local_share|hop|',
 );
 const DENIALS = asciiList(
   'host_not_governed|path_ambiguous|operation_not_found|key_missing|key_conflict|key_malformed|' +

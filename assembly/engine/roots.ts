@@ -3,14 +3,15 @@
  * beside the old one; the new one adopts the engine of the same triple, so that nothing is
  * stranded and nothing refilled. It never decides about a request.
  */
-import { bootstrap, bootstrapNames, IDENTITY_BYTES } from '../bootstrap/bootstrap';
+import { bootstrap, bootstrapHops, bootstrapNames, IDENTITY_BYTES } from '../bootstrap/bootstrap';
 import { DIRECTORY_BYTES, directoryFree, directoryInit } from '../directory/directory';
-import { ENGINES_MAX, HOLDINGS_MIN, ROOTS_MAX } from '../limits';
+import { ENGINES_MAX, HOLDINGS_MIN, HOP_PRINCIPALS_MAX, ROOTS_MAX } from '../limits';
 import { STASH_BLOCK } from '../pipeline/stash';
 import { CHECK_STATE_BYTES } from '../policy/check';
 import { freeHoldings, newHoldings } from '../quota/holdings';
 import { clearFlights } from '../quota/lease';
 import { freeUsage, newUsage } from '../usage/table';
+import { DIGEST_BYTES } from '../util/sha256';
 import { freeBlock, takeBlock } from './blocks';
 import {
   CALL_KINDS,
@@ -43,10 +44,14 @@ export class Root {
   maxPolicyAgeMs: u64;
   createdMs: u64;
   trustedHops: u32;
+  hop: u32;
 }
 
 const ROOT_BYTES: u32 = 64;
 const ROOTS: usize = memory.data(ROOTS_MAX * ROOT_BYTES, 8);
+/** Digests of the principals that each root takes hop tokens from. */
+const HOPS_BYTES: u32 = HOP_PRINCIPALS_MAX * DIGEST_BYTES;
+const HOPS: usize = memory.data(ROOTS_MAX * HOPS_BYTES, 8);
 const ENGINES: usize = memory.data(ENGINES_MAX * 4, 8);
 let order: u32 = 0;
 
@@ -65,6 +70,11 @@ export function findRoot(id: u32): usize {
 /** The root at an address. */
 export function rootAt(at: usize): Root {
   return changetype<Root>(at);
+}
+
+/** Where the digests of a root's hop principals stand. */
+export function hopsOf(root: Root): usize {
+  return HOPS + ((changetype<usize>(root) - ROOTS) / ROOT_BYTES) * HOPS_BYTES;
 }
 
 /** The root with this context id, new if need be; 0 when `ROOTS_MAX` are there. */
@@ -97,6 +107,8 @@ export function configureRoot(root: Root, random0: u64, random1: u64, nowMs: u64
   root.otherHosts = read.otherHosts;
   root.clientAddress = read.clientAddress;
   root.trustedHops = read.trustedHops;
+  root.hop = read.hop;
+  memory.copy(hopsOf(root), bootstrapHops(), HOPS_BYTES);
   root.startHoldMs = read.startHoldMs;
   root.holdMs = read.holdMs;
   root.heartbeatMs = read.heartbeatMs;

@@ -3,6 +3,8 @@
  * filter state, the counter. The only place where an answer to a caller is composed; the shell
  * carries it out and adds nothing.
  */
+import { HOP_MINT } from '../bootstrap/bootstrap';
+import { mintHop } from '../credential/hop';
 import * as reason from '../decision/reason';
 import {
   DECISION_ANSWERED,
@@ -14,6 +16,7 @@ import {
   PHASE_QUOTA,
 } from '../decision/record';
 import { Application, applicationName } from '../directory/entry';
+import { engineAt } from '../engine/state';
 import { Plan, Product } from '../policy/layout';
 import { limitAt, textAt } from '../policy/policy';
 import { countRequest } from '../telemetry/counters';
@@ -71,9 +74,11 @@ export function apply(decision: Decision, outcome: u32): u32 {
   decision.flags |= DECISION_DONE;
   writeState(decision, why);
   countRequest(decision);
-  countDecision(decision);
+  // The filter in front has counted it.
+  if (why != reason.HOP) countDecision(decision);
   if (stands == OUTCOME_PASS) {
     editsFrom = 0;
+    if (CURRENT.hop == HOP_MINT && outcome == OUTCOME_PASS) mintToken(decision);
     markPassed();
     editsTo = editCount();
     decision.edits = editsTo as u16;
@@ -87,6 +92,13 @@ export function apply(decision: Decision, outcome: u32): u32 {
   writeDetails(decision, why);
   writeResponse(decision, why);
   return stands;
+}
+
+/** A request of a subscription that passed need not be decided and counted again behind us. */
+function mintToken(decision: Decision): void {
+  if (decision.subscription == 0) return;
+  const offsetMs = engineAt(CURRENT.engine).clockOffsetMs as u64;
+  mintHop(decision.product, decision.subscription, CURRENT.nowMs + offsetMs);
 }
 
 /** `product=… plan=… application=… reason=…`, what is not known left out. */

@@ -19,6 +19,8 @@ export const OUTCOME_HOLD: u32 = 2;
 export const OUTCOME_LOCATE: u32 = 3;
 /** No end yet: the proxy is asked who calls, which costs calls into it. */
 export const OUTCOME_ASK: u32 = 4;
+/** No end yet: it has a good hop token, and the proxy is asked who brought it. */
+export const OUTCOME_HOP: u32 = 5;
 
 /** It passes, unless its edits found no room. */
 export function pass(decision: Decision, why: u32): u32 {

@@ -3,7 +3,8 @@
  * directory and holdings of one engine. It reads the header index, collects edits and fills the
  * decision record; it answers nobody, and a request that waits is decided again from its start.
  */
-import { CHOICE_ALLOW } from '../bootstrap/bootstrap';
+import { CHOICE_ALLOW, HOP_ACCEPT } from '../bootstrap/bootstrap';
+import { isHopPrincipal, readHop } from '../credential/hop';
 import { beginQuestions } from '../credential/principal';
 import { cutAllKeys, findKey, KEY_NONE, KEY_ONE, KEY_TOO_LONG } from '../credential/source';
 import * as reason from '../decision/reason';
@@ -15,7 +16,7 @@ import {
   PHASE_MATCH,
   PHASE_PREFLIGHT,
 } from '../decision/record';
-import { Root } from '../engine/roots';
+import { hopsOf, Root } from '../engine/roots';
 import { engineAt } from '../engine/state';
 import { FORGED_MAX } from '../limits';
 import { matchHost } from '../match/host';
@@ -23,9 +24,11 @@ import { METHOD_OPTIONS, methodBit } from '../match/method';
 import { MATCH_AMBIGUOUS, MATCH_FOUND, MATCH_PASSES, Match, matchPath } from '../match/path';
 import {
   OPERATION_ANONYMOUS,
+  Operation,
   PRODUCT_OFF,
   PRODUCT_SHADOW,
   PRODUCT_STALE_DENIES,
+  Product,
 } from '../policy/layout';
 import { operationAt, productAt } from '../policy/policy';
 import { NONE } from '../util/bytes';
@@ -34,10 +37,11 @@ import { CURRENT } from './current';
 import { editCount, resetEdits } from './edits';
 import { identified } from './identify';
 import { mediated } from './mediated';
-import { awaitStart, deny, endWait, OUTCOME_ASK, pass } from './outcome';
+import { awaitStart, deny, endWait, OUTCOME_ASK, OUTCOME_HOP, pass } from './outcome';
 import {
   readNothing,
   readRequest,
+  removeOwn,
   requestAuthority,
   requestAuthorityLength,
   requestMethod,
@@ -48,6 +52,8 @@ import {
 
 const MATCH: usize = memory.data(16, 8);
 const KEY: usize = memory.data(16, 8);
+/** What the search for a key came to. */
+let source: i32 = KEY_NONE;
 
 /** The request could not be read: nothing but its refusal is known of it. */
 export function decideUnreadable(root: Root, decision: Decision): u32 {
@@ -70,6 +76,7 @@ function reset(root: Root, decision: Decision, waiting: usize, atMs: u64): void 
   CURRENT.keyEditsFrom = 0;
   CURRENT.keyEditsTo = 0;
   CURRENT.operation = 0;
+  CURRENT.hop = root.hop;
   decision.mode = root.mode;
 }
 
@@ -131,7 +138,7 @@ function matched(root: Root, decision: Decision, node: u32): u32 {
     return pass(decision, reason.MODE_OFF);
   }
   if ((target.flags & PRODUCT_SHADOW) != 0) decision.mode = MODE_SHADOW;
-  const source = findKey(CURRENT.policy, target, KEY);
+  source = findKey(CURRENT.policy, target, KEY);
   CURRENT.keyEditsTo = editCount();
   if (found == MATCH_PASSES) return pass(decision, reason.UNMATCHED_PASSED);
   if (found != MATCH_FOUND) return deny(decision, reason.OPERATION_NOT_FOUND);
@@ -147,6 +154,31 @@ function matched(root: Root, decision: Decision, node: u32): u32 {
     return mediated(decision, reason.PREFLIGHT);
   }
   decision.phase = PHASE_IDENTIFY;
+  if (root.hop == HOP_ACCEPT) {
+    decision.subscription = readHop(target.id, unixMs());
+    if (decision.subscription != 0) return OUTCOME_HOP;
+  }
+  return called(root, decision, target, operation);
+}
+
+/**
+ * Goes on after `OUTCOME_HOP` with the peer's name, empty if it has none. From a trusted one the
+ * request passes as it is, because the filter there has decided, counted and edited it; from
+ * anybody else the token is worth nothing.
+ */
+export function brought(root: Root, decision: Decision, peer: usize, length: u32): u32 {
+  if (!isHopPrincipal(hopsOf(root), peer, length)) {
+    decision.subscription = 0;
+    const operation = changetype<Operation>(CURRENT.operation);
+    return called(root, decision, changetype<Product>(CURRENT.product), operation);
+  }
+  resetEdits();
+  removeOwn();
+  return pass(decision, reason.HOP);
+}
+
+/** Who calls, and may they? */
+function called(root: Root, decision: Decision, target: Product, operation: Operation): u32 {
   if ((operation.flags & OPERATION_ANONYMOUS) != 0) return mediated(decision, reason.ANONYMOUS);
   if (source == KEY_NONE) {
     if (target.identityCount == 0) return deny(decision, reason.KEY_MISSING);
@@ -169,6 +201,11 @@ function isPreflight(node: u32): bool {
   const asked = preflightMask();
   if (asked == 0 || matchFor(node, asked) != MATCH_FOUND) return false;
   return productAt(CURRENT.policy, changetype<Match>(MATCH).product).cors != 0;
+}
+
+/** Now, by the clock of the host. */
+function unixMs(): u64 {
+  return CURRENT.nowMs + (engineAt(CURRENT.engine).clockOffsetMs as u64);
 }
 
 /** No word from the host for too long. */

@@ -36,8 +36,14 @@ import { resetEdits } from '../pipeline/edits';
 import { HEADER_NAME_LENGTH, headerAt, headerCount, indexHeaders } from '../pipeline/headers';
 import { addHeld, dropHeld, findHeld, Held } from '../pipeline/hold';
 import { asked, located } from '../pipeline/identify';
-import { OUTCOME_ASK, OUTCOME_DENY, OUTCOME_HOLD, OUTCOME_LOCATE } from '../pipeline/outcome';
-import { decide, decideUnreadable } from '../pipeline/request';
+import {
+  OUTCOME_ASK,
+  OUTCOME_DENY,
+  OUTCOME_HOLD,
+  OUTCOME_HOP,
+  OUTCOME_LOCATE,
+} from '../pipeline/outcome';
+import { brought, decide, decideUnreadable } from '../pipeline/request';
 import { restoreHeaders, stashHeaders } from '../pipeline/stash';
 import { dropStream, recordOfStream, rootOfStream } from '../pipeline/streams';
 import { noteEvent, REQUESTS_HELD } from '../telemetry/events';
@@ -109,8 +115,15 @@ function decideNow(root: Root, decision: Decision, held: usize, nowMs: u64): u32
   if (held != 0 && !restoreHeld(changetype<Held>(held))) return decideUnreadable(root, decision);
   if (TEST_BUILD) trapIfAsked();
   let outcome = decide(root, decision, held, nowMs);
+  if (outcome == OUTCOME_HOP) outcome = askPeer(root, decision);
   if (outcome == OUTCOME_ASK) outcome = ask(root, decision);
   return outcome == OUTCOME_LOCATE ? locate(root, decision) : outcome;
+}
+
+/** Asks the proxy who brought a hop token. */
+function askPeer(root: Root, decision: Decision): u32 {
+  const known = readProperty(ascii('connection\0uri_san_peer_certificate'));
+  return brought(root, decision, outAddress(), known ? outLength() : 0);
 }
 
 /** Asks the proxy who calls, one property after the other, until the pipeline has heard enough. */

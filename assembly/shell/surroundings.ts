@@ -2,10 +2,11 @@
  * Reads once what does not change while the VM lives: the secrets of its environment and what the
  * proxy is called. It never logs what it read.
  */
+import { keepHopKey } from '../credential/hop';
 import { keepMark } from '../pipeline/mark';
 import { keepSecret } from '../sync/calls';
 import { keepProxy } from '../sync/watch';
-import { ascii, asciiLength } from '../util/ascii';
+import { ascii, asciiEntry, asciiLength, asciiList } from '../util/ascii';
 import { equalBytes } from '../util/bytes';
 import {
   environ_get,
@@ -21,8 +22,9 @@ const ENVIRONMENT_MAX: u32 = 8_192;
 const VARIABLES_MAX: u32 = 64;
 const TEXT: usize = memory.data(8192, 8);
 const POINTERS: usize = memory.data(64 * 4, 4);
-const SECRET_NAME = ascii('SIDEGATE_SYNC_SECRET=');
-const MARK_NAME = ascii('SIDEGATE_MARK=');
+const VARIABLES = asciiList(
+  'SIDEGATE_SYNC_SECRET=|SIDEGATE_MARK=|SIDEGATE_HOP_KEY=|SIDEGATE_HOP_KEY_2=|',
+);
 const NODE_ID = ascii('xds\0node\0id');
 const NODE_CLUSTER = ascii('xds\0node\0cluster');
 
@@ -53,15 +55,17 @@ function readVariables(): void {
     const at = load<u32>(POINTERS + i * 4) as usize;
     let length: u32 = 0;
     while (load<u8>(at + length) != 0) length++;
-    let begins = lengthOfName(SECRET_NAME, at, length);
-    if (begins != 0) keepSecret(at + begins, length - begins);
-    begins = lengthOfName(MARK_NAME, at, length);
-    if (begins != 0) keepMark(at + begins, length - begins);
+    for (let name: u32 = 0; name < 4; name++) {
+      const entry = asciiEntry(VARIABLES, name);
+      const begins: u32 = load<u8>(entry);
+      if (length <= begins || !equalBytes(at, entry + 1, begins)) continue;
+      keepVariable(name, at + begins, length - begins);
+    }
   }
 }
 
-/** Bytes of a variable's name with its `=`; 0 when the variable is another or empty. */
-function lengthOfName(name: usize, at: usize, length: u32): u32 {
-  const begins = asciiLength(name);
-  return length > begins && equalBytes(at, name, begins) ? begins : 0;
+function keepVariable(name: u32, at: usize, length: u32): void {
+  if (name == 0) keepSecret(at, length);
+  else if (name == 1) keepMark(at, length);
+  else keepHopKey(name - 2, at, length);
 }

@@ -14,6 +14,7 @@ export const REASONS: readonly (readonly [number, string])[] = [
   [6, 'quota_unavailable_passed'],
   [7, 'preflight'],
   [8, 'quota_local_share'],
+  [9, 'hop'],
   [16, 'host_not_governed'],
   [17, 'path_ambiguous'],
   [18, 'operation_not_found'],

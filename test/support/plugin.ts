@@ -16,6 +16,8 @@ export interface PluginConfig {
   maxPolicyAgeMs?: number;
   clientAddress?: 'none' | 'peer' | 'xff';
   trustedHops?: number;
+  hop?: 'none' | 'mint' | 'accept';
+  hopPrincipals?: string[];
 }
 
 /** The text that stands in Envoy's configuration. */

@@ -13,6 +13,7 @@ import {
   BOOTSTRAP_UNKNOWN_KEY,
   BOOTSTRAP_WRONG_TYPE,
   bootstrap,
+  bootstrapHops,
   bootstrapNames,
   bootstrapProblemKey,
   bootstrapProblemKeyLength,
@@ -21,6 +22,7 @@ import {
   putBootstrapProblem,
   readBootstrap,
 } from '../../../assembly/bootstrap/bootstrap';
+import { isHopPrincipal } from '../../../assembly/credential/hop';
 import { textBegin, textLength } from '../../../assembly/pipeline/text';
 import { below, lastRoom, next, room, seed, Text, textOf } from '../support/bytes';
 
@@ -85,6 +87,32 @@ describe('a configuration', () => {
     expectNumber('trustedHops', '17', BOOTSTRAP_OUT_OF_BOUNDS);
     expectNumber('trustedHops', '16', BOOTSTRAP_OK);
     expectNumber('trustedHops', '"1"', BOOTSTRAP_WRONG_TYPE);
+  });
+
+  // Guarantees that hop tokens are believed from named peers alone, and by no configuration that
+  // forgets to name one.
+  test('names the peers whose hop tokens are believed', () => {
+    expect(read('{"clusters":["a"]}')).toBe(BOOTSTRAP_OK);
+    expect(bootstrap().hop).toBe(0);
+    expect(read('{"clusters":["a"],"hop":"mint"}')).toBe(BOOTSTRAP_OK);
+    expect(bootstrap().hop).toBe(1);
+    const four = '["spiffe://a/b","spiffe://a/c","d","e"]';
+    const name = new Text('spiffe://a/c');
+    expect(read('{"hopPrincipals":' + four + ',"hop":"accept","clusters":["a"]}')).toBe(0);
+    expect(bootstrap().hop).toBe(2);
+    expect(isHopPrincipal(bootstrapHops(), name.at, name.length)).toBe(true);
+    expect(isHopPrincipal(bootstrapHops(), name.at, name.length - 1)).toBe(false);
+    expect(isHopPrincipal(bootstrapHops(), name.at, 0)).toBe(false);
+    expect(read('{"clusters":["a"],"hop":"accept"}')).toBe(BOOTSTRAP_MISSING);
+    expect(problemKey()).toBe('hopPrincipals');
+    expect(isHopPrincipal(bootstrapHops(), name.at, name.length)).toBe(false);
+    expectNumber('hop', '"both"', BOOTSTRAP_OUT_OF_BOUNDS);
+    expectNumber('hop', '1', BOOTSTRAP_WRONG_TYPE);
+    expectNumber('hopPrincipals', '"a"', BOOTSTRAP_WRONG_TYPE);
+    expectNumber('hopPrincipals', '[1]', BOOTSTRAP_WRONG_TYPE);
+    expectNumber('hopPrincipals', '[]', BOOTSTRAP_WRONG_TYPE);
+    expectNumber('hopPrincipals', '[""]', BOOTSTRAP_OUT_OF_BOUNDS);
+    expectNumber('hopPrincipals', '["a","b","c","d","e"]', BOOTSTRAP_OUT_OF_BOUNDS);
   });
 
   test('is read with every key, in any order, with blanks', () => {

@@ -53,6 +53,7 @@ describe('reasons', () => {
     pin(6, 'quota_unavailable_passed', 0);
     pin(7, 'preflight', 0);
     pin(8, 'quota_local_share', 0);
+    pin(9, 'hop', 0);
     pin(16, 'host_not_governed', 403);
     pin(17, 'path_ambiguous', 400);
     pin(18, 'operation_not_found', 404);

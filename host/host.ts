@@ -6,7 +6,6 @@
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Exit, type ExitCode } from './cli/outcome.ts';
-import type { Compiler } from './compile/compiler.ts';
 import type { Settings } from './config/settings.ts';
 import type { RandomBytes } from './credential/key.ts';
 import { makeAdminPort } from './http/admin-port.ts';
@@ -18,20 +17,21 @@ import { Shares } from './quota/share.ts';
 import { formatProblem } from './resources/problem.ts';
 import { Access } from './service/access.ts';
 import { type AdminToken, adminToken } from './service/admin-token.ts';
-import { Catalogue } from './service/catalogue.ts';
-import { ThreadCompiler } from './service/compiler.ts';
+import type { Resources } from './service/catalogue.ts';
 import { watchFolder } from './service/folder.ts';
+import type { Reading } from './service/folder-reading.ts';
 import { Heads } from './service/heads.ts';
 import { Keys } from './service/keys.ts';
 import { Policies } from './service/policies.ts';
 import { Principals } from './service/principals.ts';
-import { type Reading, Reloader, type ResourceStatus } from './service/reload.ts';
+import { Reloader, type ResourceStatus } from './service/reload.ts';
+import { ResourceThread } from './service/resource-thread.ts';
 import { Terms } from './service/terms.ts';
 import { makeUsage, sweepUsage, type UsageParts } from './service/usage-parts.ts';
 import { type Ledger, LedgerError } from './store/ledger.ts';
 import { openSqliteLedger } from './store/ledger-sqlite.ts';
 import { StoreError } from './store/open.ts';
-import { openSqliteStore } from './store/sqlite.ts';
+import { openSqliteStore, type SqliteStore } from './store/sqlite.ts';
 import type { Store } from './store/store.ts';
 import { UsageStoreError } from './store/usage.ts';
 import { openSqliteUsage } from './store/usage-sqlite.ts';
@@ -102,10 +102,10 @@ export async function startHost(options: HostOptions): Promise<Host> {
 
 async function assemble(options: HostOptions, stack: AsyncDisposableStack): Promise<Host> {
   const { settings, log, nowMs, random, randomBytes } = options;
-  const compiler = new ThreadCompiler();
-  stack.defer(() => compiler.close());
   const store = await openStore(options);
   stack.defer(() => store.close());
+  const thread = new ResourceThread({ store, nowMs, folder: settings.resources });
+  stack.defer(() => thread.close());
   const token = adminToken(
     { given: settings.adminToken, file: settings.adminTokenFile, folder: settings.store },
     randomBytes,
@@ -123,7 +123,7 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
   const principals = await openPrincipals(options, store, stack);
   stack.defer(() => policies.close());
   const metrics = new HostMetrics();
-  const declared = await startResources(options, { store, compiler, metrics }, stack);
+  const declared = await startResources(options, { store, metrics, thread }, stack);
   const onFault = (err: unknown) => log.error({ err }, 'watches were not answered');
   const { watchHoldMs: holdMs, heartbeatMs, syncSecret } = settings;
   const hub = new WatchHub({ store, heads, nowMs, random, holdMs, onFault });
@@ -161,7 +161,8 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
 
 type Port = ReturnType<typeof makeAdminPort>;
 
-function openStore({ settings, randomBytes, machine, pid, nowMs }: HostOptions): Promise<Store> {
+function openStore(options: HostOptions): Promise<SqliteStore> {
+  const { settings, randomBytes, machine, pid, nowMs } = options;
   return openSqliteStore({
     folder: settings.store,
     freshStoreId: randomBytes(16),
@@ -264,15 +265,13 @@ function fold(ledger: Ledger, { nowMs, log }: HostOptions): () => void {
 
 interface Parts {
   readonly store: Store;
-  readonly compiler: Compiler;
+  readonly thread: ResourceThread;
   readonly metrics: HostMetrics;
 }
 
-type Turn = <T>(work: () => Promise<T>) => Promise<T>;
-
 /** Where declared resources come from. */
 interface Declared {
-  readonly catalogue: Catalogue;
+  readonly catalogue: Resources;
   readonly status: () => ResourceStatus;
   readonly reload: () => void;
 }
@@ -285,11 +284,9 @@ async function startResources(
 ): Promise<Declared> {
   const { settings, nowMs, log } = options;
   const folder = settings.resources;
-  const { store, compiler } = parts;
-  const catalogue = new Catalogue({ store, compiler, nowMs, folder });
+  const { resources: catalogue } = parts.thread;
   if (folder !== undefined) {
-    const inTurn: Turn = (work) => catalogue.inTurn(work);
-    const reloader = await startReloader(folder, options, { ...parts, inTurn }, stack);
+    const reloader = await startReloader(folder, options, parts, stack);
     return { catalogue, status: () => reloader.status, reload: () => reload(reloader, log) };
   }
   const started = await catalogue.start();
@@ -309,10 +306,9 @@ async function startResources(
 async function startReloader(
   path: string,
   { nowMs, log }: HostOptions,
-  parts: Parts & { readonly inTurn: Turn },
+  { store, metrics, thread }: Parts,
   stack: AsyncDisposableStack,
 ): Promise<Reloader> {
-  const { store, compiler, metrics, inTurn } = parts;
   const onRead = (reading: Reading, seconds: number) => {
     const problems = reading.outcome === 'refused' ? reading.problems : [];
     metrics.reload(reading.outcome, seconds, problems.length);
@@ -323,7 +319,7 @@ async function startReloader(
       log.info({ outcome, revision, seconds }, 'the resource folder was read');
     }
   };
-  const reloader = new Reloader({ path, store, compiler, nowMs, inTurn, onRead });
+  const reloader = new Reloader({ path, nowMs, onRead, read: () => thread.resources.readFolder() });
   const stop = watchFolder(path, () => reload(reloader, log), {
     debounceMs: FOLDER_DEBOUNCE_MS,
     pollMs: FOLDER_POLL_MS,

@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import type { Access } from '../service/access.ts';
-import type { Catalogue } from '../service/catalogue.ts';
+import type { Resources } from '../service/catalogue.ts';
 import type { Engines } from '../service/engines.ts';
 import type { Heads } from '../service/heads.ts';
 import type { Keys } from '../service/keys.ts';
@@ -40,7 +40,7 @@ export interface AdminServices {
   readonly heads: Heads;
   readonly keys: Keys;
   readonly access: Access;
-  readonly catalogue: Catalogue;
+  readonly catalogue: Resources;
   readonly hub: WatchHub;
   readonly metrics: HostMetrics;
   readonly engines: Engines;

@@ -10,9 +10,12 @@ import type { CanonicalResource } from '../resources/load.ts';
 import { NO_CHANGE, type SetChange } from '../resources/merge.ts';
 import type { Printable } from '../resources/problem.ts';
 import type { Kind } from '../resources/schema/schema.ts';
-import { resourceYaml } from '../resources/yaml.ts';
+import { resourcesYaml, resourceYaml } from '../resources/yaml.ts';
 import type { Refusal, ResourceQuery, Store, StoredResource } from '../store/store.ts';
 import { type Caller, mayUse } from './access.ts';
+import { readBatch } from './batch.ts';
+import { etagOf } from './etag.ts';
+import { applyFolder, type Reading } from './folder-reading.ts';
 import { rolledBack } from './rollback.ts';
 
 /** How a change is asked for. */
@@ -31,19 +34,24 @@ export interface Changed {
   readonly ok: true;
   /** Revision the resources are at. */
   readonly revision: number;
-  readonly diff: readonly ResourceDiff[];
+  /** How many resources differ. */
+  readonly count: number;
+  /** JSON of what differs. Bytes, because it may be large and goes on to another thread. */
+  readonly diff: Uint8Array;
 }
 
 /** Why nothing was changed. */
 export interface Unchanged {
   readonly ok: false;
-  readonly code: Refusal['code'] | 'read_only' | 'invalid_resources' | 'forbidden' | 'gone';
+  readonly code: Refusal['code'] | UnchangedCode;
   readonly message: string;
   /** Problems of the resources, in the order of files and lines. */
   readonly problems: readonly Printable[];
   /** Whether another change came in between, so that the same may go well the next time. */
   readonly raced?: boolean;
 }
+
+type UnchangedCode = 'read_only' | 'invalid_resources' | 'forbidden' | 'gone' | 'bad_request';
 
 /** Outcome of a change. */
 export type ChangeOutcome = Changed | Unchanged;
@@ -59,6 +67,36 @@ export interface CatalogueOptions {
   /** Folder that alone changes resources; undefined = the admin API does. */
   readonly folder: string | undefined;
 }
+
+/** Which state of a resource a change was meant for. */
+export interface Meant {
+  /** Its tag, or `*` for any; undefined = whatever is there. */
+  readonly match: string | undefined;
+  /** It must not be there. */
+  readonly absent: boolean;
+}
+
+/** Which resources to export; absent = all. */
+export interface Chosen {
+  readonly kind?: Kind | undefined;
+  readonly namespace?: string | undefined;
+}
+
+/** What others do with declared resources, in whatever thread they are looked after. */
+export type Resources = Pick<
+  Catalogue,
+  | 'folder'
+  | 'start'
+  | 'readFolder'
+  | 'applyBatch'
+  | 'changeOne'
+  | 'setSubscription'
+  | 'rollback'
+  | 'page'
+  | 'find'
+  | 'export'
+  | 'revisionDiff'
+>;
 
 /** A change without a condition is tried again when another one came in between. */
 const TRIES_MAX = 4;
@@ -89,15 +127,31 @@ export class Catalogue {
     return this.inTurn(() => this.#attempt(async () => NO_CHANGE, { by, cause: 'start' }, true));
   }
 
+  /** Brings the folder into force. */
+  async readFolder(): Promise<Reading> {
+    const { store, compiler, nowMs, folder: path } = this.#options;
+    if (path === undefined) throw new Error('there is no folder to read');
+    return this.inTurn(() => applyFolder({ path, store, compiler, nowMs }));
+  }
+
+  /** Brings a batch of files, as the body of a call has it, into force. */
+  async applyBatch(body: Uint8Array, options: ChangeOptions): Promise<ChangeOutcome> {
+    const batch = readBatch(body);
+    if (typeof batch === 'string') return no('bad_request', batch);
+    const files = batch.files.map(({ name, text }) => ({ name, bytes: Buffer.from(text) }));
+    const { prune = false } = batch;
+    return this.apply({ files, remove: [], prune, namespaces: options.by.namespaces }, options);
+  }
+
   /** Brings a change of files into force. */
   apply(change: SetChange, options: ChangeOptions): Promise<ChangeOutcome> {
     return this.#change(async () => change, options);
   }
 
-  /** Changes or removes one resource; `ifText` tells whether what is stored is what was meant. */
+  /** Changes or removes one resource if what is stored is what was meant. */
   changeOne(
     name: Pick<StoredResource, 'kind' | 'namespace' | 'name'>,
-    ifText: (text: string | undefined) => boolean,
+    meant: Meant,
     change: SetChange,
     options: ChangeOptions,
   ): Promise<ChangeOutcome> {
@@ -105,7 +159,7 @@ export class Catalogue {
       const held = stored.find((each) => keyOf(each) === keyOf(name));
       const what = `${name.kind} "${name.name}" in namespace "${name.namespace}"`;
       if (held === undefined && change.remove.length > 0) return no('not_found', `no ${what}`);
-      if (ifText(held?.text)) return change;
+      if (isMeant(held?.text, meant)) return change;
       return no('revision_conflict', `${what} is not as it was when you read it`);
     }, options);
   }
@@ -140,10 +194,14 @@ export class Catalogue {
     }, options);
   }
 
-  /** The stored resources, of one kind when given. */
-  async list(by: Caller, kind?: Kind): Promise<readonly StoredResource[]> {
+  /** The stored resources as files have them, of one kind or namespace when given. */
+  async export(by: Caller, { kind, namespace }: Chosen): Promise<Uint8Array> {
     const resources = await this.#options.store.resources(kind);
-    return resources.filter(({ namespace }) => mayUse(by, namespace));
+    const isChosen = (place: string) => namespace === undefined || place === namespace;
+    const chosen = resources.filter((each) => {
+      return mayUse(by, each.namespace) && isChosen(each.namespace);
+    });
+    return new TextEncoder().encode(resourcesYaml(chosen));
   }
 
   /** A page of the stored resources of one kind. */
@@ -168,18 +226,19 @@ export class Catalogue {
     return text === undefined ? undefined : { kind, namespace, name, text };
   }
 
-  /** What a revision did to resources; undefined when it did nothing or is forgotten. */
-  async revisionDiff(revision: number, by: Caller): Promise<readonly ResourceDiff[] | undefined> {
+  /** JSON of what a revision did to resources; undefined when it did nothing or is forgotten. */
+  async revisionDiff(revision: number, by: Caller): Promise<Uint8Array | undefined> {
     const found = await this.#options.store.audit({ revision, limit: DIFF_MAX });
     const entries = found.filter(({ action }) => action.startsWith('resource.'));
     if (entries.length === 0) return undefined;
-    return entries
+    const diff = entries
       .filter(({ namespace }) => mayUse(by, namespace))
       .flatMap((entry) => {
         const { kind, namespace, name, before, after } = entry;
         return diffTexts({ kind: kind as Kind, namespace, name }, before, after) ?? [];
       })
       .sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+    return jsonOf(diff);
   }
 
   #change(make: MakeChange, options: ChangeOptions): Promise<ChangeOutcome> {
@@ -226,7 +285,7 @@ export class Catalogue {
       const problems = merged.problems.map((each) => shownTo(by, each));
       return no('invalid_resources', 'the resources have problems', problems);
     }
-    if (merged.diff.length === 0 && !whole) return { ok: true, revision, diff: [] };
+    if (merged.diff.length === 0 && !whole) return changed(revision, []);
     return this.#write(merged, revision, options);
   }
 
@@ -248,12 +307,26 @@ export class Catalogue {
     });
     if (outcome.ok) {
       const at = dryRun ? revision : await store.resourceRevision();
-      return { ok: true, revision: at, diff: merged.diff };
+      return changed(at, merged.diff);
     }
     const { code, message } = outcome;
     const raced = code === 'revision_conflict';
     return { ...no(code, message, await compiler.explain(outcome)), raced };
   }
+}
+
+function changed(revision: number, diff: readonly ResourceDiff[]): Changed {
+  return { ok: true, revision, count: diff.length, diff: jsonOf(diff) };
+}
+
+function jsonOf(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
+}
+
+function isMeant(text: string | undefined, { match, absent }: Meant): boolean {
+  if (absent && text !== undefined) return false;
+  if (match === undefined) return true;
+  return text !== undefined && (match === '*' || match === etagOf(text));
 }
 
 /** What stands for the file of a stored resource. */

@@ -1,17 +1,8 @@
 /**
- * Brings the resource folder into force: read, check, compile, apply, one reading at a time. A
- * folder with problems changes nothing; it must never be applied in part.
+ * Has the resource folder read when asked to, one reading at a time, and knows what the last one
+ * came to. It must never read it itself.
  */
-import type { Compiler } from '../compile/compiler.ts';
-import type { CanonicalResource } from '../resources/load.ts';
-import { formatProblem, type Problem } from '../resources/problem.ts';
-import type { Refusal, ResourceChange, Store } from '../store/store.ts';
-import { type FolderFile, readFolder } from './folder.ts';
-
-/** What one reading of the folder came to. */
-export type Reading =
-  | { readonly outcome: 'applied' | 'unchanged'; readonly revision: number }
-  | { readonly outcome: 'refused'; readonly problems: readonly string[] };
+import type { Reading } from './folder-reading.ts';
 
 /** What the host has in force, and what is wrong with the folder as last read. */
 export interface ResourceStatus {
@@ -28,11 +19,9 @@ export interface ResourceStatus {
 /** What a reloader works with. */
 export interface ReloaderOptions {
   readonly path: string;
-  readonly store: Store;
-  readonly compiler: Compiler;
   readonly nowMs: () => number;
-  /** Does work when nobody else uses the compiler, which holds one set at a time. */
-  readonly inTurn?: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Reads the folder and brings it into force, or says what is wrong with it. */
+  readonly read: () => Promise<Reading>;
   /** Told after each reading, with the time it took. */
   readonly onRead: (reading: Reading, seconds: number) => void;
 }
@@ -72,10 +61,9 @@ export class Reloader {
   }
 
   async #read(): Promise<Reading> {
-    const { nowMs, onRead } = this.#options;
+    const { nowMs, read, onRead } = this.#options;
     const beganMs = nowMs();
-    const { inTurn = (work) => work() } = this.#options;
-    const reading = await inTurn(() => this.#apply());
+    const reading = await read();
     const refused = reading.outcome === 'refused';
     this.#status = {
       folder: this.#options.path,
@@ -86,50 +74,4 @@ export class Reloader {
     onRead(reading, (nowMs() - beganMs) / 1_000);
     return reading;
   }
-
-  async #apply(): Promise<Reading> {
-    const { path, store, nowMs } = this.#options;
-    let files: readonly FolderFile[];
-    try {
-      files = readFolder(path);
-    } catch (error) {
-      return refused([`${path}: the folder cannot be read: ${(error as Error).message}`]);
-    }
-    const compiled = await this.#compile(files);
-    if ('outcome' in compiled) return compiled;
-    const outcome = await store.applyResources({
-      ...compiled,
-      nowMs: nowMs(),
-      by: 'folder',
-      cause: 'folder',
-    });
-    if (!outcome.ok) return refused(await this.#explain(outcome));
-    return { outcome: outcome.changed ? 'applied' : 'unchanged', revision: outcome.revision };
-  }
-
-  async #compile(files: readonly FolderFile[]): Promise<Omit<ResourceChange, 'nowMs'> | Reading> {
-    const { compiler, store } = this.#options;
-    const known = (await store.groups()).map(({ group }) => group);
-    const stored = (await store.resources()) as readonly CanonicalResource[];
-    const change = { files, remove: [], prune: true, namespaces: [] };
-    const loaded = await compiler.merge(stored, change, known);
-    if (!loaded.ok) return refused(texts(loaded.problems));
-    const { credentials, groups } = await compiler.compile(await store.reserveIds(loaded.names));
-    return { resources: loaded.resources, credentials, groups };
-  }
-
-  /** A refusal of the store at its place in the files, or as it is when it has none. */
-  async #explain(refusal: Refusal): Promise<readonly string[]> {
-    const problems = await this.#options.compiler.explain(refusal);
-    if (problems.length > 0) return texts(problems);
-    return [`${refusal.subject}: ${refusal.code}: ${refusal.message}`];
-  }
-}
-
-function refused(problems: readonly string[]): Reading {
-  return { outcome: 'refused', problems };
-}
-
-function texts(problems: readonly Problem[]): readonly string[] {
-  return problems.map(formatProblem);
 }

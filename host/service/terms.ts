@@ -3,6 +3,7 @@
  * limit. It follows policies and directories as filters read them, so that host and filter mean
  * the same; it must never learn terms from a holder.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { RecordKind } from '../compile/output.ts';
 import type { Account, AccountTerms, LimitClass } from '../quota/report.ts';
 import type { CommitEvent, Store } from '../store/store.ts';
@@ -16,7 +17,11 @@ import { decodeRecordBody } from '../wire/records.ts';
  */
 export const TERMS_GRACE_MS = 10_000;
 
-const WALK_BYTES = 1_048_576;
+/** Records read in one piece: about a thousand, a few milliseconds of work. */
+const WALK_BYTES = 65_536;
+
+/** Longest that a grant waits for terms which are being read: after an import there are many. */
+const SETTLE_MS = 10;
 
 /** Terms of a plan by limit, window and class. */
 type PlanTerms = ReadonlyMap<string, AccountTerms>;
@@ -52,6 +57,8 @@ export class Terms {
   readonly #onFault: (error: unknown) => void;
   #stop: () => void = () => undefined;
   #work: Promise<void> = Promise.resolve();
+  /** Commits that are not in the terms yet. */
+  #reading = 0;
 
   private constructor(store: Store, nowMs: () => number, onFault: (error: unknown) => void) {
     this.#store = store;
@@ -119,6 +126,12 @@ export class Terms {
     return this.#work;
   }
 
+  /** Resolves as {@link settled} does, but soon: no grant waits for a whole import. */
+  async settledSoon(): Promise<void> {
+    if (this.#reading === 0) return;
+    await Promise.race([this.#work, delay(SETTLE_MS, undefined, { ref: false })]);
+  }
+
   /** Subscriptions that live. */
   get size(): number {
     return this.#subscriptions.size - this.#ending.size;
@@ -131,7 +144,13 @@ export class Terms {
   }
 
   #follow(event: CommitEvent): void {
-    this.#work = this.#work.then(() => this.#take(event)).catch(this.#onFault);
+    this.#reading += 1;
+    this.#work = this.#work
+      .then(() => this.#take(event))
+      .catch(this.#onFault)
+      .finally(() => {
+        this.#reading -= 1;
+      });
   }
 
   async #take(event: CommitEvent): Promise<void> {

@@ -2,7 +2,7 @@
  * The thread that owns a SQLite store: takes calls one after another and answers them. It must
  * never hold a rule of its own; it carries calls to the store and outcomes back.
  */
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { openInThread, type SqliteStoreOptions, StoreError } from './open.ts';
 import type { Store } from './store.ts';
 
@@ -16,6 +16,11 @@ export interface StoreCall {
   readonly call: number;
   readonly method: StoreMethod;
   readonly args: readonly unknown[];
+}
+
+/** Lets another thread call the store over a port. */
+export interface StoreShare {
+  readonly port: MessagePort;
 }
 
 /** What an error is after it crossed the threads. */
@@ -41,18 +46,30 @@ function carry(error: unknown): CarriedError {
   return { message: error instanceof Error ? error.message : String(error), code };
 }
 
+/** Answers the calls that come over a port, one after another in the order they come. */
+function serve(store: Store, way: Pick<MessagePort, 'on' | 'postMessage'>): void {
+  way.on('message', async (message: StoreCall | StoreShare) => {
+    if ('port' in message) {
+      shared.push(message.port);
+      return serve(store, message.port);
+    }
+    const { call, method, args } = message;
+    try {
+      const run = store[method] as (...values: unknown[]) => Promise<unknown>;
+      way.postMessage({ call, value: await run.apply(store, [...args]) } satisfies StoreReply);
+    } catch (error) {
+      way.postMessage({ call, error: carry(error) } satisfies StoreReply);
+    }
+    if (method === 'close') for (const each of [port, ...shared]) each?.close();
+  });
+}
+
+const shared: MessagePort[] = [];
+
 try {
   const store = openInThread(workerData as SqliteStoreOptions);
   store.onCommit((event) => send({ event }));
-  port.on('message', async ({ call, method, args }: StoreCall) => {
-    try {
-      const run = store[method] as (...values: unknown[]) => Promise<unknown>;
-      send({ call, value: await run.apply(store, [...args]) });
-    } catch (error) {
-      send({ call, error: carry(error) });
-    }
-    if (method === 'close') port.close();
-  });
+  serve(store, port);
   send({ opened: store.identity });
 } catch (error) {
   send({ failed: carry(error) });

@@ -2,15 +2,15 @@
  * Declared resources over the admin API: batches with their diff, single ones with ETag and
  * If-Match, export, and the states of subscriptions.
  */
-import { createHash } from 'node:crypto';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
 import type { CanonicalResource } from '../../resources/load.ts';
-import { LOAD_BOUNDS } from '../../resources/load.ts';
 import { KINDS, type Kind } from '../../resources/schema/schema.ts';
-import { resourcesYaml, wholeResource } from '../../resources/yaml.ts';
-import type { Catalogue, ChangeOptions, ChangeOutcome } from '../../service/catalogue.ts';
+import { wholeResource } from '../../resources/yaml.ts';
+import { Batch } from '../../service/batch.ts';
+import type { ChangeOptions, ChangeOutcome, Resources } from '../../service/catalogue.ts';
 import { effectiveOf } from '../../service/effective.ts';
+import { etagOf } from '../../service/etag.ts';
 import type { Store } from '../../store/store.ts';
 import type { AdminServices } from '../admin-port.ts';
 import { callerOf, requireNamespace } from '../auth.ts';
@@ -25,20 +25,6 @@ export const RESOURCE_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Most resources of one page of a list. */
 export const RESOURCES_LISTED_MAX = 500;
-
-const Batch = Type.Object(
-  {
-    files: Type.Array(
-      Type.Object(
-        { name: Type.String({ minLength: 1, maxLength: 1024 }), text: Type.String() },
-        { additionalProperties: false },
-      ),
-      { maxItems: LOAD_BOUNDS.filesMax },
-    ),
-    prune: Type.Optional(Type.Boolean()),
-  },
-  { additionalProperties: false },
-);
 
 const KIND = Type.Unsafe<string>({ type: 'string', enum: KINDS.map((kind) => kind.toLowerCase()) });
 /** A resource as a file has it; what is wrong with it is said as for a file. */
@@ -99,42 +85,42 @@ function effectiveRoute(server: FastifyInstance, store: Store): void {
   );
 }
 
-function batchRoutes(server: FastifyInstance, catalogue: Catalogue): void {
-  for (const url of ['/v1/apply', '/v1/diff'] as const) {
-    const dryRun = url === '/v1/diff';
-    server.post<{ Body: Static<typeof Batch> }>(
-      url,
-      {
-        schema: { body: Batch },
-        config: { role: dryRun ? 'view' : 'operate' },
-        bodyLimit: BATCH_BYTES_MAX,
-      },
-      async (request) => {
-        const { files, prune = false } = request.body;
-        const { namespaces } = callerOf(request);
-        const inputs = files.map(({ name, text }) => ({ name, bytes: Buffer.from(text) }));
-        const change = { files: inputs, remove: [], prune, namespaces };
-        const options = { ...optionsOf(request, 'apply'), dryRun };
-        return answerOf(await catalogue.apply(change, options));
-      },
+/** Bodies of batches are read where sets are, not here: the calls of proxies would wait. */
+function batchRoutes(server: FastifyInstance, catalogue: Resources): void {
+  server.register(async (batches) => {
+    batches.removeContentTypeParser('application/json');
+    batches.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_, body, done) =>
+      done(null, body),
     );
-  }
+    for (const url of ['/v1/apply', '/v1/diff'] as const) {
+      const dryRun = url === '/v1/diff';
+      batches.post<{ Body: Buffer | undefined }>(
+        url,
+        {
+          schema: { body: Batch },
+          validatorCompiler: () => () => true,
+          config: { role: dryRun ? 'view' : 'operate' },
+          bodyLimit: BATCH_BYTES_MAX,
+        },
+        async (request, reply) => {
+          const body = request.body ?? new Uint8Array();
+          const options = { ...optionsOf(request, 'apply'), dryRun };
+          return sendChange(reply, await catalogue.applyBatch(body, options));
+        },
+      );
+    }
+  });
 }
 
-function readRoutes(server: FastifyInstance, catalogue: Catalogue): void {
+function readRoutes(server: FastifyInstance, catalogue: Resources): void {
   server.get<{ Querystring: Static<typeof ExportQuery> }>(
     '/v1/export',
     { schema: { querystring: ExportQuery }, config: { role: 'view' } },
     async (request, reply) => {
       const { namespace, kind } = request.query;
-      const found = await catalogue.list(
-        callerOf(request),
-        kind === undefined ? undefined : kindOf(kind),
-      );
-      const chosen = found.filter(
-        (each) => namespace === undefined || each.namespace === namespace,
-      );
-      return reply.type('application/yaml').send(resourcesYaml(chosen));
+      const chosen = { namespace, kind: kind === undefined ? undefined : kindOf(kind) };
+      const text = await catalogue.export(callerOf(request), chosen);
+      return reply.type('application/yaml').send(Buffer.from(text.buffer));
     },
   );
 
@@ -172,7 +158,7 @@ function readRoutes(server: FastifyInstance, catalogue: Catalogue): void {
   );
 }
 
-function changeRoutes(server: FastifyInstance, catalogue: Catalogue): void {
+function changeRoutes(server: FastifyInstance, catalogue: Resources): void {
   server.put<{ Params: Static<typeof NameParams>; Body: Record<string, unknown> }>(
     '/v1/resources/:kind/:namespace/:name',
     {
@@ -180,7 +166,7 @@ function changeRoutes(server: FastifyInstance, catalogue: Catalogue): void {
       config: { role: 'operate' },
       bodyLimit: RESOURCE_BYTES_MAX,
     },
-    async (request) => {
+    async (request, reply) => {
       const { namespace, name } = request.params;
       const kind = kindOf(request.params.kind);
       const { metadata, kind: told = kind } = request.body as Partial<Record<string, never>>;
@@ -193,29 +179,32 @@ function changeRoutes(server: FastifyInstance, catalogue: Catalogue): void {
       const change = {
         ...{ files: [{ name: 'body', bytes }], remove: [], prune: false, namespaces: [] },
       };
-      return answerOf(await changeOne(catalogue, request, { kind, namespace, name }, change));
+      return sendChange(
+        reply,
+        await changeOne(catalogue, request, { kind, namespace, name }, change),
+      );
     },
   );
 
   server.delete<{ Params: Static<typeof NameParams> }>(
     '/v1/resources/:kind/:namespace/:name',
     { schema: { params: NameParams }, config: { role: 'operate' } },
-    async (request) => {
+    async (request, reply) => {
       const named = { ...request.params, kind: kindOf(request.params.kind) };
       const change = { files: [], remove: [named], prune: false, namespaces: [] };
-      return answerOf(await changeOne(catalogue, request, named, change));
+      return sendChange(reply, await changeOne(catalogue, request, named, change));
     },
   );
 
   server.post<{ Params: Static<typeof StateParams> }>(
     '/v1/subscriptions/:namespace/:name/:verb',
     { schema: { params: StateParams }, config: { role: 'operate' } },
-    async (request) => {
+    async (request, reply) => {
       const { namespace, name, verb } = request.params;
       requireNamespace(request, namespace);
       const options = optionsOf(request, `subscription ${verb}`);
       const wanted = { namespace, name, state: STATES[verb] };
-      return answerOf(await catalogue.setSubscription(wanted, options));
+      return sendChange(reply, await catalogue.setSubscription(wanted, options));
     },
   );
 }
@@ -229,21 +218,18 @@ type Named3 = Pick<CanonicalResource, 'kind' | 'namespace' | 'name'>;
 
 /** Changes one resource if it is as `If-Match` or `If-None-Match: *` say. */
 function changeOne(
-  catalogue: Catalogue,
+  catalogue: Resources,
   request: FastifyRequest,
   named: Named3,
-  change: Parameters<Catalogue['apply']>[0],
+  change: Parameters<Resources['changeOne']>[2],
 ): Promise<ChangeOutcome> {
   requireNamespace(request, named.namespace);
-  const match = request.headers['if-match'];
-  const absent = request.headers['if-none-match'] === '*';
-  const isAsMeant = (text: string | undefined) => {
-    if (absent && text !== undefined) return false;
-    if (match === undefined) return true;
-    return text !== undefined && (match === '*' || match === etagOf(text));
+  const meant = {
+    match: request.headers['if-match'],
+    absent: request.headers['if-none-match'] === '*',
   };
   const cause = change.remove.length > 0 ? 'delete' : 'put';
-  return catalogue.changeOne(named, isAsMeant, change, { by: callerOf(request), cause });
+  return catalogue.changeOne(named, meant, change, { by: callerOf(request), cause });
 }
 
 /** Who asks and, in `If-Match`, at which revision. */
@@ -262,20 +248,22 @@ export function optionsOf(request: FastifyRequest, cause: string): ChangeOptions
   };
 }
 
-/** The answer to a change; throws what was wrong with it. */
-export function answerOf(outcome: ChangeOutcome): object {
+/** Answers a change; throws what was wrong with it. */
+export function sendChange(reply: FastifyReply, outcome: ChangeOutcome): FastifyReply {
   if (!outcome.ok) throw new Problem(outcome.code, outcome.message, outcome.problems);
-  const { revision, diff } = outcome;
-  return { revision, changed: diff.length > 0, diff };
+  const { revision, count, diff } = outcome;
+  return sendWith(reply, { revision, changed: count > 0 }, diff);
+}
+
+/** Answers JSON of a few fields and, as `diff`, one that was written elsewhere. */
+export function sendWith(reply: FastifyReply, fields: object, diff: Uint8Array): FastifyReply {
+  const head = JSON.stringify(fields).replace(/}$/, ',"diff":');
+  const body = Buffer.concat([Buffer.from(head), diff, Buffer.from('}')]);
+  return reply.type('application/json; charset=utf-8').send(body);
 }
 
 function kindOf(word: string): Kind {
   const kind = KINDS.find((each) => each.toLowerCase() === word);
   if (kind === undefined) throw new Problem('bad_request', `unknown kind ${word}`);
   return kind;
-}
-
-/** Equal texts have equal tags. */
-function etagOf(text: string): string {
-  return `"${createHash('sha256').update(text).digest('hex').slice(0, 32)}"`;
 }

@@ -9,7 +9,7 @@ import type { AdminServices } from '../admin-port.ts';
 import { callerOf } from '../auth.ts';
 import { Problem } from '../problem.ts';
 import { iso, LABEL, LIMIT } from './forms.ts';
-import { answerOf, optionsOf } from './resources.ts';
+import { optionsOf, sendChange, sendWith } from './resources.ts';
 
 const NUMBER = Type.String({ pattern: '^[0-9]{1,15}$' });
 const RevisionParams = Type.Object({ revision: NUMBER });
@@ -44,10 +44,10 @@ export function revisionRoutes(server: FastifyInstance, services: AdminServices)
   server.get<{ Params: Static<typeof RevisionParams> }>(
     '/v1/revisions/:revision',
     { schema: { params: RevisionParams }, config: { role: 'view' } },
-    async (request) => {
+    async (request, reply) => {
       const revision = Number(request.params.revision);
       const diff = await services.catalogue.revisionDiff(revision, callerOf(request));
-      if (diff !== undefined) return { revision, diff };
+      if (diff !== undefined) return sendWith(reply, { revision }, diff);
       throw new Problem('not_found', `revision ${revision} changed no resources or is forgotten`);
     },
   );
@@ -58,11 +58,11 @@ export function revisionRoutes(server: FastifyInstance, services: AdminServices)
       schema: { params: RevisionParams, body: Type.Union([RollbackBody, Type.Null()]) },
       config: { role: 'operate' },
     },
-    async (request) => {
+    async (request, reply) => {
       const revision = Number(request.params.revision);
       const options = optionsOf(request, `rollback to ${revision}`);
       const dryRun = request.body?.dryRun === true;
-      return answerOf(await services.catalogue.rollback(revision, { ...options, dryRun }));
+      return sendChange(reply, await services.catalogue.rollback(revision, { ...options, dryRun }));
     },
   );
 }

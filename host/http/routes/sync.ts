@@ -73,7 +73,7 @@ async function answerItems(
   if (!Buffer.from(call.storeId).equals(store.identity.storeId)) return [];
   // A holder that saw a newer epoch has heard of grants this host has forgotten.
   if (call.epoch > store.identity.epoch) return call.items.map(unavailable);
-  await terms.settled();
+  await terms.settledSoon();
   if (call.items.length === 0) return [];
   // What another proxy group's proxies count is none of this caller's business.
   const served = call.items.filter(({ owner }) => terms.isServedBy(owner, group));

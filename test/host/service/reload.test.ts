@@ -6,9 +6,9 @@ import assert from 'node:assert/strict';
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { InlineCompiler } from '../../../host/compile/compiler.ts';
-import { ThreadCompiler } from '../../../host/service/compiler.ts';
 import { readFolder, watchFolder } from '../../../host/service/folder.ts';
-import { type Reading, Reloader } from '../../../host/service/reload.ts';
+import { applyFolder, type Reading } from '../../../host/service/folder-reading.ts';
+import { Reloader } from '../../../host/service/reload.ts';
 import { openMemoryStore } from '../../../host/store/memory.ts';
 import { Folder } from '../../support/folders.ts';
 import { resourcesOf } from '../../support/policies.ts';
@@ -26,11 +26,11 @@ function openStore(credentialsMax = 100) {
 
 function reloaderOf(path: string, store = openStore()) {
   const readings: Reading[] = [];
+  const compiler = new InlineCompiler();
   const reloader = new Reloader({
     path,
-    store,
-    compiler: new InlineCompiler(),
     nowMs: Date.now,
+    read: () => applyFolder({ path, store, compiler, nowMs: Date.now }),
     onRead: (reading) => readings.push(reading),
   });
   return { reloader, readings, store };
@@ -138,27 +138,4 @@ test('askings during a reading become one more', async () => {
   const all = await Promise.all(Array.from({ length: 20 }, () => reloader.reload()));
   assert.equal(readings.length, 2);
   assert.deepEqual(new Set(all.map(({ outcome }) => outcome)), new Set(['applied', 'unchanged']));
-});
-
-// Guarantees that the thread compiles to the same bytes, and that its death is not the host's.
-test('the compiler in a thread answers as the one in place and comes back', async () => {
-  const files = Object.entries(resourcesOf()).map(([name, text]) => {
-    return { name, bytes: new TextEncoder().encode(text) };
-  });
-  const thread = new ThreadCompiler();
-  try {
-    const inline = new InlineCompiler();
-    const loaded = await thread.load(files, []);
-    assert.deepEqual(loaded, await inline.load(files, []));
-    assert.ok(loaded.ok);
-    const ids = loaded.names.map((_, at) => at + 1);
-    assert.deepEqual(await thread.compile(ids), await inline.compile(ids));
-    const dying = thread.load(files, []);
-    await thread.close();
-    await assert.rejects(dying, /ended/);
-    assert.ok((await thread.load(files, [])).ok);
-    await assert.rejects(thread.compile([]), /no id/);
-  } finally {
-    await thread.close();
-  }
 });

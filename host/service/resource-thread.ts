@@ -1,0 +1,104 @@
+/**
+ * Declared resources in a thread of their own, which reads and writes the store by itself. Sets of
+ * resources never come here: what crosses is what was asked and, as bytes, what is to be answered.
+ * A thread that dies is replaced with the next call; it must never hang a caller.
+ */
+import { Worker } from 'node:worker_threads';
+import type { SqliteStore } from '../store/sqlite.ts';
+import type { Resources } from './catalogue.ts';
+import type { ResourceAnswer, ResourceCall, ResourceMethod } from './resource-worker.ts';
+
+/** What the thread works with. */
+export interface ResourceThreadOptions {
+  /** The store, to which each thread that is started gets a way of its own. */
+  readonly store: Pick<SqliteStore, 'share' | 'identity'>;
+  readonly nowMs: () => number;
+  /** Folder that alone changes resources; undefined = the admin API does. */
+  readonly folder: string | undefined;
+}
+
+interface Waiting {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** The owner's end of the thread. */
+export class ResourceThread {
+  /** What the thread does, one call after another. */
+  readonly resources: Resources;
+  readonly #options: ResourceThreadOptions;
+  readonly #waiting = new Map<number, Waiting>();
+  #worker: Worker | undefined;
+  #lastId = 0;
+
+  /** Starts the thread at once: it takes a moment to load, and there is other work meanwhile. */
+  constructor(options: ResourceThreadOptions) {
+    this.#options = options;
+    this.#start();
+    const method =
+      <M extends ResourceMethod>(name: M) =>
+      (...args: Parameters<Resources[M]>): ReturnType<Resources[M]> =>
+        this.#call(name, args) as ReturnType<Resources[M]>;
+    this.resources = {
+      folder: options.folder,
+      start: method('start'),
+      readFolder: method('readFolder'),
+      applyBatch: method('applyBatch'),
+      changeOne: method('changeOne'),
+      setSubscription: method('setSubscription'),
+      rollback: method('rollback'),
+      page: method('page'),
+      find: method('find'),
+      export: method('export'),
+      revisionDiff: method('revisionDiff'),
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
+  #call(method: ResourceMethod, args: readonly unknown[]): Promise<unknown> {
+    const worker = this.#worker ?? this.#start();
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const call: ResourceCall = { id, method, args, nowMs: this.#options.nowMs() };
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      worker.postMessage(call);
+    });
+  }
+
+  #start(): Worker {
+    const { store, folder } = this.#options;
+    const { identity } = store;
+    const port = store.share();
+    const worker = new Worker(new URL('./resource-worker.ts', import.meta.url), {
+      workerData: { port, identity, folder },
+      transferList: [port],
+    });
+    worker.on('message', (answer: ResourceAnswer) => this.#take(answer));
+    worker.on('error', (error) => this.#fail(worker, error));
+    worker.on('exit', () => this.#fail(worker, new Error('the thread of resources ended')));
+    this.#worker = worker;
+    return worker;
+  }
+
+  #take(answer: ResourceAnswer): void {
+    const waiting = this.#waiting.get(answer.id);
+    this.#waiting.delete(answer.id);
+    if (!('fault' in answer)) waiting?.resolve(answer.value);
+    else {
+      const { name, message } = answer.fault;
+      waiting?.reject(Object.assign(new Error(message), { name }));
+    }
+  }
+
+  #fail(worker: Worker, error: Error): void {
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { reject } of waiting) reject(error);
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * The thread of declared resources: reads, checks, compiles and applies sets over a way of its own
+ * to the store, so that a large set never delays a grant. It must never answer with a set but as
+ * bytes, which it hands over.
+ */
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { InlineCompiler } from '../compile/compiler.ts';
+import { StoreCalls, storeOver } from '../store/over-port.ts';
+import type { StoreIdentity } from '../store/store.ts';
+import { Catalogue, type Resources } from './catalogue.ts';
+
+/** A method of {@link Resources} that answers a promise. */
+export type ResourceMethod = {
+  [K in keyof Resources]: Resources[K] extends (...args: never[]) => Promise<unknown> ? K : never;
+}[keyof Resources];
+
+/** A call of the thread, with the time it is made at. */
+export interface ResourceCall {
+  readonly id: number;
+  readonly method: ResourceMethod;
+  readonly args: readonly unknown[];
+  readonly nowMs: number;
+}
+
+/** The answer to the call with the same id. */
+export type ResourceAnswer =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly fault: { readonly name: string; readonly message: string } };
+
+interface Settings {
+  readonly port: MessagePort;
+  readonly identity: StoreIdentity;
+  readonly folder: string | undefined;
+}
+
+const { port, identity, folder } = workerData as Settings;
+const clock = { ms: 0 };
+const store = storeOver(new StoreCalls(port), identity, async () => port.close());
+const nowMs = () => clock.ms;
+const catalogue = new Catalogue({ store, compiler: new InlineCompiler(), nowMs, folder });
+
+parentPort?.on('message', async ({ id, method, args, nowMs: atMs }: ResourceCall) => {
+  clock.ms = Math.max(clock.ms, atMs);
+  try {
+    const run = catalogue[method] as (...values: unknown[]) => Promise<unknown>;
+    const value = await run.apply(catalogue, [...args]);
+    parentPort?.postMessage({ id, value } satisfies ResourceAnswer, bytesIn(value));
+  } catch (error) {
+    const { name, message } = error as Error;
+    parentPort?.postMessage({ id, fault: { name, message } } satisfies ResourceAnswer);
+  }
+});
+
+/** The memory of bytes in an answer, which is handed over instead of copied. */
+function bytesIn(value: unknown): ArrayBuffer[] {
+  if (value instanceof Uint8Array) return ownMemory(value);
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.values(value).flatMap((each) =>
+    each instanceof Uint8Array ? ownMemory(each) : [],
+  );
+}
+
+function ownMemory({ buffer, byteLength }: Uint8Array): ArrayBuffer[] {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
+}

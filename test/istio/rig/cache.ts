@@ -1,7 +1,7 @@
 /**
  * The programs of a mesh, built once from source into a cache outside the clone: istiod, its agent,
- * istioctl, crane, the API server. The only place of the rig that knows their versions. It must
- * never write anywhere but below the cache's folder and Go's own.
+ * istioctl, crane, the API server, helm, kustomize. The only place of the rig that knows their
+ * versions. It must never write anywhere but below the cache's folder and Go's own.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -21,6 +21,8 @@ const ISTIO = `v0.0.0-20260827124520-${ISTIO_COMMIT}`;
 const ISTIO_VERSION = `1.31-${ISTIO_COMMIT}`;
 const KUBERNETES = '1.33.13';
 const CRANE = 'v0.20.6';
+const KUSTOMIZE = 'v5.7.1';
+const HELM = 'v3.22.0';
 
 /** Where built programs are kept. */
 export const CACHE = path.join(
@@ -36,9 +38,12 @@ export const BUILT = {
   istiod: inCache(`istiod-${ISTIO_VERSION}`),
   agent: inCache(`pilot-agent-${ISTIO_VERSION}`),
   definitions: inCache(`crds-${ISTIO_VERSION}.yaml`),
+  gatewayDefinitions: inCache(`gateway-crds-${ISTIO_VERSION}.yaml`),
   bootstrap: inCache(`bootstrap-${ISTIO_VERSION}.json`),
   apiServer: inCache(`kube-apiserver-v${KUBERNETES}`),
   istioctl: inCache(`istioctl-${ISTIO_VERSION}`),
+  kustomize: inCache(`kustomize-${KUSTOMIZE}`),
+  helm: inCache(`helm-${HELM}`),
 } as const;
 
 interface Step {
@@ -49,17 +54,33 @@ interface Step {
 }
 
 const STEPS: readonly Step[] = [
-  { file: BUILT.crane, minutes: 0.2, build: buildCrane },
+  { file: BUILT.crane, minutes: 0.2, build: () => buildTool(CRANE_MODULE, BUILT.crane) },
   { file: BUILT.istiod, minutes: 8, build: () => buildIstio('pilot/cmd/pilot-discovery') },
   { file: BUILT.agent, minutes: 0.5, build: () => buildIstio('pilot/cmd/pilot-agent', AGENT_TAGS) },
   { file: BUILT.definitions, minutes: 0, build: () => takeFile(BUILT.definitions, DEFINITIONS) },
+  {
+    file: BUILT.gatewayDefinitions,
+    minutes: 0,
+    build: () => takeFile(BUILT.gatewayDefinitions, GATEWAY_DEFINITIONS),
+  },
   { file: BUILT.bootstrap, minutes: 0, build: () => takeFile(BUILT.bootstrap, BOOTSTRAP) },
   { file: BUILT.apiServer, minutes: 7, build: buildApiServer },
   { file: BUILT.istioctl, minutes: 4, build: () => buildIstio('istioctl/cmd/istioctl') },
+  {
+    file: BUILT.kustomize,
+    minutes: 0.5,
+    build: () => buildTool(KUSTOMIZE_MODULE, BUILT.kustomize),
+  },
+  { file: BUILT.helm, minutes: 2, build: () => buildTool(HELM_MODULE, BUILT.helm) },
 ];
+
+const CRANE_MODULE = `github.com/google/go-containerregistry/cmd/crane@${CRANE}`;
+const KUSTOMIZE_MODULE = `sigs.k8s.io/kustomize/kustomize/v5@${KUSTOMIZE}`;
+const HELM_MODULE = `helm.sh/helm/v3/cmd/helm@${HELM}`;
 
 const AGENT_TAGS = ['-tags=agent,disable_pgv'];
 const DEFINITIONS = 'manifests/charts/base/files/crd-all.gen.yaml';
+const GATEWAY_DEFINITIONS = 'tests/integration/pilot/testdata/gateway-api-crd.yaml';
 const BOOTSTRAP = 'tools/packaging/common/envoy_bootstrap.json';
 
 /** What is not in the cache, as names of files, and about how many minutes it takes to build. */
@@ -80,8 +101,8 @@ export function fillCache(say: (line: string) => void): void {
   }
 }
 
-function buildCrane(): void {
-  install(`github.com/google/go-containerregistry/cmd/crane@${CRANE}`, '-s -w', BUILT.crane);
+function buildTool(module: string, file: string): void {
+  install(module, '-s -w', file);
 }
 
 function buildIstio(command: string, flags: readonly string[] = []): void {
@@ -97,7 +118,8 @@ function buildIstio(command: string, flags: readonly string[] = []): void {
 function install(of: string, linker: string, file: string, flags: readonly string[] = []): void {
   const folder = path.join(CACHE, 'build', 'gobin');
   go(['install', ...flags, `-ldflags=${linker}`, of], path.join(CACHE, 'build'), folder);
-  const name = path.basename(of.replace(/@.*/, ''));
+  // A module of a later major ends in it, and its command does not.
+  const name = path.basename(of.replace(/(\/v\d+)?@.*/, ''));
   renameSync(path.join(folder, name), file);
 }
 

@@ -25,6 +25,11 @@ export class Checks {
     this.#say(`  ok ${name} (${((performance.now() - started) / 1_000).toFixed(1)} s)`);
   }
 
+  /** Tells a figure of the check that runs. */
+  note(text: string): void {
+    this.#say(`     ${text}`);
+  }
+
   /** Counts a failure and tells it. */
   fail(name: string, error: unknown): void {
     this.failed += 1;

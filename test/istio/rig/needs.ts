@@ -21,7 +21,7 @@ const GIGABYTES = 12;
 /** Says what is needed and what will take long; answers what is not there, in sentences. */
 export function checkNeeds(say: (line: string) => void): string[] {
   const { names, minutes } = missing();
-  say('Needs Linux, root, network namespaces, 2 GB of memory; takes a minute once built.');
+  say('Needs Linux, root, network namespaces, 2 GB of memory; takes five minutes once built.');
   if (names.length > 0) {
     say(`To be built into ${CACHE}: ${names.join(', ')}.`);
     say(`That takes Go, the network, ${GIGABYTES} GB of disk, and once, on two idle cores,`);

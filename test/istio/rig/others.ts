@@ -3,19 +3,28 @@
  * operator would move, and shows what makes it different.
  */
 import assert from 'node:assert/strict';
+import { checkBelt } from './belt.ts';
 import type { Checks } from './checks.ts';
-import { apply, type KubeObject, kube, pathOf } from './kube.ts';
-import { until } from './processes.ts';
-import { ask, layoutObjects, makeKey, PODS, serviceAddress } from './s2.ts';
+import { makeKey, readResources, removeResources, writeResources } from './host.ts';
+import type { KubeObject } from './kube.ts';
+import type { Processes } from './processes.ts';
+import { ask, layoutObjects, PODS, replace, serviceAddress, settled } from './s2.ts';
+import { checkAdapterSteps } from './s5.ts';
 
-const MOVED_SECONDS = 20;
+const BY_CERTIFICATE = `
+apiVersion: sidegate.dev/v1alpha1
+kind: Credential
+metadata: { name: caller }
+spec: { application: roomy, principal: spiffe://cluster.local/ns/shop/sa/caller }
+`;
 
-/** Runs the checks of TrafficExtension, S4, S1 and S10, in this order. */
+/** Runs the checks of the other layouts one after another; answers the objects of the last. */
 export async function checkOtherLayouts(
+  processes: Processes,
   checks: Checks,
   first: readonly KubeObject[],
   digest: string,
-): Promise<void> {
+): Promise<readonly KubeObject[]> {
   const { key } = makeKey('roomy');
   const inside = `http://${await serviceAddress(first, 'orders')}/orders`;
   const host = 'orders.shop.svc.cluster.local';
@@ -36,11 +45,24 @@ export async function checkOtherLayouts(
     await settled('no key is refused', () => ask({}).status === 401);
     await settled('the caller is refused', () => byCaller() === 401);
   });
+  await checkBelt(now, key, checks);
+  await moveTo('s5', 'WasmPlugin');
+  await settled('no key is refused', () => ask({}).status === 401);
+  await checkAdapterSteps(processes, checks);
   // Guarantees that east-west callers need nothing but their key.
   await checks.check('S3: a workload of the mesh passes with its key', async () => {
     await moveTo('s3', 'WasmPlugin');
     await settled('the caller passes', () => byCaller(key) === 200);
     await settled('the caller is refused', () => byCaller() === 401);
+  });
+  await checkCertificate(processes, checks, inside, byCaller);
+  // Guarantees that calls can be held where they leave, and that other calls pass.
+  await checks.check('S3 outbound: the sidecar of the caller decides', async () => {
+    await moveTo('s3-outbound', 'WasmPlugin');
+    await settled('no key is refused', () => byCaller() === 401);
+    await settled('a key passes', () => byCaller(key) === 200);
+    const other = { from: PODS.caller.name, url: inside, host: 'other.example.com' };
+    assert.notEqual(ask(other).status, 403, 'a host that no product governs');
   });
   // Guarantees that keys work for callers without mTLS, and that they do not get round the filter.
   await checks.check('S4: plain HTTP meets the filter', async () => {
@@ -49,6 +71,22 @@ export async function checkOtherLayouts(
     await settled('plain HTTP without is refused', () => ask(plain).status === 401);
     await settled('so is mTLS', () => byCaller() === 401 && byCaller(key) === 200);
   });
+  await checkGatewayLayouts(checks, moveTo, { key, byCaller, plain });
+  return now;
+}
+
+interface Asking {
+  readonly key: string;
+  readonly byCaller: (presented?: string) => number;
+  readonly plain: { readonly url: string; readonly host: string };
+}
+
+/** The layouts in which the gateway decides. */
+async function checkGatewayLayouts(
+  checks: Checks,
+  moveTo: (layout: string, kind: string) => Promise<void>,
+  { key, byCaller, plain }: Asking,
+): Promise<void> {
   // Guarantees that the gateway enforces, and that its README says truly what it does not close.
   await checks.check('S1: the gateway decides, the mesh inside does not', async () => {
     await moveTo('s1', 'WasmPlugin');
@@ -66,26 +104,27 @@ export async function checkOtherLayouts(
   });
 }
 
-/** Takes away what the new objects do not hold, and applies those. */
-async function replace(old: readonly KubeObject[], objects: KubeObject[]): Promise<KubeObject[]> {
-  const kept = new Set(objects.map(pathOf));
-  for (const object of objects) await apply(object);
-  for (const object of old) if (!kept.has(pathOf(object))) await kube('DELETE', pathOf(object));
-  return objects;
-}
-
-/**
- * Waits until something holds three times in a row: a pooled connection gives one more answer from
- * the listener that was.
- */
-async function settled(what: string, holds: () => boolean): Promise<void> {
-  let row = 0;
-  await until(
-    what,
-    () => {
-      row = holds() ? row + 1 : 0;
-      return row === 3;
-    },
-    MOVED_SECONDS,
-  );
+/** A workload as the caller of S3, by its certificate. */
+async function checkCertificate(
+  processes: Processes,
+  checks: Checks,
+  url: string,
+  byCaller: () => number,
+): Promise<void> {
+  // Guarantees that a workload is known by its certificate alone, and another one is not.
+  await checks.check('S3: a workload of the mesh passes by its certificate', async () => {
+    const orders = readResources(processes, 'orders.yaml');
+    const known = orders.replace(/^( *)- apiKey: .*$/m, '$&\n$1- mtls: {}');
+    assert.notEqual(known, orders);
+    writeResources(processes, 'orders.yaml', known);
+    writeResources(processes, 'caller.yaml', BY_CERTIFICATE);
+    await settled('the caller passes without a key', () => byCaller() === 200);
+    assert.equal(
+      ask({ from: PODS.caller.name, url, host: 'orders.shop.svc.cluster.local' }).body,
+      'hello acme',
+    );
+    removeResources(processes, 'caller.yaml');
+    writeResources(processes, 'orders.yaml', orders);
+    await settled('the caller is refused', () => byCaller() === 401);
+  });
 }

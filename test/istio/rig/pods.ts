@@ -28,13 +28,16 @@ export interface Mesh {
 
 const PROXY_USER = '1337';
 
+/** Where the rig reaches what listens on a pod's loopback, as `kubectl port-forward` does. */
+export const FORWARDED = 18_080;
+
 /** Starts the proxy of a pod; it is ready when `podReady` says so. */
 export async function startPod(mesh: Mesh, pod: Pod): Promise<void> {
   const { processes } = mesh;
   processes.makePod(pod.name, pod.address);
   await apply(objectOf(pod));
   const token = await podToken(pod.namespace, pod.account, pod.name);
-  const folder = path.join(processes.folder, `proxy-${pod.name}`);
+  const folder = folderOf(mesh, pod);
   const secrets = path.join(folder, 'var/run/secrets');
   mkdirSync(path.join(secrets, 'tokens'), { recursive: true });
   mkdirSync(path.join(secrets, 'istio'), { recursive: true });
@@ -47,22 +50,54 @@ export async function startPod(mesh: Mesh, pod: Pod): Promise<void> {
   }
   run('chown', ['-R', `${PROXY_USER}:${PROXY_USER}`, folder]);
   if (pod.proxy === 'sidecar') capture(pod.name, folder);
-  processes.start(
-    `proxy-${pod.name}`,
-    inPod(pod.name, agent(pod, folder)),
-    environment(pod, folder),
-  );
+  startProxy(mesh, pod);
+}
+
+/** Starts the agent and, with it, the proxy of a pod that has been set up. */
+export function startProxy(mesh: Mesh, pod: Pod, workers = 2): void {
+  const folder = folderOf(mesh, pod);
+  const command = inPod(pod.name, agent(pod, folder));
+  mesh.processes.start(proxyOf(pod), command, environment(pod, folder, workers));
+}
+
+/** The name of a pod's proxy among the processes. */
+export function proxyOf({ name }: Pod): string {
+  return `proxy-${name}`;
+}
+
+/** Ends the proxy of a pod and starts it again, as another pod of the workload would. */
+export async function restartProxy(mesh: Mesh, pod: Pod, workers = 2): Promise<void> {
+  await mesh.processes.stopOne(proxyOf(pod));
+  startProxy(mesh, pod, workers);
+  await podReady(mesh, pod);
+}
+
+function folderOf({ processes }: Mesh, pod: Pod): string {
+  return path.join(processes.folder, proxyOf(pod));
 }
 
 /** Waits until a proxy has its configuration. */
-export async function podReady({ processes }: Mesh, { name }: Pod): Promise<void> {
+export async function podReady({ processes }: Mesh, pod: Pod): Promise<void> {
+  const { name } = pod;
   const ready = inPod(name, ['curl', '-sf', '127.0.0.1:15021/healthz/ready']);
   const [command = '', ...args] = ready;
   try {
     await until(`the proxy of ${name} is ready`, () => run(command, args) !== undefined, 40);
   } catch (error) {
-    throw new Error(`${(error as Error).message}\n${processes.tail(`proxy-${name}`)}`);
+    throw new Error(`${(error as Error).message}\n${processes.tail(proxyOf(pod))}`);
   }
+}
+
+/** Forwards from the pod's address to a port of its loopback. */
+export function forward({ processes }: Mesh, { name }: Pod, from: number, to: number): void {
+  const script = `require('net').createServer((one) => {
+    const other = require('net').connect(${to}, '127.0.0.1');
+    for (const [socket, peer] of [[one, other], [other, one]]) {
+      socket.on('error', () => {}).on('close', () => peer.destroy());
+    }
+    one.pipe(other).pipe(one);
+  }).listen(${from})`;
+  processes.start(`forward-${name}-${from}`, inPod(name, [process.execPath, '-e', script]));
 }
 
 function objectOf({ name, namespace, account, address, labels }: Pod): KubeObject {
@@ -88,7 +123,7 @@ function objectOf({ name, namespace, account, address, labels }: Pod): KubeObjec
 function capture(name: string, folder: string): void {
   const options = [
     ['-p', '15001', '-z', '15006', '-u', PROXY_USER, '-g', PROXY_USER, '-m', 'REDIRECT'],
-    ['-i', '*', '-b', '*', '-d', '15090,15021,15020,15000'],
+    ['-i', '*', '-b', '*', '-d', `15090,15021,15020,15000,${FORWARDED}`],
   ];
   const command = [path.join(folder, 'agent'), 'istio-iptables', ...options.flat()];
   const [program = '', ...args] = inPod(name, command);
@@ -111,13 +146,13 @@ function agent(pod: Pod, folder: string): string[] {
   return ['unshare', '-m', 'sh', '-c', set.join(' && '), folder, ...command];
 }
 
-function environment(pod: Pod, folder: string): Record<string, string> {
+function environment(pod: Pod, folder: string, workers: number): Record<string, string> {
   const proxy = {
     discoveryAddress: 'istiod.istio-system.svc:15012',
     binaryPath: path.join(folder, 'envoy'),
     configPath: folder,
     statusPort: 15_020,
-    concurrency: 2,
+    concurrency: workers,
     drainDuration: '1s',
     terminationDrainDuration: '1s',
   };

@@ -62,6 +62,14 @@ export class Processes {
     this.#children.push({ name, child });
   }
 
+  /** Stops a program and waits for its end; it may be started again. */
+  async stopOne(name: string): Promise<void> {
+    const at = this.#children.findLastIndex((each) => each.name === name);
+    const [found] = at === -1 ? [] : this.#children.splice(at, 1);
+    if (found === undefined) throw new Error(`${name} is not running`);
+    await stopChild(found.child);
+  }
+
   /** The last lines a program printed. */
   tail(name: string, lines = 15): string {
     return this.printed(name).trimEnd().split('\n').slice(-lines).join('\n');
@@ -107,19 +115,21 @@ export class Processes {
 
   /** Stops everything, the newest first, and takes the networks away. */
   async stop(): Promise<void> {
-    for (const { child } of this.#children.toReversed()) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      child.kill('SIGTERM');
-      const ended = new Promise((resolve) => child.once('exit', resolve));
-      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
-      await ended;
-      clearTimeout(timer);
-    }
+    for (const { child } of this.#children.toReversed()) await stopChild(child);
     for (const pod of this.#pods) {
       run('ip', ['netns', 'del', PREFIX + pod]);
       rmSync(path.join('/etc/netns', PREFIX + pod), { recursive: true, force: true });
     }
   }
+}
+
+async function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGTERM');
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+  await ended;
+  clearTimeout(timer);
 }
 
 /** Gateways listen on port 80 and do not run as root. */
@@ -130,6 +140,7 @@ export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
   seconds = 60,
+  pauseMs = 200,
 ): Promise<void> {
   const end = performance.now() + seconds * 1_000;
   for (;;) {
@@ -138,6 +149,6 @@ export async function until(
       .catch(() => false);
     if (now) return;
     if (performance.now() > end) throw new Error(`after ${seconds} s still not: ${what}`);
-    await delay(200);
+    await delay(pauseMs);
   }
 }

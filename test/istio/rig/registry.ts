@@ -15,15 +15,39 @@ const REPOSITORY = `${REGISTRY}/sidegate/filter`;
 /** Where the module is pulled from. */
 export const IMAGE = `${REPOSITORY}:0.1.0`;
 
+/** The command line of `sidegate`. */
+export const SIDEGATE = [process.execPath, path.join(ROOT, 'host/cli/main.ts')] as const;
+
 /** Runs a command of `sidegate` and answers what it printed. */
 export function sidegate(...args: string[]): string {
-  return run(process.execPath, [path.join(ROOT, 'host/cli/main.ts'), ...args]);
+  const [program, script] = SIDEGATE;
+  return run(program, [script, ...args]);
+}
+
+/** Waits for the registry. */
+function registryReady(): Promise<void> {
+  const probe = ['-sf', '-o', '/dev/null', '-w', '%{http_code}', `http://${REGISTRY}/v2/`];
+  return until('the registry answers', () => run('curl', probe) === '200');
+}
+
+/** Pushes the image again, to a registry that has lost it. */
+export async function pushImage({ folder }: Processes): Promise<void> {
+  await registryReady();
+  run(BUILT.crane, ['push', path.join(folder, 'image'), IMAGE]);
+}
+
+/** Pushes another module under a tag of its own; answers address and digest. */
+export function pushOther({ folder }: Processes, module: string, tag: string) {
+  const layout = path.join(folder, tag);
+  const digest = sidegate('oci', 'build', '--module', module, '--out', layout).trim();
+  const image = `${REPOSITORY}:${tag}`;
+  run(BUILT.crane, ['push', layout, image]);
+  return { url: `oci://${image}`, sha256: digest.replace('sha256:', '') };
 }
 
 /** Pushes the release module in both forms; answers the digest of the image. */
 export async function pushModule(processes: Processes, checks: Checks): Promise<string> {
-  const probe = ['-sf', '-o', '/dev/null', '-w', '%{http_code}', `http://${REGISTRY}/v2/`];
-  await until('the registry answers', () => run('curl', probe) === '200');
+  await registryReady();
   const module = path.join(ROOT, 'build/filter.wasm');
   let digest = '';
   for (const form of ['artifact', 'image']) {

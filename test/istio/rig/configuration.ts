@@ -1,0 +1,118 @@
+/**
+ * Changes of a plugin's configuration in the running fleet: connections stay, plugins of one module
+ * keep apart, memory stays flat.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import type { Checks } from './checks.ts';
+import { PROXIES } from './fleet.ts';
+import { makeKey } from './host.ts';
+import { apply, type KubeObject, kube, pathOf } from './kube.ts';
+import { forward, type Mesh } from './pods.ts';
+import { inPod, run, until } from './processes.ts';
+import { PODS, settled } from './s2.ts';
+import { Load, send } from './traffic.ts';
+
+const CONNECTIONS = 8;
+const CHANGES = 100;
+const SETTLED_CHANGES = 20;
+/** What a proxy may grow by; a filter that forgot its tables would take megabytes each time. */
+const GROWTH_MB = 12;
+const OTHER_PORT = 8082;
+
+/** Runs the checks on the sidecar of the API; leaves the plugins as they were. */
+export async function checkConfiguration(
+  mesh: Mesh,
+  objects: readonly KubeObject[],
+  checks: Checks,
+): Promise<void> {
+  const plugin = objects.find(
+    ({ kind, metadata }) => kind === 'WasmPlugin' && metadata.namespace === 'shop',
+  );
+  const service = objects.find(
+    ({ kind, metadata }) => kind === 'Service' && metadata.name === 'orders',
+  );
+  const sidecar = PROXIES.find(({ address }) => address === PODS.orders.address);
+  assert.ok(plugin !== undefined && service !== undefined && sidecar !== undefined);
+  const { key } = makeKey('roomy');
+  // Guarantees that an operator may change the configuration in full traffic.
+  await checks.check('changes of pluginConfig drop no connection', async () => {
+    const load = new Load([{ ...sidecar, key }], CONNECTIONS, 5);
+    for (const heartbeatMs of [900, 800, 700]) await configure(plugin, heartbeatMs);
+    const text = await load.stop();
+    assert.deepEqual([...load.counts.keys()], [200], text);
+    assert.equal(load.opened, CONNECTIONS, text);
+    checks.note(`3 changes, ${CONNECTIONS} connections, ${text}`);
+  });
+  // Guarantees that plugins of one module, which share a VM, answer each by its own configuration.
+  await checks.check(`two plugins of one module, ${CHANGES} changes of one`, async () => {
+    const split = await addSecond(mesh, plugin, service);
+    const other = { ...sidecar, port: OTHER_PORT };
+    const right = async () => {
+      const replies = [send(sidecar), send(other), send({ ...sidecar, key })];
+      return (await Promise.all(replies)).map(({ status }) => status).join() === '401,200,200';
+    };
+    await until('one refuses and the other lets pass', right, 20);
+    let early = 0;
+    for (let i = 1; i <= CHANGES; i += 1) {
+      await configure(split, 1_000 + i);
+      if (i === SETTLED_CHANGES) early = memoryMb();
+      if (i % 10 === 0) assert.ok(await right(), `after ${i} changes`);
+    }
+    const late = memoryMb();
+    checks.note(
+      `memory of the proxy after ${SETTLED_CHANGES}: ${early} MB, after ${CHANGES}: ${late} MB`,
+    );
+    assert.ok(late - early < GROWTH_MB, `${early} -> ${late} MB`);
+    await kube('DELETE', pathOf(second(plugin)));
+    await apply(plugin);
+    await settled('the first decides alone', async () => (await send(sidecar)).status === 401);
+  });
+}
+
+/** Applies a configuration and waits until the proxy has it. */
+async function configure(plugin: KubeObject, heartbeatMs: number): Promise<void> {
+  const changed = structuredClone(plugin);
+  changed.spec.pluginConfig.heartbeatMs = heartbeatMs;
+  await apply(changed);
+  const [program = '', ...args] = inPod(PODS.orders.name, ['curl', '-s', DUMP]);
+  const text = `heartbeatMs\\":${heartbeatMs}`;
+  await until('the proxy has it', () => run(program, args).includes(text), 20, 20);
+}
+
+const DUMP = '127.0.0.1:15000/config_dump?resource=ecds_filters';
+
+function second(plugin: KubeObject): KubeObject {
+  const other = structuredClone(plugin);
+  other.metadata.name = 'sidegate-other';
+  return other;
+}
+
+/** Gives the API a second port with a plugin of its own, in shadow; answers the first as it is. */
+async function addSecond(mesh: Mesh, plugin: KubeObject, service: KubeObject): Promise<KubeObject> {
+  forward(mesh, PODS.orders, OTHER_PORT, 8080);
+  const ports = structuredClone(service);
+  ports.spec.ports.push({ name: 'http-other', port: 81, targetPort: OTHER_PORT });
+  await apply(ports);
+  const first = structuredClone(plugin);
+  first.spec.match = [{ mode: 'SERVER', ports: [{ number: 8080 }] }];
+  const other = second(plugin);
+  other.spec.match = [{ mode: 'SERVER', ports: [{ number: OTHER_PORT }] }];
+  other.spec.pluginConfig.mode = 'shadow';
+  await apply(first);
+  await apply(other);
+  return first;
+}
+
+/** What the Envoy of the API's pod holds in memory, in whole MB. */
+function memoryMb(): number {
+  const pids = run('ip', ['netns', 'pids', `sgi-${PODS.orders.name}`])
+    .trim()
+    .split('\n');
+  for (const pid of pids) {
+    if (readFileSync(`/proc/${pid}/comm`, 'utf8').trim() !== 'envoy') continue;
+    const kilobytes = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return Math.round(Number(kilobytes) / 1_024);
+  }
+  throw new Error('no Envoy runs in the pod');
+}

@@ -1,0 +1,141 @@
+/**
+ * Parts of the mesh and of Sidegate stopped one by one and all together, under traffic: what was in
+ * force stays so, nothing opens, and a proxy that starts anew recovers when they are back.
+ */
+import assert from 'node:assert/strict';
+import type { Checks } from './checks.ts';
+import { apiServerReady, istiodReady, type Program, startProgram } from './control.ts';
+import { PROXIES } from './fleet.ts';
+import { makeKey, runHost } from './host.ts';
+import { type Mesh, podReady, proxyOf, startProxy } from './pods.ts';
+import { type Processes, until } from './processes.ts';
+import { pushImage } from './registry.ts';
+import { PODS } from './s2.ts';
+import { Load, send, type Target } from './traffic.ts';
+
+/** Slow enough that what a worker holds lasts for as long as a part is away. */
+const PAUSE_MS = 40;
+const CONNECTIONS = 12;
+const ROUNDS = 10;
+
+/** Runs the checks on the fleet, and leaves everything running. */
+export async function checkResilience(mesh: Mesh, checks: Checks): Promise<void> {
+  const { processes } = mesh;
+  const { key } = makeKey('roomy');
+  for (const programs of [['istiod'], ['registry'], ['apiserver', 'etcd']] as const) {
+    // Guarantees that no part of the mesh is asked on the way of a request.
+    await checks.check(`${programs.join(' and ')} away: enforcement goes on`, async () => {
+      await during(key, async () => {
+        for (const program of programs) await processes.stopOne(program);
+        await enforced(key);
+        await startAgain(processes, programs);
+        await enforced(key);
+      });
+    });
+  }
+  // Guarantees the rows of the failure table about a host that is away.
+  await checks.check('the host away: held quota is spent, unknown keys are refused', async () => {
+    // Whoever has spent what it held gets 503 until the host is back, and nothing else.
+    const afterwards = await during(key, async () => {
+      await processes.stopOne('host');
+      await enforced(key);
+      await runHost(processes);
+      await enforced(key);
+    }, [200, 503]);
+    checks.note(afterwards);
+  });
+  // Guarantees that a proxy without a policy is closed, and opens when the host is back.
+  await checks.check('a proxy that starts while the host is away recovers', async () => {
+    await processes.stopOne('host');
+    await processes.stopOne(proxyOf(PODS.orders));
+    startProxy(mesh, PODS.orders);
+    await podReady(mesh, PODS.orders);
+    const { status } = await send({ ...sidecar(), key });
+    assert.equal(status, 503, 'without a policy');
+    await runHost(processes);
+    await recovered(key);
+  });
+  // Guarantees the same when nothing is left but the proxies.
+  await checks.check('everything away at once, and a proxy that starts meanwhile', async () => {
+    // The host goes last: what workers hold of a quota lasts for seconds, not for all of this.
+    const all = ['istiod', 'registry', 'apiserver', 'etcd', 'host'];
+    const stop = async () => {
+      for (const name of all) await processes.stopOne(name);
+      await enforced(key);
+    };
+    checks.note(await during(key, stop, [200, 503]));
+    await processes.stopOne(proxyOf(PODS.orders));
+    startProxy(mesh, PODS.orders);
+    for (let i = 0; i < ROUNDS; i += 1) {
+      assert.notEqual((await send({ ...sidecar(), key })).status, 200, 'open without a filter');
+    }
+    await startAgain(processes, ['etcd', 'apiserver', 'registry', 'istiod']);
+    await runHost(processes);
+    await recovered(key);
+  });
+}
+
+function sidecar(): Target {
+  const found = PROXIES.find(({ address }) => address === PODS.orders.address);
+  assert.ok(found !== undefined);
+  return found;
+}
+
+/** Does something under a load, of which every request must pass unless told; answers counts. */
+async function during(
+  key: string,
+  run: () => Promise<void>,
+  allowed: readonly number[] = [200],
+): Promise<string> {
+  const targets = PROXIES.map((target) => ({ ...target, key }));
+  const load = new Load(targets, CONNECTIONS, PAUSE_MS);
+  let text = '';
+  try {
+    await until('the load runs', () => load.count(200) > 10 * CONNECTIONS, 20);
+    await run();
+  } finally {
+    text = await load.stop();
+  }
+  assert.ok(
+    [...load.counts.keys()].every((status) => allowed.includes(status)),
+    text,
+  );
+  return text;
+}
+
+/** A known key passes and no other does, at every proxy. */
+async function enforced(key: string): Promise<void> {
+  const unknown = `${key.slice(0, -1)}${key.endsWith('0') ? '1' : '0'}`;
+  for (let i = 0; i < ROUNDS; i += 1) {
+    const replies = PROXIES.flatMap((target) => [
+      send(target),
+      send({ ...target, key: unknown }),
+      send({ ...target, path: '/health' }),
+    ]);
+    const statuses = (await Promise.all(replies)).map(({ status }) => status);
+    assert.deepEqual(
+      statuses,
+      PROXIES.flatMap(() => [401, 401, 200]),
+    );
+  }
+}
+
+async function recovered(key: string): Promise<void> {
+  await until('every proxy decides again', async () => {
+    await enforced(key);
+    const replies = await Promise.all(PROXIES.map((target) => send({ ...target, key })));
+    return replies.every(({ status }) => status === 200);
+  });
+}
+
+async function startAgain(processes: Processes, programs: readonly Program[]): Promise<void> {
+  // etcd before the API server, which is stopped first.
+  for (const program of programs.toSorted((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b))) {
+    startProgram(processes, program);
+    if (program === 'apiserver') await apiServerReady();
+    if (program === 'registry') await pushImage(processes);
+    if (program === 'istiod') await istiodReady();
+  }
+}
+
+const ORDER: readonly Program[] = ['etcd', 'apiserver', 'registry', 'istiod'];

@@ -1,0 +1,99 @@
+/**
+ * Layout S5: the eight steps of a Mixer adapter, each with its error, decided in the proxy and
+ * reported for analytics.
+ */
+import assert from 'node:assert/strict';
+import type { Checks } from './checks.ts';
+import { inHost, makeKey, writeResources } from './host.ts';
+import { type Processes, until } from './processes.ts';
+import { HOST_NAME, PODS } from './s2.ts';
+import { type Reply, send } from './traffic.ts';
+
+const RESOURCES = `
+apiVersion: sidegate.dev/v1alpha1
+kind: Application
+metadata: { name: stranger }
+spec: { consumer: acme }
+---
+apiVersion: sidegate.dev/v1alpha1
+kind: Subscription
+metadata: { name: stranger }
+spec: { application: stranger, product: orders, plan: two, state: suspended }
+---
+apiVersion: sidegate.dev/v1alpha1
+kind: Plan
+metadata: { name: two }
+spec: { limits: [{ name: per-day, class: exact, quota: 2, window: 1d }] }
+---
+apiVersion: sidegate.dev/v1alpha1
+kind: Application
+metadata: { name: two }
+spec: { consumer: acme }
+---
+apiVersion: sidegate.dev/v1alpha1
+kind: Subscription
+metadata: { name: two }
+spec: { application: two, product: orders, plan: two }
+`;
+
+/** Checks the steps through the gateway, in whose place Mixer's proxy stood. */
+export async function checkAdapterSteps(processes: Processes, checks: Checks): Promise<void> {
+  writeResources(processes, 's5.yaml', RESOURCES);
+  const ask = (key?: string) => {
+    const target = { address: PODS.gateway.address, port: 80, host: HOST_NAME };
+    return send(key === undefined ? target : { ...target, key });
+  };
+  let stranger = '';
+  let two = '';
+  await until('the host knows the applications', () => {
+    stranger = makeKey('stranger').key;
+    two = makeKey('two').key;
+    return true;
+  });
+  // Guarantees the errors of the steps, as callers see them.
+  await checks.check('S5: key validation refuses no key and a key nobody made', async () => {
+    problemOf(await ask(), 401);
+    problemOf(await ask(`${two.slice(0, -1)}${two.endsWith('a') ? 'b' : 'a'}`), 401);
+  });
+  await checks.check('S5: a key whose subscription is suspended gets 403', async () => {
+    await until('the filter knows the key', async () => (await ask(stranger)).status !== 401, 10);
+    assert.match(problemOf(await ask(stranger), 403), /subscription/);
+  });
+  await checks.check('S5: throttling, mediation and what the caller is told', async () => {
+    const passed: Reply[] = [];
+    let denied: Reply | undefined;
+    // A worker without units in hand answers 503 when the host is slower than holdMs.
+    await until('two pass and one is denied', async () => {
+      const reply = await ask(two);
+      if (reply.status === 200) passed.push(reply);
+      if (reply.status === 429) denied = reply;
+      return denied !== undefined && passed.length === 2;
+    });
+    assert.ok(denied !== undefined);
+    assert.equal(passed[0]?.body.trim(), 'hello acme');
+    assert.match(String(passed[0]?.headers.ratelimit), /^"per-day";r=[01];t=\d+$/);
+    assert.match(problemOf(denied, 429), /per-day/);
+    assert.match(String(denied.headers['retry-after']), /^\d+$/);
+  });
+  // Guarantees the last step: who called what, and how it ended, is reported without a call.
+  await checks.check('S5: the usage of consumer, operation and outcome is reported', async () => {
+    const args = ['usage', '--by', 'consumer,application,operation,reason', '-o', 'json'];
+    await until(
+      'the report is in',
+      () => {
+        const rows = JSON.stringify(JSON.parse(inHost(...args)));
+        const has = (reason: string) => new RegExp(`"two"[^}]*"${reason}"`).test(rows);
+        return has('allowed') && has('quota_exceeded') && rows.includes('listOrders');
+      },
+      30,
+    );
+  });
+}
+
+/** The body of a denial; it must be a problem with this status. */
+function problemOf({ status, body, headers }: Reply, expected: number): string {
+  assert.equal(status, expected, body);
+  assert.match(String(headers['content-type']), /^application\/problem\+json/);
+  assert.equal(JSON.parse(body).status, expected);
+  return body;
+}

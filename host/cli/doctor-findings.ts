@@ -86,6 +86,10 @@ export const FINDINGS = {
     message: 'the secret of the sync port is not the one in Secret {secret}: every call gets 401',
     fix: 'Set SIDEGATE_SYNC_SECRET in vmConfig.env to the same text.',
   },
+  SG2205: {
+    message: 'this policy asks for another mark than plugin {plugin} sets: all requests get 403',
+    fix: 'Set SIDEGATE_MARK in vmConfig.env of the plugin to what the policy names.',
+  },
   SG2301: {
     message: 'port {value} is the port of Service {service}, not its targetPort: the API is open',
     fix: 'Use {target}.',

@@ -54,7 +54,10 @@ export function pluginsOf({ all }: Manifests): Plugin[] {
 function isGateway(labels: Labels, all: readonly Manifest[]): boolean {
   if (/gateway|ingress|egress/.test(labels.istio ?? '')) return true;
   return all.some((manifest) => {
-    if (manifest.kind === 'Gateway') return selects(manifest.labels(['spec', 'selector']), labels);
+    const { kind, apiVersion } = manifest;
+    // Gateways of the Gateway API select nothing.
+    if (kind === 'Gateway' && apiVersion.startsWith('networking.istio.io/'))
+      return selects(manifest.labels(['spec', 'selector']), labels);
     const template: Path = ['spec', 'template', 'metadata'];
     const injected = manifest.labels([...template, 'annotations'])['inject.istio.io/templates'];
     return injected === 'gateway' && selects(labels, manifest.labels([...template, 'labels']));
@@ -123,7 +126,9 @@ function checkUrl({ manifest, wasm }: Plugin, known: Known): Finding[] {
   return findings;
 }
 
-function checkMatch({ manifest, gateway }: Plugin): Finding[] {
+function checkMatch({ manifest, wasm, gateway }: Plugin): Finding[] {
+  // Whoever lets all other hosts pass means what the workload calls.
+  const outbound = manifest.text([...wasm, 'pluginConfig', 'otherHosts']) === 'allow';
   const mode = gateway ? 'CLIENT' : 'SERVER';
   const entries = manifest.list(['spec', 'match']);
   if (entries.length === 0 && !gateway) {
@@ -134,6 +139,7 @@ function checkMatch({ manifest, gateway }: Plugin): Finding[] {
     const value = manifest.text(path) ?? 'CLIENT_AND_SERVER';
     // What takes in both directions does meet a gateway's requests.
     if (value === mode || (gateway && value === 'CLIENT_AND_SERVER')) return [];
+    if (value === 'CLIENT' && outbound) return [];
     return [finding('SG2108', manifest, path, { value, mode, why: modeIsWrong(value, gateway) })];
   });
 }

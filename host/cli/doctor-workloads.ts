@@ -16,12 +16,18 @@ export function podsOf({ all }: Manifests): Manifest[] {
 
 /** The pods that a plugin is for. */
 export function podsOfPlugin({ manifest, labels }: Plugin, manifests: Manifests): Manifest[] {
+  if (isBound(manifest)) return [];
   const everywhere = manifest.namespace === ROOT_NAMESPACE;
   return podsOf(manifests).filter(
     (pod) =>
       (everywhere || pod.namespace === manifest.namespace) &&
       selects(labels, pod.labels(['metadata', 'labels'])),
   );
+}
+
+/** Bound to a Service or a Gateway, a plugin runs in a waypoint, which is not known here. */
+function isBound(plugin: Manifest): boolean {
+  return plugin.at(['spec', 'targetRefs']) !== undefined;
 }
 
 /** Whether a pod has a proxy in it, as far as its labels and containers say. */
@@ -127,6 +133,7 @@ function checkPrincipal(plugin: Plugin, host: NamedHost, hostLabels: Labels, at:
 
 function principalsOf(plugin: Plugin, manifests: Manifests): string[] {
   const { manifest, labels } = plugin;
+  if (isBound(manifest)) return [];
   const templates = manifests.all.filter(
     (one) =>
       TEMPLATED.includes(one.kind) &&

@@ -14,6 +14,7 @@ import { formatProblems, inOrder, type Printable } from '../resources/problem.ts
 import { readFolder } from '../service/folder.ts';
 import { type ApiOptions, callApi, findTarget } from './admin-api.ts';
 import { type Context, say, tell } from './context.ts';
+import { checkBelt } from './doctor-belt.ts';
 import { askProxies, namespacesAround, readCluster } from './doctor-cluster.ts';
 import type { Finding } from './doctor-findings.ts';
 import { type Manifests, readManifests } from './doctor-manifests.ts';
@@ -99,6 +100,7 @@ async function doctor(options: Options, context: Context, setExit: SetExit): Pro
       ...checkPorts(plugin, manifests),
       ...checkHost(plugin, manifests),
       ...checkPods(plugin, manifests),
+      ...checkBelt(plugin, manifests),
     ]),
     ...checkTwice(plugins),
     ...checkBearer(plugins, bearerProducts(resources)),

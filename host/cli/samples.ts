@@ -21,6 +21,7 @@ export const PLACEHOLDERS = {
   hostImage: 'registry.example.com/sidegate/host:0.1.0',
   digest: '0'.repeat(64),
   secret: 'replace-this-sync-secret',
+  mark: 'replace-this-mark',
 } as const;
 
 interface Options {
@@ -33,9 +34,8 @@ interface Options {
 
 /** The layouts there are, as their folders are named. */
 export function layoutNames(): string[] {
-  return readdirSync(path.join(MANIFESTS, 'layouts')).sort(
-    (a, b) => Number(a.slice(1)) - Number(b.slice(1)),
-  );
+  const order = new Intl.Collator('en', { numeric: true });
+  return readdirSync(path.join(MANIFESTS, 'layouts')).sort(order.compare);
 }
 
 /** Adds the verb to `samples`. */
@@ -44,7 +44,7 @@ export function addSamplesIstio(samples: Command, context: Context): void {
     .command('istio')
     .description('print the manifests of a layout; istio/README.md says which is which')
     .addOption(
-      new Option('--layout <layout>', 'S1, S2, S3, S4, S5 or S10')
+      new Option('--layout <layout>', 'S1, S2, S3, S3-outbound, S4, S5, S10 or waypoint')
         .argParser((text) => text.toLowerCase())
         .default('s2'),
     )
@@ -56,7 +56,10 @@ export function addSamplesIstio(samples: Command, context: Context): void {
     .option('--image <reference>', 'where the filter was pushed to, with or without oci://')
     .option('--digest <digest>', 'what `sidegate oci build` printed')
     .option('--host-image <reference>', 'the image of the host')
-    .addHelpText('after', '\nSIDEGATE_SYNC_SECRET is filled in from the environment.')
+    .addHelpText(
+      'after',
+      '\nSIDEGATE_SYNC_SECRET and SIDEGATE_MARK are filled in from the environment.',
+    )
     .action((options: Options) => print(options, context));
 }
 
@@ -64,7 +67,7 @@ function print(options: Options, context: Context): void {
   const layouts = layoutNames();
   if (!layouts.includes(options.layout)) {
     throw new CommandError(Exit.usage, `there is no layout "${options.layout}"`, [
-      `There are ${layouts.join(', ').toUpperCase()}.`,
+      `There are ${layouts.join(', ')}.`,
     ]);
   }
   const filled = fillIn(manifestsOf(options.layout, options.kind), options, context.env);
@@ -111,21 +114,32 @@ function fillIn(text: string, options: Options, env: Context['env']) {
   const image = checked('--image', options.image?.replace(/^oci:\/\//, ''), REFERENCE, 'an image');
   const hostImage = checked('--host-image', options.hostImage, REFERENCE, 'an image');
   const digest = checked('--digest', options.digest, /^(sha256:)?[0-9a-f]{64}$/, 'a SHA-256');
-  const secret = env.SIDEGATE_SYNC_SECRET || undefined;
-  if (secret !== undefined && !/^[\x21-\x7e]+$/.test(secret)) {
-    problems.push('SIDEGATE_SYNC_SECRET holds characters that no header may hold');
-  } else if (secret !== undefined && secret.length < SECRET_BYTES_MIN) {
-    problems.push(`SIDEGATE_SYNC_SECRET has fewer than ${SECRET_BYTES_MIN} characters`);
-  }
+  const secretIn = (name: string) => {
+    const value = env[name] || undefined;
+    if (value !== undefined && !/^[\x21-\x7e]+$/.test(value)) {
+      problems.push(`${name} holds characters that no header may hold`);
+    } else if (value !== undefined && value.length < SECRET_BYTES_MIN) {
+      problems.push(`${name} has fewer than ${SECRET_BYTES_MIN} characters`);
+    }
+    return value && JSON.stringify(value);
+  };
   let filled = text;
   replace(PLACEHOLDERS.image, image, 'Still to fill in: the image of the filter (--image).');
   replace(PLACEHOLDERS.digest, digest?.slice(-64), 'Still to fill in: its digest (--digest).');
   replace(PLACEHOLDERS.hostImage, hostImage, 'Still to fill in: the host (--host-image).');
   replace(
     PLACEHOLDERS.secret,
-    secret && JSON.stringify(secret),
+    secretIn('SIDEGATE_SYNC_SECRET'),
     'Still to fill in: the secret of the sync port (SIDEGATE_SYNC_SECRET in the environment).',
   );
+  // Layouts in which nothing stands behind the filter have no mark.
+  if (text.includes(PLACEHOLDERS.mark)) {
+    replace(
+      PLACEHOLDERS.mark,
+      secretIn('SIDEGATE_MARK'),
+      'Still to fill in: the mark of the workload (SIDEGATE_MARK in the environment).',
+    );
+  }
   if (problems.length > 0) throw new CommandError(Exit.usage, 'cannot fill in', problems);
   return { text: filled, open };
 }

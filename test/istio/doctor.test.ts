@@ -175,7 +175,10 @@ test('no secret is shown', async (t) => {
 // Guarantees that what we ship, filled in, falls into no trap that we know.
 test('every layout passes', async (t) => {
   const folder = makeFolder(t);
-  const env = { SIDEGATE_SYNC_SECRET: 'a-secret-of-the-mesh' };
+  const env = {
+    SIDEGATE_SYNC_SECRET: 'a-secret-of-the-mesh',
+    SIDEGATE_MARK: 'a-mark-of-the-workload',
+  };
   for (const layout of layoutNames()) {
     for (const kind of ['WasmPlugin', 'TrafficExtension']) {
       const filled = await sidegate(

@@ -70,6 +70,10 @@ export const FINDINGS = {
     message: 'keys bound to networks are refused here, such as credential "{credential}"',
     fix: 'Set clientAddress: {value} and read docs/operations.md on what that takes.',
   },
+  SG2114: {
+    message: 'proxies of phase {phase} see no verified token yet: no caller is known by one',
+    fix: 'Use phase AUTHZ: product "{product}" knows callers by a claim of theirs.',
+  },
   SG2201: {
     message: 'the filter refuses this pluginConfig: {reason}',
     fix: 'Correct it; docs/wire.md lists the keys. A proxy that starts with it answers 500.',

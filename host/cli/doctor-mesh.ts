@@ -9,10 +9,12 @@ import { type Plugin, ROOT_NAMESPACE, selects } from './doctor-plugins.ts';
 import { checkHostWorkload } from './doctor-workloads.ts';
 import { PLACEHOLDERS } from './samples.ts';
 
-/** A product that takes keys with a scheme from the authorization header. */
-export interface BearerProduct {
+/** A product whose callers only one phase of the filter can know. */
+export interface PhasedProduct {
   readonly name: string;
   readonly proxyGroup: string;
+  /** AUTHN for keys with a scheme in the authorization header, AUTHZ for tokens. */
+  readonly needs: 'AUTHN' | 'AUTHZ';
 }
 
 /** Plugins that share proxies: each but the first. */
@@ -32,17 +34,18 @@ function shareProxies(a: Plugin, b: Plugin): boolean {
   return Object.entries(a.labels).every(([name, value]) => (b.labels[name] ?? value) === value);
 }
 
-/** Bearer keys of products whose proxies run the filter after a JWT check. */
-export function checkBearer(plugins: readonly Plugin[], products: readonly BearerProduct[]) {
+/** Products whose proxies run the filter where their callers cannot be known. */
+export function checkPhases(plugins: readonly Plugin[], products: readonly PhasedProduct[]) {
   return plugins.flatMap(({ manifest, wasm }) => {
     const phase = manifest.text(['spec', 'phase']);
     // Other phases than these two are a finding of their own.
-    if (phase !== 'AUTHZ') return [];
+    if (phase !== 'AUTHN' && phase !== 'AUTHZ') return [];
+    const code = phase === 'AUTHZ' ? 'SG2112' : 'SG2114';
     const group = manifest.text([...wasm, 'pluginConfig', 'proxyGroup']) ?? 'default';
     return products
-      .filter(({ proxyGroup }) => proxyGroup === group)
+      .filter(({ proxyGroup, needs }) => proxyGroup === group && needs !== phase)
       .map(({ name }) => {
-        return finding('SG2112', manifest, ['spec', 'phase'], { phase, product: name });
+        return finding(code, manifest, ['spec', 'phase'], { phase, product: name });
       });
   });
 }

@@ -19,12 +19,12 @@ import { askProxies, namespacesAround, readCluster } from './doctor-cluster.ts';
 import type { Finding } from './doctor-findings.ts';
 import { type Manifests, readManifests } from './doctor-manifests.ts';
 import {
-  type BearerProduct,
   checkAddresses,
-  checkBearer,
   checkHost,
+  checkPhases,
   checkPorts,
   checkTwice,
+  type PhasedProduct,
 } from './doctor-mesh.ts';
 import {
   checkImages,
@@ -103,7 +103,7 @@ async function doctor(options: Options, context: Context, setExit: SetExit): Pro
       ...checkBelt(plugin, manifests),
     ]),
     ...checkTwice(plugins),
-    ...checkBearer(plugins, bearerProducts(resources)),
+    ...checkPhases(plugins, phasedProducts(resources)),
     ...checkAddresses(plugins, boundCredential(resources)),
     ...(await checkRunning(plugins, manifests, api, options, context)),
   ]);
@@ -209,19 +209,21 @@ function loadedFrom(name: string | undefined, context: Context): readonly Canoni
   throw new CommandError(Exit.problems, `${name} has problems`, [`Run: sidegate validate ${name}`]);
 }
 
-/** Products whose keys stand in the authorization header behind a scheme. */
-function bearerProducts(resources: readonly CanonicalResource[]): BearerProduct[] {
+/** Products with keys behind a scheme in the authorization header, and those with tokens. */
+function phasedProducts(resources: readonly CanonicalResource[]): PhasedProduct[] {
   return resources
     .filter(({ kind }) => kind === 'Product')
-    .map(({ name: product, text }) => ({ product, spec: JSON.parse(text).spec as ProductSpec }))
-    .filter(({ spec }) =>
-      (spec.identify ?? []).some(
+    .flatMap(({ name, text }) => {
+      const { identify = [], proxyGroup = 'default' } = JSON.parse(text).spec as ProductSpec;
+      const isBearer = identify.some(
         ({ apiKey }) =>
           apiKey?.header?.toLowerCase() === 'authorization' &&
           apiKey.prefix?.trim().toLowerCase() === 'bearer',
-      ),
-    )
-    .map(({ product, spec }) => ({ name: product, proxyGroup: spec.proxyGroup ?? 'default' }));
+      );
+      const byToken = identify.some(({ jwt }) => jwt !== undefined);
+      const phased = (needs: 'AUTHN' | 'AUTHZ') => ({ name, proxyGroup, needs });
+      return [...(isBearer ? [phased('AUTHN')] : []), ...(byToken ? [phased('AUTHZ')] : [])];
+    });
 }
 
 /** The first credential that is bound to networks. */
@@ -233,5 +235,8 @@ function boundCredential(resources: readonly CanonicalResource[]): string | unde
 
 interface ProductSpec {
   readonly proxyGroup?: string;
-  readonly identify?: readonly { apiKey?: { header?: string; prefix?: string } }[];
+  readonly identify?: readonly {
+    readonly apiKey?: { readonly header?: string; readonly prefix?: string };
+    readonly jwt?: object;
+  }[];
 }

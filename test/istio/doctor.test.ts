@@ -50,6 +50,12 @@ interface Shown {
 /** The trap that needs a key bound to networks beside it. */
 const BOUND = 'SG2113-sidecar-without-addresses.yaml';
 
+/** Resources of traps that need others than a product with keys after `Bearer`. */
+const RESOURCES: Record<string, string[]> = {
+  [BOUND]: ['bearer-product', 'bound-key'],
+  'SG2114-token-in-authn.yaml': ['token-product'],
+};
+
 /** A folder for one test, with what the traps need filled in. */
 function makeFolder(t: { after(end: () => void): void }): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'sidegate-doctor-'));
@@ -61,7 +67,7 @@ function fillIn(folder: string, name: string): void {
   const digest = createHash('sha256').update(readFileSync(MODULE)).digest('hex');
   const text = readFileSync(path.join(TRAPS, name), 'utf8');
   writeFileSync(path.join(folder, name), text.replace('MODULE_DIGEST', digest));
-  const resources = name === BOUND ? ['bearer-product', 'bound-key'] : ['bearer-product'];
+  const resources = RESOURCES[name] ?? ['bearer-product'];
   const texts = resources.map((each) =>
     readFileSync(path.join(TRAPS, `${each}.resources`), 'utf8'),
   );

@@ -56,7 +56,9 @@ test('a compiled policy is read table by table', async () => {
     ]),
     [['daily', 123, 3_600, 1]],
   );
-  assert.deepEqual(policy.sources, [{ kind: 1, name: 'x-api-key', prefix: '' }]);
+  assert.deepEqual(policy.sources, [
+    { kind: 1, name: 'x-api-key', prefix: '', audiences: { first: 0, count: 0 } },
+  ]);
   assert.deepEqual(policy.identity, ['x-consumer', 'x-plan']);
   assert.deepEqual(
     policy.products.map(({ name }) => name),

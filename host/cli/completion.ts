@@ -69,20 +69,29 @@ ${cases(table, '      ').replaceAll('words=', 'words_=')}
   _files
 }
 compdef _sidegate sidegate`,
-  fish: (table) =>
-    [
-      'function __sidegate_line',
-      "    string join ' ' (string match -v -- '-*' (commandline -opc)[2..])",
-      'end',
-      ...table.map(([line, words]) => {
-        const test = `string match -q -- '${line}${line === '' ? '' : '*'}' (__sidegate_line)`;
-        return `complete -c sidegate -n "${test}" -a '${words.join(' ')}'`;
-      }),
-    ].join('\n'),
+  fish: (table) => `function __sidegate_words
+  set -l line (string join ' ' -- (string match -v -- '-*' (commandline -opc)[2..]))
+  while true
+    switch "$line"
+${fishCases(table)}
+    end
+    string match -q -- '* *' "$line"; or return
+    set line (string replace -r -- ' [^ ]*$' '' "$line")
+  end
+end
+complete -c sidegate -a '(__sidegate_words)'`,
 };
 
 function cases(table: Table, indent: string): string {
   return table
     .map(([line, words]) => `${indent}"${line}") words="${words.join(' ')}"; break ;;`)
+    .join('\n');
+}
+
+function fishCases(table: Table): string {
+  return table
+    .map(
+      ([line, words]) => `      case '${line}'\n        printf '%s\\n' ${words.join(' ')}; return`,
+    )
     .join('\n');
 }

@@ -25,6 +25,7 @@ import { addRevisions } from './revisions.ts';
 import { addSamplesIstio } from './samples.ts';
 import { addStatus } from './status.ts';
 import { addSubscription } from './subscription.ts';
+import { addTop } from './top.ts';
 import { addUsage } from './usage.ts';
 import { addValidate } from './validate.ts';
 import { addVersion, packageVersion } from './version.ts';
@@ -81,6 +82,7 @@ function makeProgram(context: Context, setExit: SetExit): Command {
   addDoctor(program, context, setExit);
   addProxies(program, context);
   addUsage(program, context);
+  addTop(program, context);
   // The launcher runs the host itself, so that it gets the signals; this is for the help text.
   program.command('serve').description('run the host; "sidegate serve --help" lists its options');
   addVersion(program, context);

@@ -17,6 +17,7 @@ interface Status {
   readonly resources: {
     readonly from: string;
     readonly folder?: string;
+    readonly commit?: string;
     readonly state: string;
     readonly problems: readonly string[];
   };
@@ -51,8 +52,9 @@ function linesOf(
   host: string,
   { version, revision, resources, groups, ...rest }: Status,
 ): string[] {
-  const { from, folder, state, problems } = resources;
-  const where = from === 'folder' ? `the folder ${folder} alone` : 'the admin API';
+  const { from, folder, commit, state, problems } = resources;
+  const at = commit === undefined ? '' : ` at commit ${commit.slice(0, 12)}`;
+  const where = from === 'folder' ? `the folder ${folder} alone (read-only)${at}` : 'the admin API';
   return [
     `${host}: sidegate ${version}, revision ${revision}`,
     `resources: ${state}, from ${where}, last changed at revision ${rest.resourceRevision}`,

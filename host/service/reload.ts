@@ -2,12 +2,16 @@
  * Has the resource folder read when asked to, one reading at a time, and knows what the last one
  * came to. It must never read it itself.
  */
+import { resolve } from 'node:path';
+import { commitOf } from './checkout.ts';
 import type { Reading } from './folder-reading.ts';
 
 /** What the host has in force, and what is wrong with the folder as last read. */
 export interface ResourceStatus {
   /** The folder that alone changes resources, or undefined where the admin API does. */
   readonly folder?: string | undefined;
+  /** The commit that is checked out around it, as of the last reading. */
+  readonly commit?: string | undefined;
   /** `none` before the first reading, `refused` while the folder has problems. */
   readonly state: 'none' | 'applied' | 'refused';
   /** When the folder was last read, Unix milliseconds; 0 before. */
@@ -67,6 +71,7 @@ export class Reloader {
     const refused = reading.outcome === 'refused';
     this.#status = {
       folder: this.#options.path,
+      commit: commitOf(resolve(this.#options.path)),
       state: refused ? 'refused' : 'applied',
       readAtMs: beganMs,
       problems: refused ? reading.problems : [],

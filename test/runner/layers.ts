@@ -38,6 +38,7 @@ const GCC = { command: 'gcc', debianPackage: 'gcc' };
 const HOST_AT_SCALE = [
   'test/host/http/kill.test.ts',
   'test/host/http/process.test.ts',
+  'test/host/http/secrets.test.ts',
   'test/host/http/watch-load.test.ts',
   'test/host/store/scale.test.ts',
 ];

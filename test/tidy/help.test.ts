@@ -52,6 +52,7 @@ const COMMANDS = [
   ['doctor'],
   ['proxies'],
   ['usage'],
+  ['top'],
 ];
 
 /** What a command line prints, both streams in one. Its environment is empty. */

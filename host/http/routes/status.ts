@@ -12,7 +12,7 @@ export function statusRoute(server: FastifyInstance, services: AdminServices): v
   const { store, hub, version } = services;
   server.get('/v1/status', { config: { role: 'view' } }, async (request) => {
     const { storeId, epoch } = store.identity;
-    const { folder, state, readAtMs, problems } = services.resources();
+    const { folder, commit, state, readAtMs, problems } = services.resources();
     // Problems quote resources of every namespace.
     const shown = callerOf(request).namespaces.length === 0 ? problems : [];
     const groups = await store.groups();
@@ -25,6 +25,8 @@ export function statusRoute(server: FastifyInstance, services: AdminServices): v
       resources: {
         from: folder === undefined ? 'api' : 'folder',
         folder,
+        commit,
+        readOnly: folder !== undefined,
         state,
         readAt: new Date(readAtMs).toISOString(),
         problems: shown,

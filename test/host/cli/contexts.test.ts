@@ -1,9 +1,8 @@
 /**
- * Several hosts by name, a folder to begin with, and completion: what works without a host, and
- * which host is called when there are several.
+ * Several hosts by name, and a folder to begin with: what works without a host, and which host is
+ * called when there are several.
  */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { Folder } from '../../support/folders.ts';
@@ -55,23 +54,4 @@ test('init writes resources that validate and apply', async () => {
   const applied = await sidegate(['apply', '-f', folder.join('mine')], at);
   assert.equal(applied.exit, 0, applied.stderr);
   assert.match((await sidegate(['key', 'create', 'demo'], at)).stdout, /^sg_/);
-});
-
-// Guarantees that a shell reads the script and gets the words that may stand where it asks.
-test('completion offers what there is', async () => {
-  const script = async (shell: string) => (await sidegate(['completion', shell])).stdout;
-  const bash = await script('bash');
-  const offered = (...words: string[]) => {
-    const at = `COMP_WORDS=(sidegate ${words.join(' ')} ""); COMP_CWORD=${words.length + 1}`;
-    const code = `${bash}\n${at}\n_sidegate\nprintf '%s\\n' "\${COMPREPLY[@]}"`;
-    const { stdout, stderr } = spawnSync('bash', ['--norc', '-c', code], { encoding: 'utf8' });
-    assert.equal(stderr, '');
-    return stdout.trim().split('\n');
-  };
-  assert.ok(offered().includes('apply') && offered().includes('completion'));
-  assert.ok(offered('key').includes('rotate'));
-  assert.ok(offered('get').includes('subscription'));
-  assert.ok(offered('key', 'create', 'shop').includes('--expires'));
-  for (const shell of ['zsh', 'fish']) assert.match(await script(shell), /rotate/);
-  assert.equal((await sidegate(['completion', 'tcsh'])).exit, 2);
 });

@@ -114,3 +114,34 @@ test('proxies shows who lags and who is full', async () => {
   host.aheadMs = 120_000;
   assert.match((await run('proxies')).stdout, /sidecar~1 .* silent +\d+s\n/);
 });
+
+// Guarantees that an operator sees who calls now, how often, and how much of it is denied.
+test('top shows what usage grows by', async () => {
+  await using setting = await startHost();
+  const { host, run } = setting;
+  const kind = { reason: 'quota_exceeded', mode: 'enforce', status: 0, latency: 0 };
+  let batch = 0;
+  const grow = async () => {
+    batch += 1;
+    const rows = [row(3 * batch), row(batch, { slot: 1, kind })];
+    await host.usageStore.merge(report(batch, rows, { nowMs: host.nowMs() }));
+  };
+  await grow();
+  const looking = { over: false };
+  const looks = run('top', '--interval', '0.3', '--count', '2', '-o', 'json').finally(() => {
+    looking.over = true;
+  });
+  await until('it has looked', async () => {
+    await grow();
+    return looking.over;
+  });
+  const ended = await looks;
+  assert.equal(ended.exit, 0, ended.stderr);
+  const [first] = JSON.parse(ended.stdout.slice(0, ended.stdout.indexOf(']') + 1));
+  assert.deepEqual([first.consumer, first.application, first.product], ['acme', 'shop', 'orders']);
+  assert.ok(first.perSecond > 0 && first.denied === 0.25, JSON.stringify(first));
+  const idle = await run('top', '--interval', '0.1');
+  assert.match(idle.stdout, /^CONSUMER +APPLICATION +PRODUCT +PER SECOND +DENIED\n$/);
+  assert.equal(idle.stderr, 'Nobody called in 0.1 s.\n');
+  assert.equal((await run('top', '--interval', 'soon')).exit, 2);
+});

@@ -139,16 +139,14 @@ export async function askProxies(api: KubeApi, pods: readonly Manifest[]) {
 
 const FETCHES = /^(?:istio_agent_)?wasm_remote_fetch_count\{[^}]*result="(\w+)"[^}]*\} (\S+)/gm;
 
-const VMS = /^envoy_wasm_envoy_wasm_runtime_v8_active(?:\{[^}]*\})? (\d+)/m;
+/** The filter's own; Envoy names some of its own after the plugin. */
+const COUNTERS = /^(?:envoy_)?(?:wasmcustom_)?sidegate_\w+_total\b/m;
 
 /** Reads the metrics of an agent. */
 export function wordOf(metrics: string): ProxyWord {
   const results = [...metrics.matchAll(FETCHES)].filter(([, , count]) => Number(count) > 0);
   const failed = results.map(([, result = '']) => result).filter((one) => one !== 'success');
-  // Envoy keeps what was counted; a filter that the agent has taken out leaves no VM behind.
-  const none = VMS.exec(metrics)?.[1] === '0';
-  const counted = /^(\w+_)?sidegate_\w+[{ ]/m.test(metrics);
-  return { fetchFailure: failed[0], filter: counted && !none };
+  return { fetchFailure: failed[0], filter: COUNTERS.test(metrics) };
 }
 
 /** Namespaces that a look at one namespace has to take in as well. */

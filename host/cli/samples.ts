@@ -22,6 +22,7 @@ export const PLACEHOLDERS = {
   digest: '0'.repeat(64),
   secret: 'replace-this-sync-secret',
   mark: 'replace-this-mark',
+  hopKey: 'replace-this-hop-key-of-32-bytes-or-more',
 } as const;
 
 interface Options {
@@ -44,7 +45,7 @@ export function addSamplesIstio(samples: Command, context: Context): void {
     .command('istio')
     .description('print the manifests of a layout; istio/README.md says which is which')
     .addOption(
-      new Option('--layout <layout>', 'S1, S2, S3, S3-outbound, S4, S5, S10 or waypoint')
+      new Option('--layout <layout>', 'S1, S2, S3, S3-outbound, S4, S5, S10, S10-both or waypoint')
         .argParser((text) => text.toLowerCase())
         .default('s2'),
     )
@@ -58,7 +59,7 @@ export function addSamplesIstio(samples: Command, context: Context): void {
     .option('--host-image <reference>', 'the image of the host')
     .addHelpText(
       'after',
-      '\nSIDEGATE_SYNC_SECRET and SIDEGATE_MARK are filled in from the environment.',
+      '\nSIDEGATE_SYNC_SECRET, SIDEGATE_MARK and SIDEGATE_HOP_KEY are filled in from the environment.',
     )
     .action((options: Options) => print(options, context));
 }
@@ -95,6 +96,9 @@ function filesOf(folder: string): string[] {
   });
 }
 
+/** What the filter asks of SIDEGATE_HOP_KEY. */
+const HOP_KEY_BYTES_MIN = 32;
+
 /** A reference without a scheme: host, port, path, tag. */
 const REFERENCE = /^[a-z0-9][a-z0-9.-]*(:\d+)?(\/[a-z0-9._-]+)+(:[\w.-]+)?$/;
 
@@ -114,12 +118,12 @@ function fillIn(text: string, options: Options, env: Context['env']) {
   const image = checked('--image', options.image?.replace(/^oci:\/\//, ''), REFERENCE, 'an image');
   const hostImage = checked('--host-image', options.hostImage, REFERENCE, 'an image');
   const digest = checked('--digest', options.digest, /^(sha256:)?[0-9a-f]{64}$/, 'a SHA-256');
-  const secretIn = (name: string) => {
+  const secretIn = (name: string, least = SECRET_BYTES_MIN) => {
     const value = env[name] || undefined;
     if (value !== undefined && !/^[\x21-\x7e]+$/.test(value)) {
       problems.push(`${name} holds characters that no header may hold`);
-    } else if (value !== undefined && value.length < SECRET_BYTES_MIN) {
-      problems.push(`${name} has fewer than ${SECRET_BYTES_MIN} characters`);
+    } else if (value !== undefined && value.length < least) {
+      problems.push(`${name} has fewer than ${least} characters`);
     }
     return value && JSON.stringify(value);
   };
@@ -138,6 +142,13 @@ function fillIn(text: string, options: Options, env: Context['env']) {
       PLACEHOLDERS.mark,
       secretIn('SIDEGATE_MARK'),
       'Still to fill in: the mark of the workload (SIDEGATE_MARK in the environment).',
+    );
+  }
+  if (text.includes(PLACEHOLDERS.hopKey)) {
+    replace(
+      PLACEHOLDERS.hopKey,
+      secretIn('SIDEGATE_HOP_KEY', HOP_KEY_BYTES_MIN),
+      'Still to fill in: the key of hop tokens (SIDEGATE_HOP_KEY in the environment).',
     );
   }
   if (problems.length > 0) throw new CommandError(Exit.usage, 'cannot fill in', problems);

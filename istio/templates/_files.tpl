@@ -26,5 +26,6 @@ A file with image, digest and secret filled in, as `sidegate samples istio` does
   | replace "0000000000000000000000000000000000000000000000000000000000000000" (trimPrefix "sha256:" $values.filter.digest)
   | replace "registry.example.com/sidegate/host:0.1.0" $values.host.image
   | replace "replace-this-sync-secret" (toJson $values.syncSecret)
-  | replace "replace-this-mark" (toJson $values.mark) -}}
+  | replace "replace-this-mark" (toJson $values.mark)
+  | replace "replace-this-hop-key-of-32-bytes-or-more" (toJson $values.hopKey) -}}
 {{- end -}}

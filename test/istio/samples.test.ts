@@ -31,7 +31,7 @@ const FILLED = [
   ['--digest', `sha256:${'ab'.repeat(32)}`],
   ['--host-image', 'images.example.net:5000/host:1.0'],
 ].flat();
-const LAYOUTS = ['s1', 's2', 's3', 's3-outbound', 's4', 's5', 's10', 'waypoint'];
+const LAYOUTS = ['s1', 's2', 's3', 's3-outbound', 's4', 's5', 's10', 's10-both', 'waypoint'];
 const MARK = 'a-"mark"-of-the-workload';
 const SECRET = 'a-"secret"-of-the-mesh';
 
@@ -49,11 +49,11 @@ test('every layout prints its own files and those of the host', async () => {
         kind,
       ]);
       assert.equal(exit, Exit.done);
-      const other = kind === 'WasmPlugin' ? 'extension.yaml' : 'plugin.yaml';
+      const other = kind === 'WasmPlugin' ? /extension\.yaml$/ : /plugin\.yaml$/;
       const files = ['host', 'example', `layouts/${layout}`].flatMap((folder) =>
         readdirSync(path.join(MANIFESTS, folder))
           .filter((name) => name.endsWith('.yaml') && name !== 'kustomization.yaml')
-          .filter((name) => name !== other)
+          .filter((name) => !other.test(name))
           .map((name) => `${folder}/${name}`),
       );
       const expected = files.flatMap((file) => documentsOf(read(file)));
@@ -68,12 +68,14 @@ test('every layout prints its own files and those of the host', async () => {
 // Guarantees that the two kinds say the same of the filter, so that moving changes nothing.
 test('WasmPlugin and TrafficExtension of a layout agree', () => {
   for (const layout of layoutNames()) {
-    const [plugin] = documentsOf(read(`layouts/${layout}/plugin.yaml`));
-    const [extension] = documentsOf(read(`layouts/${layout}/extension.yaml`));
-    assert.ok(plugin && extension);
-    const { wasm, ...around } = extension.spec;
-    assert.deepEqual({ ...around, ...wasm }, plugin.spec, layout);
-    assert.deepEqual(extension.metadata, plugin.metadata);
+    for (const inner of layout === 's10-both' ? ['', 'inner-'] : ['']) {
+      const [plugin] = documentsOf(read(`layouts/${layout}/${inner}plugin.yaml`));
+      const [extension] = documentsOf(read(`layouts/${layout}/${inner}extension.yaml`));
+      assert.ok(plugin && extension);
+      const { wasm, ...around } = extension.spec;
+      assert.deepEqual({ ...around, ...wasm }, plugin.spec, layout);
+      assert.deepEqual(extension.metadata, plugin.metadata);
+    }
   }
 });
 

@@ -41,9 +41,9 @@ export async function checkDoctor(
     let text = '';
     await until('it is named', () => {
       text = doctor().text;
-      return /SG240[37]/.test(text);
+      return /SG2407 .*checksum_mismatched/.test(text);
     }).catch(() => assert.fail(text));
-    checks.note(text.split('\n')[0] ?? '');
+    checks.note(/^.*SG2407.*$/m.exec(text)?.[0] ?? '');
     await apply(plugin);
     await until('all is well again', () => doctor().exit === 0);
   });

@@ -13,6 +13,14 @@ import { inPod, type Processes, run, until } from './processes.ts';
 /** What filters show at the sync port, and what shows that a request has met one. */
 export const SECRET = randomBytes(24).toString('hex');
 export const MARK = randomBytes(24).toString('hex');
+/** The key of the tokens between gateway and workload. */
+export const HOP_KEY = randomBytes(32).toString('hex');
+/** The environment in which `sidegate samples` fills them in. */
+export const SECRETS = {
+  SIDEGATE_SYNC_SECRET: SECRET,
+  SIDEGATE_MARK: MARK,
+  SIDEGATE_HOP_KEY: HOP_KEY,
+} as const;
 const ADMIN_TOKEN = randomBytes(24).toString('hex');
 
 /** The pod of the host. */

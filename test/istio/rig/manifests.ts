@@ -8,7 +8,7 @@ import path from 'node:path';
 import { layoutNames, MANIFESTS } from '../../../host/cli/samples.ts';
 import { BUILT } from './cache.ts';
 import type { Checks } from './checks.ts';
-import { MARK, SECRET } from './host.ts';
+import { HOP_KEY, MARK, SECRET, SECRETS } from './host.ts';
 import { apply, type KubeObject, kube, objectsOf, pathOf } from './kube.ts';
 import { run } from './processes.ts';
 import { IMAGE, SIDEGATE, sidegate } from './registry.ts';
@@ -17,7 +17,7 @@ const STRICT = 'fieldManager=rig&force=true&fieldValidation=Strict&dryRun=All';
 
 /** Checks every layout in both kinds. */
 export async function checkManifests(checks: Checks, folder: string): Promise<void> {
-  Object.assign(process.env, { SIDEGATE_SYNC_SECRET: SECRET, SIDEGATE_MARK: MARK });
+  Object.assign(process.env, SECRETS);
   for (const layout of layoutNames()) {
     for (const kind of ['WasmPlugin', 'TrafficExtension']) {
       const text = sidegate(
@@ -46,7 +46,7 @@ export async function checkManifests(checks: Checks, folder: string): Promise<vo
     // Guarantees that what we print and what kustomize builds are one thing.
     await checks.check(`kustomize builds ${layout} as it is`, () => {
       const built = run(BUILT.kustomize, ['build', path.join(MANIFESTS, 'layouts', layout)]);
-      const open = ['-u', 'SIDEGATE_SYNC_SECRET', '-u', 'SIDEGATE_MARK', ...SIDEGATE];
+      const open = [...Object.keys(SECRETS).flatMap((name) => ['-u', name]), ...SIDEGATE];
       const printed = run('env', [...open, 'samples', 'istio', '--layout', layout]);
       assert.deepEqual(sorted(objectsOf(built)), sorted(objectsOf(printed)));
     });
@@ -59,7 +59,7 @@ const DIGEST = '1'.repeat(64);
 /** The chart with the values that stand for the options of `sidegate samples`. */
 function rendered(layout: string, kind: string): string {
   const values = {
-    ...{ layout, kind, syncSecret: SECRET, mark: MARK },
+    ...{ layout, kind, syncSecret: SECRET, mark: MARK, hopKey: HOP_KEY },
     filter: { image: IMAGE, digest: DIGEST },
     host: { image: HOST_IMAGE },
   };

@@ -7,7 +7,7 @@ import { checkBelt } from './belt.ts';
 import type { Checks } from './checks.ts';
 import { makeKey, readResources, removeResources, writeResources } from './host.ts';
 import type { KubeObject } from './kube.ts';
-import type { Processes } from './processes.ts';
+import { type Processes, until } from './processes.ts';
 import { ask, layoutObjects, PODS, replace, serviceAddress, settled } from './s2.ts';
 import { checkAdapterSteps } from './s5.ts';
 
@@ -72,6 +72,8 @@ export async function checkOtherLayouts(
     await settled('so is mTLS', () => byCaller() === 401 && byCaller(key) === 200);
   });
   await checkGatewayLayouts(checks, moveTo, { key, byCaller, plain });
+  await moveTo('s10-both', 'WasmPlugin');
+  await checkCountedOnce(processes, checks, byCaller);
   return now;
 }
 
@@ -126,5 +128,51 @@ async function checkCertificate(
     removeResources(processes, 'caller.yaml');
     writeResources(processes, 'orders.yaml', orders);
     await settled('the caller is refused', () => byCaller() === 401);
+  });
+}
+
+const COUNTED = `
+apiVersion: sidegate.dev/v1alpha1
+kind: Plan
+metadata: { name: counted }
+spec: { limits: [{ name: per-day, class: exact, quota: 10, window: 1d }] }
+---
+apiVersion: sidegate.dev/v1alpha1
+kind: Application
+metadata: { name: counted }
+spec: { consumer: acme }
+---
+apiVersion: sidegate.dev/v1alpha1
+kind: Subscription
+metadata: { name: counted }
+spec: { application: counted, product: orders, plan: counted }
+`;
+
+/** Filters on gateway and workload, of which one counts. */
+async function checkCountedOnce(
+  processes: Processes,
+  checks: Checks,
+  byCaller: (presented?: string) => number,
+): Promise<void> {
+  writeResources(processes, 'counted.yaml', COUNTED);
+  let key = '';
+  await until('the host knows the application', () => {
+    key = makeKey('counted').key;
+    return true;
+  });
+  // Guarantees that two filters count one request once: ten units are ten requests, of which five
+  // pass both filters and five the inner one alone.
+  await checks.check('S10 both: ten units are ten requests, however they come', async () => {
+    await settled('both refuse', () => ask({}).status === 401 && byCaller() === 401);
+    const passed = { outside: 0, inside: 0 };
+    await until('five pass both filters', () => {
+      if (ask({ key }).status === 200) passed.outside += 1;
+      return passed.outside === 5;
+    });
+    await until('five pass the inner one', () => {
+      if (byCaller(key) === 200) passed.inside += 1;
+      return passed.inside === 5;
+    });
+    await until('no more pass', () => ask({ key }).status === 429 && byCaller(key) === 429);
   });
 }

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Checks } from './checks.ts';
-import { HOST_POD, inHost, MARK, makeKey, SECRET, startHost } from './host.ts';
+import { HOST_POD, inHost, makeKey, SECRETS, startHost } from './host.ts';
 import { apply, type KubeObject, kube, objectsOf, pathOf } from './kube.ts';
 import { type Mesh, type Pod, podReady, startPod } from './pods.ts';
 import { inPod, until } from './processes.ts';
@@ -41,7 +41,7 @@ export const checkSidecarLayout = { prepare, run: runLayout };
 
 /** The manifests of a layout as they ship, filled in. */
 export function layoutObjects(layout: string, kind: string, digest: string): KubeObject[] {
-  Object.assign(process.env, { SIDEGATE_SYNC_SECRET: SECRET, SIDEGATE_MARK: MARK });
+  Object.assign(process.env, SECRETS);
   const text = sidegate(
     ...['samples', 'istio', '--layout', layout, '--kind', kind, '--image', IMAGE],
     ...['--digest', digest, '--host-image', 'images.example.net/host:1'],

@@ -141,6 +141,8 @@ function takePage(engine: Engine, page: usize, records: usize): bool {
   keepPage(engine, page, records);
   // A few records, such as a revocation, wait for no tick.
   if (load<u32>(page, 64) <= SLICE_RECORDS) applySlice(engine);
+  // Until the first fill is whole requests wait for it, and not behind it.
+  while (engine.complete == 0 && engine.pageKept != 0) applySlice(engine);
   return true;
 }
 

@@ -171,7 +171,7 @@ function workTable(work: Section | undefined): string[] {
         String(row.calls),
       ]),
     ),
-    'The largest single callback from the start of the VM on, while the directory came in:',
+    'The largest single callback: from the start of the VM on, while the directory came in, and while a policy of 500 products with 20 operations each was swapped:',
     '',
     ...table(['host', 'callback', 'instructions'], largest),
   ];

@@ -11,6 +11,9 @@ export interface ProductOptions {
   operations?: number;
   /** Two numbers that differ by one make two policies that differ. */
   variant?: number;
+  /** Its name and where its paths begin, for one of several. */
+  name?: string;
+  basePath?: string;
   /** Whether responses are worked on: RateLimit fields and header operations. */
   answers?: boolean;
 }
@@ -20,18 +23,19 @@ export const PRODUCT_FILE = 'orders-product.yaml';
 
 const variable = (name: string) => ['$', '{', name, '}'].join('');
 
-/** The file of the product `orders`. */
+/** The file of a product, `orders` unless another name is given. */
 export function benchProduct(options: ProductOptions = {}): string {
-  const { operations = 2, variant = 0, answers = false } = options;
+  const { operations = 2, variant = 0, answers = false, name = 'orders', basePath } = options;
   const more = Array.from({ length: operations - 2 }, (_, index) => ({
     name: `part-${index}`,
     method: 'GET',
     path: `/things-${index}/{id}/parts`,
     cost: 1,
   }));
-  const product = resource('Product', 'orders', {
+  const product = resource('Product', name, {
     lifecycle: 'published',
     proxyGroup: 'default',
+    ...(basePath !== undefined && { basePath }),
     identify: [{ apiKey: { header: 'x-api-key' } }],
     unmatchedOperations: 'deny',
     rateLimitFields: answers ? 'standard' : 'none',

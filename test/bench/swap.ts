@@ -138,10 +138,10 @@ async function measurePairs(
   const tally = { failed: 0, sent: 0, changes: 0 };
   for (let pair = 0; pair < pairs; pair++) {
     for (const isChanging of shuffled([false, true])) {
-      const changeCount = isChanging ? change(ground) : 0;
+      const warm = await generator.warm(load);
       const [{ p99, failed, sent }, changes] = await Promise.all([
-        generator.send(load),
-        changeCount,
+        generator.send({ ...load, lane: warm }),
+        isChanging ? change(ground) : 0,
       ]);
       (isChanging ? changing : steady).push(p99);
       tally.failed += failed;

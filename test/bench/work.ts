@@ -33,6 +33,9 @@ async function meteredModule(): Promise<LoadedModule> {
   return loaded.module;
 }
 
+/** Products and operations of each, for the largest callback while policies are swapped. */
+const LARGE_POLICY = { products: 500, operations: 20 };
+
 /** A kind of request against one rig. */
 interface Case {
   name: string;
@@ -75,7 +78,30 @@ export async function measureWork(sizes: readonly number[]): Promise<Record<stri
     }
     rows[`callbacks, ${thousands(size)} keys`] = await largest.row(rig);
   }
+  rows[`callbacks, policy of ${LARGE_POLICY.products} products`] = await swapLarge(module);
   return rows;
+}
+
+/** The largest callback while a large policy is swapped for another. */
+async function swapLarge(module: LoadedModule): Promise<Row> {
+  const { files } = keyedResources(1000);
+  const { products, operations } = LARGE_POLICY;
+  const set = (variant: number) => {
+    const others = Array.from({ length: products - 1 }, (_, index) => {
+      const options = { operations, variant, name: `other-${index}`, basePath: `/other-${index}` };
+      return benchProduct(options);
+    });
+    return [...Object.values(files), ...others].join('---\n');
+  };
+  await using rig = await FilterRig.start({ module, resources: set(0) });
+  await rig.advance(10_000, 20);
+  const largest = new Largest();
+  largest.follow(rig);
+  const pages = rig.host.calls['v1/policy'] ?? 0;
+  await rig.host.apply(set(1));
+  await rig.advance(10_000, 20);
+  assert.ok((rig.host.calls['v1/policy'] ?? 0) > pages + 10, 'the policy was fetched');
+  return largest.row(rig);
 }
 
 function instructionsOf(rig: FilterRig): number {

@@ -5,11 +5,13 @@
 import { COMPARISONS_MAX, HEADERS_MAX, KEY_BYTES_MAX } from '../limits';
 import { editAdd, editRemove, editSet } from '../pipeline/edits';
 import {
+  findNamed,
   HEADER_NAME_LENGTH,
   HEADER_VALUE,
   HEADER_VALUE_LENGTH,
   headerAt,
   headerCount,
+  headerNumber,
 } from '../pipeline/headers';
 import {
   BRANDS,
@@ -83,6 +85,9 @@ let partLength: u32 = 0;
 let result: i32 = KEY_NONE;
 let values: u32 = 0;
 let counted: u32 = 0;
+/** The first header that is marked, and one more than the last. */
+let markedFrom: u32 = HEADERS_MAX;
+let markedTo: u32 = 0;
 /** Names of sources compared since the search began. */
 let comparisons: u32 = 0;
 
@@ -93,8 +98,7 @@ let comparisons: u32 = 0;
  * the request; other values beside it stay.
  */
 export function findKey(policy: usize, product: Product, out: usize): i32 {
-  const headers = min(headerCount(), HEADERS_MAX);
-  clearBytes(MARKS, headers);
+  const headers = beginMarks();
   const found = changetype<FoundKey>(out);
   found.at = 0;
   found.length = 0;
@@ -105,22 +109,35 @@ export function findKey(policy: usize, product: Product, out: usize): i32 {
     const source = sourceOf(policy, product, i);
     kinds |= 1 << source.kind;
     values = 0;
+    if (source.kind == SOURCE_HEADER) {
+      lookInHeaders(policy, product, source, found);
+      continue;
+    }
     for (let header: u32 = 0; header < headers; header++) {
-      const entry = headerAt(header);
-      if (source.kind != SOURCE_HEADER) {
-        lookInFields(policy, product, source, entry, found);
-      } else if (readPart(policy, product, source, entry)) {
-        store<u8>(MARKS + header, COUNTS);
-        take(found);
-      }
+      lookInFields(policy, product, source, headerAt(header), found);
     }
   }
   // What a proxy kept of the path before it rewrote it may hold a key that this path has not.
   if ((kinds & ~(1 << SOURCE_HEADER)) != 0) {
     cutFields(policy, changetype<usize>(product), kinds, headers);
   }
-  if (counted != 0) cutCounted(policy, headers);
+  if (counted != 0) cutCounted(policy);
   return result == KEY_ONE && found.length > KEY_BYTES_MAX ? KEY_TOO_LONG : result;
+}
+
+/** Forgets the marks of the last request; answers how many headers this one has. */
+function beginMarks(): u32 {
+  const headers = headerCount();
+  clearBytes(MARKS, headers);
+  markedFrom = HEADERS_MAX;
+  markedTo = 0;
+  return headers;
+}
+
+function mark(header: u32, as: u8): void {
+  store<u8>(MARKS + header, as);
+  markedFrom = min(markedFrom, header);
+  markedTo = max(markedTo, header + 1);
 }
 
 /** The part counts: keeps it, or finds that it is one too many. */
@@ -133,6 +150,17 @@ function take(found: FoundKey): void {
     found.at = <u32>part;
     found.length = partLength;
     result = KEY_ONE;
+  }
+}
+
+/** Looks for a source in the headers of its name. */
+function lookInHeaders(policy: usize, product: Product, source: Source, found: FoundKey): void {
+  const name = textAt(policy, source.name);
+  const length = source.nameLength;
+  for (let entry = findNamed(name, length, 0); entry != 0; entry = findNamed(name, length, entry)) {
+    if (!readPart(policy, product, source, entry)) continue;
+    mark(headerNumber(entry), COUNTS);
+    take(found);
   }
 }
 
@@ -203,7 +231,7 @@ function cutFields(policy: usize, product: usize, kinds: u32, headers: u32): voi
     counted++;
     store<u32>(entry, left, HEADER_VALUE_LENGTH);
     if (kind == SOURCE_COOKIE) {
-      store<u8>(MARKS + header, left == 0 ? COUNTS : CHANGED);
+      mark(header, left == 0 ? COUNTS : CHANGED);
     } else {
       const value: usize = load<u32>(entry, HEADER_VALUE);
       editSet(load<u32>(entry), load<u32>(entry, HEADER_NAME_LENGTH), value, left);
@@ -269,20 +297,20 @@ function fieldHoldsKey(): bool {
  * is looked at, for keys of Sidegate's own format: proxies log it unasked.
  */
 export function cutAllKeys(policy: usize): void {
-  const headers = min(headerCount(), HEADERS_MAX);
-  clearBytes(MARKS, headers);
+  const headers = beginMarks();
   comparisons = 0;
   let kinds: u32 = 1 << SOURCE_QUERY;
   if (policy != 0) {
     kinds = sourceKinds(policy);
     for (let header: u32 = 0; header < headers; header++) {
       const entry = headerAt(header);
-      if (!maySourceHave(policy, load<u32>(entry, HEADER_NAME_LENGTH))) continue;
-      if (countsForAny(policy, entry)) store<u8>(MARKS + header, COUNTS);
+      const length = load<u32>(entry, HEADER_NAME_LENGTH);
+      if (!maySourceHave(policy, load<u32>(entry), length)) continue;
+      if (countsForAny(policy, entry)) mark(header, COUNTS);
     }
   }
   cutFields(policy, 0, kinds, headers);
-  cutCounted(policy, headers);
+  cutCounted(policy);
 }
 
 function countsForAny(policy: usize, entry: usize): bool {
@@ -290,7 +318,9 @@ function countsForAny(policy: usize, entry: usize): bool {
   for (let i: u32 = 0; i < products; i++) {
     const product = productAt(policy, i);
     for (let j: u32 = 0; j < product.sourceCount; j++) {
-      if (readPart(policy, product, sourceOf(policy, product, j), entry)) return true;
+      const source = sourceOf(policy, product, j);
+      if (source.kind != SOURCE_HEADER || !isNamed(policy, source, entry)) continue;
+      if (readPart(policy, product, source, entry)) return true;
     }
   }
   return false;
@@ -304,12 +334,14 @@ function isSameKey(found: FoundKey): bool {
   return found.length == partLength && equalBytes(found.at, part, partLength);
 }
 
-/** Whether a header is this source with a value that counts; then `part` is the key in it. */
+function isNamed(policy: usize, source: Source, entry: usize): bool {
+  const length = source.nameLength;
+  if (load<u32>(entry, HEADER_NAME_LENGTH) != length) return false;
+  return equalLower(load<u32>(entry), textAt(policy, source.name), length);
+}
+
+/** Whether a header of a source's name has a value that counts; then `part` is the key in it. */
 function readPart(policy: usize, product: Product, source: Source, entry: usize): bool {
-  if (source.kind != SOURCE_HEADER) return false;
-  if (load<u32>(entry, HEADER_NAME_LENGTH) != source.nameLength) return false;
-  const name = textAt(policy, source.name);
-  if (!equalLower(load<u32>(entry), name, source.nameLength)) return false;
   const prefixLength = source.prefixLength;
   const length = load<u32>(entry, HEADER_VALUE_LENGTH);
   if (length <= prefixLength) return false;
@@ -348,8 +380,8 @@ function hasBrand(policy: usize, product: Product): bool {
  * Rewrites every header with a value that counts or was changed to what is left of it: nothing, if
  * nobody but the filter may set that header.
  */
-function cutCounted(policy: usize, headers: u32): void {
-  for (let first: u32 = 0; first < headers; first++) {
+function cutCounted(policy: usize): void {
+  for (let first = markedFrom; first < markedTo; first++) {
     const mark = load<u8>(MARKS + first);
     if (mark != COUNTS && mark != CHANGED) continue;
     const entry = headerAt(first);
@@ -357,12 +389,10 @@ function cutCounted(policy: usize, headers: u32): void {
     const nameLength = load<u32>(entry, HEADER_NAME_LENGTH);
     const stays = !isIdentityName(policy, name, nameLength);
     let left: u32 = 0;
-    for (let other: u32 = 0; other < headers; other++) {
-      const at = headerAt(other);
-      if (load<u32>(at, HEADER_NAME_LENGTH) != nameLength) continue;
-      if (!equalLower(load<u32>(at), name, nameLength)) continue;
-      const counts = load<u8>(MARKS + other) == COUNTS;
-      store<u8>(MARKS + other, DONE);
+    for (let at = findNamed(name, nameLength, 0); at != 0; at = findNamed(name, nameLength, at)) {
+      const mark = MARKS + headerNumber(at);
+      const counts = load<u8>(mark) == COUNTS;
+      store<u8>(mark, DONE);
       if (counts || !stays) continue;
       const value: usize = load<u32>(at, HEADER_VALUE);
       if (left == 0) editSet(name, nameLength, value, load<u32>(at, HEADER_VALUE_LENGTH));

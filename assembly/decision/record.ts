@@ -4,7 +4,6 @@
  * all; a stream beyond that is decided without one and counted.
  */
 import { STREAMS_MAX } from '../limits';
-import { clearBytes } from '../util/bytes';
 
 /**
  * Layout (little-endian, 192 bytes; the emulator reads it by these offsets):
@@ -52,6 +51,8 @@ export const DECISION_LIMITS: usize = 120;
 /** Bytes of a record. */
 export const DECISION_BYTES: u32 = 192;
 const NEXT: usize = 184;
+/** The eight bytes from `reason` on while nothing is decided: zeros, and no limit. */
+const UNDECIDED: u64 = 0xff00000000000000;
 
 /** Phases, as ARCHITECTURE.md numbers them; a record holds the last one reached. */
 export const PHASE_START: u8 = 0;
@@ -90,7 +91,10 @@ const SPARE: usize = RECORDS + STREAMS_MAX * DECISION_BYTES;
 let fresh: u32 = 0;
 let freeList: u32 = 0;
 
-/** A cleared record, or 0 when all `STREAMS_MAX` are in use. */
+/**
+ * A record with nothing decided, or 0 when all `STREAMS_MAX` are in use. `clearDecision` makes it
+ * ready for a decision.
+ */
 export function takeDecision(stream: u32, root: u32): usize {
   let at: usize = freeList;
   if (at != 0) {
@@ -100,7 +104,9 @@ export function takeDecision(stream: u32, root: u32): usize {
     at = RECORDS + fresh * DECISION_BYTES;
     fresh++;
   }
-  clearDecision(at, stream, root);
+  store<u32>(at, stream);
+  store<u32>(at, root, 4);
+  store<u64>(at, UNDECIDED, offsetof<Decision>('reason'));
   return at;
 }
 
@@ -114,11 +120,18 @@ export function spareDecision(stream: u32, root: u32): usize {
 export function clearDecision(at: usize, stream: u32, root: u32): void {
   const held = load<u8>(at, offsetof<Decision>('flags')) & DECISION_HELD;
   const same = load<u32>(at) == stream;
-  clearBytes(at, DECISION_BYTES);
+  // The units of the limits are written for as many as are asked.
+  for (let to = at; to < at + DECISION_LIMITS; to += 40) {
+    store<u64>(to, 0);
+    store<u64>(to, 0, 8);
+    store<u64>(to, 0, 16);
+    store<u64>(to, 0, 24);
+    store<u64>(to, 0, 32);
+  }
   const decision = changetype<Decision>(at);
   decision.stream = stream;
   decision.root = root;
-  decision.limitIndex = 255;
+  store<u64>(at, UNDECIDED, offsetof<Decision>('reason'));
   if (same) decision.flags = held;
 }
 

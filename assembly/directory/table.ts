@@ -6,7 +6,6 @@
 import { freeBlock, takeBlock } from '../engine/blocks';
 import { NONE } from '../util/bytes';
 import { check } from '../util/check';
-import { sipHash } from '../util/siphash';
 import {
   CREDENTIAL,
   Credential,
@@ -51,11 +50,14 @@ export class Table {
   moveLeft: u32;
   slabs: usize;
   free: usize;
-  /** A 16-byte key for what others choose. */
+  /** A key of `TABLE_KEY_BYTES` for what others choose. */
   key: usize;
 }
 
-/** Sets up an empty table in zeroed memory; `key` is the address of 16 random bytes. */
+/** Bytes of a key: four random words. */
+export const TABLE_KEY_BYTES: u32 = 32;
+
+/** Sets up an empty table in zeroed memory; `key` is the address of a key. */
 export function tableInit(table: Table, kind: u32, most: u32, key: usize): void {
   table.kind = kind;
   table.most = most;
@@ -96,6 +98,19 @@ export function hashId(id: u64): u64 {
 /** The hash of a pair of ids. */
 export function hashPair(first: u64, second: u64): u64 {
   return hashId(first * 0xff51afd7ed558ccd + second);
+}
+
+/**
+ * The hash of a digest under the `TABLE_KEY_BYTES` at `key`: each word times a secret one, the
+ * middle of their sum. Without the secret nobody can choose digests that meet in it.
+ */
+export function hashDigest(digest: usize, key: usize): u64 {
+  const sum =
+    load<u64>(digest) * load<u64>(key) +
+    load<u64>(digest, 8) * load<u64>(key, 8) +
+    load<u64>(digest, 16) * load<u64>(key, 16) +
+    load<u64>(digest, 24) * load<u64>(key, 24);
+  return rotl(sum, 32);
 }
 
 /** The hash of an entry in one of its indexes. */
@@ -187,7 +202,7 @@ export function tableReplace(table: Table, entry: usize, from: usize): void {
 function writeEntry(table: Table, entry: usize, from: usize): void {
   memory.copy(entry, from, entryBytes(table.kind));
   if (table.kind != CREDENTIAL) return;
-  changetype<Credential>(entry).hash = sipHash(entry + DIGEST_AT, 32, table.key);
+  changetype<Credential>(entry).hash = hashDigest(entry + DIGEST_AT, table.key);
 }
 
 /** Puts an entry into the indexes, those being filled included. */

@@ -18,13 +18,12 @@ const DECODED_BYTES: u32 = 256;
 const DECODED: usize = memory.data(SEGMENTS_MAX * DECODED_BYTES, 8);
 
 let count: u32 = 0;
-/** Of the segment being read: length of its normal form, dots in it, whether it has escapes. */
-let decodedLength: u32 = 0;
-let dots: u32 = 0;
+/** Whether the segment being read has escapes. */
 let escapes: bool = false;
 
 const SLASH: u32 = 0x2f;
 const DOT: u32 = 0x2e;
+const DOTS: u16 = 0x2e2e;
 const PERCENT: u32 = 0x25;
 
 /** Segments of the path read last; at most `SEGMENTS_MAX`. */
@@ -80,8 +79,7 @@ export function readPath(path: usize, length: u32): i32 {
     const end = readSegment(path, from, length);
     if (end == 0) return PATH_AMBIGUOUS;
     const isLast = end == length || isEnd(load<u8>(path + end));
-    if (decodedLength == 0 && !isLast) return PATH_AMBIGUOUS;
-    if (decodedLength == dots && (dots == 1 || dots == 2)) return PATH_AMBIGUOUS;
+    if ((end == from && !isLast) || isDots(path + from, end - from)) return PATH_AMBIGUOUS;
     if (count < SEGMENTS_MAX) {
       addSegment(path + from, end - from);
     } else {
@@ -92,19 +90,22 @@ export function readPath(path: usize, length: u32): i32 {
   }
 }
 
-/** Where the segment from `from` on ends, or 0 if it is ambiguous; measures its normal form. */
+/** Whether a segment is `.` or `..`; dots that are escaped are refused before. */
+function isDots(at: usize, length: u32): bool {
+  if (length == 1) return <u32>load<u8>(at) == DOT;
+  return length == 2 && load<u16>(at) == DOTS;
+}
+
+/** Where the segment from `from` on ends, or 0 if it is ambiguous. */
 function readSegment(path: usize, from: u32, length: u32): u32 {
-  decodedLength = 0;
-  dots = 0;
   escapes = false;
   let at = from;
   for (; at < length; at++) {
     const byte: u32 = load<u8>(path + at);
+    if (Byte.isAlphanumeric(byte)) continue;
     if (byte == SLASH || isEnd(byte)) break;
     if (byte != PERCENT) {
       if (isRefused(byte)) return 0;
-      decodedLength++;
-      if (byte == DOT) dots++;
       continue;
     }
     if (length - at < 3) return 0;
@@ -114,23 +115,25 @@ function readSegment(path: usize, from: u32, length: u32): u32 {
     const escaped = (high << 4) | low;
     if (isRefusedEscape(escaped)) return 0;
     escapes = true;
-    decodedLength += 3;
     at += 2;
   }
   return at;
 }
 
-/** Adds a segment of `length` bytes as sent; one with escapes is put into normal form. */
+/**
+ * Adds a segment of `length` bytes as sent; one with escapes is put into normal form, which has as
+ * many.
+ */
 function addSegment(at: usize, length: u32): void {
   let place = at;
   if (escapes) {
     place = DECODED + count * DECODED_BYTES;
     // A longer one equals no segment of a template, so that its bytes do not matter.
-    if (decodedLength <= SEGMENT_BYTES_MAX) decode(at, length, place);
+    if (length <= SEGMENT_BYTES_MAX) decode(at, length, place);
   }
   const segment = SEGMENTS + (count << 3);
   store<u32>(segment, <u32>place);
-  store<u32>(segment, decodedLength, 4);
+  store<u32>(segment, length, 4);
   count++;
 }
 

@@ -5,13 +5,7 @@
  */
 import { EDITS_MAX, HEADERS_MAX } from '../limits';
 import { EDIT_ADD, EDIT_REMOVE, editAt, editCount } from '../pipeline/edits';
-import {
-  HEADER_NAME_LENGTH,
-  HEADER_VALUE,
-  HEADER_VALUE_LENGTH,
-  headerAt,
-  headerCount,
-} from '../pipeline/headers';
+import { findNamed, HEADER_VALUE, HEADER_VALUE_LENGTH } from '../pipeline/headers';
 import { equalLower } from '../util/bytes';
 
 /** Every header and every edit may give a value: there is always room. */
@@ -26,11 +20,7 @@ let count: u32 = 0;
  */
 export function findPresent(name: usize, length: u32): u32 {
   count = 0;
-  const headers = headerCount();
-  for (let i: u32 = 0; i < headers; i++) {
-    const entry = headerAt(i);
-    if (load<u32>(entry, HEADER_NAME_LENGTH) != length) continue;
-    if (!equalLower(load<u32>(entry), name, length)) continue;
+  for (let entry = findNamed(name, length, 0); entry != 0; entry = findNamed(name, length, entry)) {
     note(load<u32>(entry, HEADER_VALUE), load<u32>(entry, HEADER_VALUE_LENGTH));
   }
   const edits = editCount();
@@ -42,6 +32,16 @@ export function findPresent(name: usize, length: u32): u32 {
     if (op != EDIT_REMOVE) note(load<u32>(edit, 12), load<u32>(edit, 16));
   }
   return count;
+}
+
+/** Whether a header has a value under a name in lower case. */
+export function isPresent(name: usize, length: u32): bool {
+  for (let i = editCount(); i > 0; i--) {
+    const edit = editAt(i - 1);
+    if (load<u32>(edit, 8) != length || !equalLower(load<u32>(edit, 4), name, length)) continue;
+    return load<u32>(edit) != EDIT_REMOVE;
+  }
+  return findNamed(name, length, 0) != 0;
 }
 
 function note(at: u32, length: u32): void {

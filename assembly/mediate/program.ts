@@ -18,7 +18,7 @@ import {
 } from '../policy/layout';
 import { recordOf, textAt } from '../policy/policy';
 import { copyBytes } from '../util/bytes';
-import { findPresent, presentAt, presentLength } from './present';
+import { findPresent, isPresent, presentAt, presentLength } from './present';
 
 /** Bytes of one of the values that a request gives: address u32 (0 = absent), length u32. */
 export const VALUE_BYTES: u32 = 8;
@@ -157,5 +157,5 @@ function rename(policy: usize, step: Step, name: usize): void {
 
 /** Removes a header that is there: each removal costs a call into the proxy, found or not. */
 function removePresent(name: usize, length: u32): void {
-  if (!headersKnown() || findPresent(name, length) != 0) editRemove(name, length);
+  if (!headersKnown() || isPresent(name, length)) editRemove(name, length);
 }

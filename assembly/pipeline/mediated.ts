@@ -5,8 +5,8 @@
 import { DECISION_RESPONDS, Decision, PHASE_MEDIATE } from '../decision/record';
 import { Application, applicationName, consumerName } from '../directory/entry';
 import { asksHeaders, runProgram } from '../mediate/program';
-import { MEDIATION, Mediation, Operation, Product } from '../policy/layout';
-import { planAt, recordOf, textAt } from '../policy/policy';
+import { MEDIATION, Mediation, Operation, PART_CREDENTIAL, Product } from '../policy/layout';
+import { partKinds, planAt, recordOf, textAt } from '../policy/policy';
 import { clearBytes } from '../util/bytes';
 import { CURRENT } from './current';
 import { scratch } from './edits';
@@ -75,6 +75,7 @@ function findValues(decision: Decision): void {
   }
   if (CURRENT.plan != 0)
     setValue(2, textAt(CURRENT.policy, planAt(CURRENT.plan).name), planAt(CURRENT.plan).nameLength);
+  if ((partKinds(CURRENT.policy) & (1 << PART_CREDENTIAL)) == 0) return;
   if (decision.credential != 0 && CURRENT.application != 0) {
     const room = scratch(20);
     textBegin(room, 20);

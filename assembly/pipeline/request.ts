@@ -173,7 +173,7 @@ export function brought(root: Root, decision: Decision, peer: usize, length: u32
     return called(root, decision, changetype<Product>(CURRENT.product), operation);
   }
   resetEdits();
-  removeOwn();
+  removeOwn(0);
   return pass(decision, reason.HOP);
 }
 

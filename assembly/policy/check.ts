@@ -27,6 +27,7 @@ import {
   TABLE_BYTES,
   tableCount,
 } from '../util/frame';
+import { Name } from '../util/name';
 import { checkEdge, checkNode, edgeCount, PARENTS_BYTES } from './check-nodes';
 import { checkRecord } from './check-records';
 import { REFUSED_BOUND, REFUSED_INDEX, REFUSED_SHAPE, refusal, takeTextCost } from './check-texts';
@@ -35,10 +36,10 @@ import {
   EDGES,
   FIELDS,
   HEAD_ANY_HOST,
-  HEAD_LENGTHS,
-  HEAD_LETTERS,
+  HEAD_IDENTITY_NAMES,
+  HEAD_PART_KINDS,
   HEAD_SOURCE_KINDS,
-  HEAD_SOURCE_LENGTHS,
+  HEAD_SOURCE_NAMES,
   HOSTS,
   IDENTITY,
   LAST_KIND,
@@ -46,6 +47,8 @@ import {
   METHODS,
   NODES,
   OPERATIONS,
+  PARTS,
+  Part,
   PLANS,
   POLICY_HEAD_BYTES,
   POLICY_MAGIC,
@@ -59,7 +62,7 @@ import {
   TextRecord,
   WILDCARDS,
 } from './layout';
-import { countOf, lengthBit, recordOf, sourceKinds, textAt } from './policy';
+import { countOf, partKinds, recordOf, sourceKinds, textAt } from './policy';
 
 /** Answers of `checkStep`; below 0 is the code of a refusal. */
 export const CHECK_GOES_ON: i32 = 0;
@@ -222,27 +225,33 @@ function checkNext(state: usize, check: Check): i32 {
     code = checkRecord(check.policy, kind, check.index);
     if (kind == IDENTITY && code == 0) noteIdentity(check.policy, check.index);
     if (kind == SOURCES && code == 0) noteSource(check.policy, check.index);
+    if (kind == PARTS && code == 0) notePart(check.policy, check.index);
   }
   check.index++;
   check.result = code;
   return 1 + <i32>takeTextCost();
 }
 
-/** Adds an identity name to the two filters of the head. */
+/** Adds an identity name to the set of the head. */
 function noteIdentity(policy: usize, index: u32): void {
   const name = changetype<TextRecord>(recordOf(policy, IDENTITY, index));
-  const letter: u32 = load<u8>(textAt(policy, name.text));
-  store<u32>(policy, load<u32>(policy, HEAD_LETTERS) | (1 << (letter & 31)), HEAD_LETTERS);
-  noteLength(policy + HEAD_LENGTHS, name.textLength);
+  noteName(policy + HEAD_IDENTITY_NAMES, textAt(policy, name.text), name.textLength);
 }
 
 /** Adds a source to what the head says of all of them. */
 function noteSource(policy: usize, index: u32): void {
   const source = changetype<Source>(recordOf(policy, SOURCES, index));
   store<u32>(policy, sourceKinds(policy) | (1 << source.kind), HEAD_SOURCE_KINDS);
-  if (source.kind == SOURCE_HEADER) noteLength(policy + HEAD_SOURCE_LENGTHS, source.nameLength);
+  if (source.kind != SOURCE_HEADER) return;
+  noteName(policy + HEAD_SOURCE_NAMES, textAt(policy, source.name), source.nameLength);
 }
 
-function noteLength(filter: usize, length: u32): void {
-  store<u64>(filter, load<u64>(filter) | lengthBit(length));
+function noteName(names: usize, name: usize, length: u32): void {
+  store<u64>(names, load<u64>(names) | Name.bit(Name.tag(name, length)));
+}
+
+/** Adds the kind of a part to those that the head says there are. */
+function notePart(policy: usize, index: u32): void {
+  const part = changetype<Part>(recordOf(policy, PARTS, index));
+  store<u32>(policy, partKinds(policy) | (1 << part.kind), HEAD_PART_KINDS);
 }

@@ -36,18 +36,18 @@ export const LAST_KIND: u32 = 29;
  * tables begins, so that a request finds a record by one multiplication.
  *
  *   0 … 479   per kind (kind × 16): body address, records, bytes of a record, bytes of the body
- *   480       which lengths the identity names have (bit n = n bytes, bit 63 = 63 or more)
- *   488       which letters they begin with (bit = the byte's low five bits)
- *   492       the node for hosts that no product names
- *   496       which lengths the names of header sources have
- *   504       which kinds of sources there are (bit = kind)
+ *   480       the identity names as a set (bits as `Name.bit` has them)
+ *   488       the names of header sources as a set
+ *   496       the node for hosts that no product names
+ *   500       which kinds of sources there are (bit = kind)
+ *   504       which kinds of parts header values are made of (bit = kind)
  */
 export const POLICY_HEAD_BYTES: u32 = 512;
-export const HEAD_LENGTHS: u32 = 480;
-export const HEAD_LETTERS: u32 = 488;
-export const HEAD_ANY_HOST: u32 = 492;
-export const HEAD_SOURCE_LENGTHS: u32 = 496;
-export const HEAD_SOURCE_KINDS: u32 = 504;
+export const HEAD_IDENTITY_NAMES: u32 = 480;
+export const HEAD_SOURCE_NAMES: u32 = 488;
+export const HEAD_ANY_HOST: u32 = 496;
+export const HEAD_SOURCE_KINDS: u32 = 500;
+export const HEAD_PART_KINDS: u32 = 504;
 
 /** A name and the node it leads to: records of HOSTS, WILDCARDS and EDGES. */
 @unmanaged

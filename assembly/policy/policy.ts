@@ -5,12 +5,13 @@
  */
 import { ascii } from '../util/ascii';
 import { Byte, compareBytes, NONE } from '../util/bytes';
+import { Name } from '../util/name';
 import {
   HEAD_ANY_HOST,
-  HEAD_LENGTHS,
-  HEAD_LETTERS,
+  HEAD_IDENTITY_NAMES,
+  HEAD_PART_KINDS,
   HEAD_SOURCE_KINDS,
-  HEAD_SOURCE_LENGTHS,
+  HEAD_SOURCE_NAMES,
   IDENTITY,
   LIMITS,
   Limit,
@@ -111,33 +112,28 @@ export function findNode(
   return NONE;
 }
 
-/** The bit of a length in a filter of the head. */
-export function lengthBit(length: u32): u64 {
-  return (<u64>1) << min(length, 63);
-}
-
 /** The kinds of sources of all products, one bit each. */
 export function sourceKinds(policy: usize): u32 {
   return load<u32>(policy, HEAD_SOURCE_KINDS);
 }
 
-/** Whether any header source of any product has a name of this length. */
-export function maySourceHave(policy: usize, length: u32): bool {
-  return (load<u64>(policy, HEAD_SOURCE_LENGTHS) & lengthBit(length)) != 0;
+/** The kinds of parts that the header values of all programs are made of, one bit each. */
+export function partKinds(policy: usize): u32 {
+  return load<u32>(policy, HEAD_PART_KINDS);
+}
+
+/** Whether any header source of any product may have this name. */
+export function maySourceHave(policy: usize, name: usize, length: u32): bool {
+  return (load<u64>(policy, HEAD_SOURCE_NAMES) & Name.bit(Name.tag(name, length))) != 0;
 }
 
 const OWN_PREFIX = ascii('x-sidegate-');
 /** Bytes of `x-sidegate-`. */
-export const OWN_PREFIX_BYTES: u32 = 11;
+const OWN_PREFIX_BYTES: u32 = 11;
 
-/** Which letters (bit 1 = a) the names of IDENTITY begin with; none without a policy. */
-export function identityLetters(policy: usize): u32 {
-  return policy == 0 ? 0 : load<u32>(policy, HEAD_LETTERS);
-}
-
-/** Which lengths they have, as `lengthBit` says. */
-export function identityLengths(policy: usize): u64 {
-  return policy == 0 ? 0 : load<u64>(policy, HEAD_LENGTHS);
+/** The names of IDENTITY as a set; none without a policy. */
+export function identityNames(policy: usize): u64 {
+  return policy == 0 ? 0 : load<u64>(policy, HEAD_IDENTITY_NAMES);
 }
 
 /** A byte of a header name as identity names are compared: lower case, `_` as `-`. */
@@ -148,15 +144,11 @@ function identityByte(byte: u32): u32 {
 /**
  * Whether a header name is one that only the filter may set: `x-sidegate-…`, or a name of the
  * policy's IDENTITY. `_` and `-` are the same, because many servers make them so. A policy of 0 has
- * the first kind alone. Called for each header of each request: most end at the two filters.
+ * the first kind alone.
  */
 export function isIdentityName(policy: usize, name: usize, length: u32): bool {
-  if (length == 0) return false;
-  const first = identityByte(load<u8>(name));
-  if (first == 0x78 && length >= OWN_PREFIX_BYTES && isOwnName(name)) return true;
-  if (policy == 0) return false;
-  if (((load<u32>(policy, HEAD_LETTERS) >> (first & 31)) & 1) == 0) return false;
-  if ((load<u64>(policy, HEAD_LENGTHS) & lengthBit(length)) == 0) return false;
+  if (length >= OWN_PREFIX_BYTES && Name.isOwn(name) && isOwnName(name)) return true;
+  if ((identityNames(policy) & Name.bit(Name.tag(name, length))) == 0) return false;
   let low: u32 = 0;
   let high = countOf(policy, IDENTITY);
   while (low < high) {
@@ -171,7 +163,7 @@ export function isIdentityName(policy: usize, name: usize, length: u32): bool {
 }
 
 function isOwnName(name: usize): bool {
-  for (let at: u32 = 1; at < OWN_PREFIX_BYTES; at++) {
+  for (let at: u32 = 0; at < OWN_PREFIX_BYTES; at++) {
     if (identityByte(load<u8>(name + at)) != <u32>load<u8>(OWN_PREFIX + at)) return false;
   }
   return true;

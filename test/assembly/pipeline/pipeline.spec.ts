@@ -15,12 +15,17 @@ import {
   scratch,
 } from '../../../assembly/pipeline/edits';
 import {
+  addHeader,
+  dropHeaders,
+  findNamed,
   HEADER_NAME_LENGTH,
   HEADER_VALUE,
   HEADER_VALUE_LENGTH,
   headerAt,
   headerCount,
+  headerNumber,
   indexHeaders,
+  mayHaveOwn,
 } from '../../../assembly/pipeline/headers';
 import { addHeld, dropHeld, findHeld, Held, mayHold } from '../../../assembly/pipeline/hold';
 import { addPair, beginPairs, endPairs, pairsAt } from '../../../assembly/pipeline/pairs';
@@ -42,8 +47,10 @@ import {
   textFits,
   textLength,
 } from '../../../assembly/pipeline/text';
+import { Name } from '../../../assembly/util/name';
 import { below, hex, lastRoom, next, room, seed, Text, textOf } from '../support/bytes';
 import { newTestEngine } from '../support/engine';
+import { request } from '../support/headers';
 
 const ROOM: usize = room(4096);
 const END: usize = lastRoom(65536) + 65536;
@@ -76,6 +83,49 @@ describe('the header index', () => {
     expect(indexHeaders(pairsAt(), length - 1)).toBe(false, 'cut');
     expect(headerCount()).toBe(0);
     expect(indexHeaders(0, 0)).toBe(false);
+  });
+
+  // Guarantees that no header hides behind another one, whatever the tags of their names.
+  test('finds every header by its name, in order', () => {
+    const lines: string[] = [];
+    for (let i = 0; i < 300; i++) lines.push('x-' + (i % 100).toString() + ': ' + i.toString());
+    lines.push(': nameless');
+    lines.push('a: short');
+    request(lines);
+    for (let i: u32 = 0; i < 100; i++) {
+      const name = new Text('X-' + i.toString());
+      let entry: usize = 0;
+      for (let each: u32 = 0; each < 3; each++) {
+        entry = findNamed(name.at, name.length, entry);
+        expect(entry).toBe(headerAt(i + each * 100));
+        expect(headerNumber(entry)).toBe(i + each * 100);
+      }
+      expect(findNamed(name.at, name.length, entry)).toBe(0);
+    }
+    const short = new Text('a');
+    expect(findNamed(short.at, short.length, 0)).toBe(headerAt(301));
+    expect(findNamed(short.at, 0, 0)).toBe(headerAt(300));
+    const absent = new Text('x-100');
+    expect(findNamed(absent.at, absent.length, 0)).toBe(0);
+    expect(addHeader(absent.at, absent.length, absent.at, 1)).toBe(true);
+    expect(findNamed(absent.at, absent.length, 0)).toBe(headerAt(302));
+    dropHeaders(absent.at, absent.length);
+    expect(findNamed(absent.at, absent.length, 0)).toBe(0);
+    expect(headerCount()).toBe(302);
+  });
+
+  // Guarantees that a name that only we may set is seen in any spelling, and costs a walk only then.
+  test('knows names that may be ours', () => {
+    request(['x-sidegat: 1', 'x-sidegate: 2', 'y-sidegato-x: 3', 'accept: 4']);
+    expect(mayHaveOwn(0)).toBe(false);
+    const spellings = ['x-sidegate-plan', 'X_SideGate_plan', 'x-sidegate-'];
+    for (let i = 0; i < spellings.length; i++) {
+      request(['accept: 1', spellings[i] + ': 2']);
+      expect(mayHaveOwn(0)).toBe(true, spellings[i]);
+    }
+    const name = new Text('x-consumer');
+    request(['X_Consumer: 1']);
+    expect(mayHaveOwn(Name.bit(Name.tag(name.at, name.length)))).toBe(true);
   });
 
   test('refuses more headers than its bound', () => {

@@ -2,6 +2,7 @@
 import {
   Byte,
   compareBytes,
+  copyBytes,
   copyLower,
   equalBytes,
   equalLower,
@@ -32,7 +33,7 @@ describe('bytes', () => {
 
   // Guarantees the order that sorted tables are searched by.
   test('order is by bytes, a prefix first', () => {
-    const names = ['', 'A', 'a', 'a-', 'aa', 'b', 'é'];
+    const names = ['', 'A', 'a', 'a-', 'aa', 'b', 'longer-than-8', 'longer-thaz', 'longer-z', 'é'];
     for (let i = 0; i < names.length; i++) {
       for (let j = 0; j < names.length; j++) {
         const a = new Text(names[i]);
@@ -62,6 +63,35 @@ describe('bytes', () => {
     expect(textOf(to, mixed.length)).toBe('example.com[');
   });
 
+  // Guarantees that eight bytes at a time become what each becomes alone, in place as well.
+  test('lower case of a run is that of its bytes', () => {
+    const from = room(264);
+    const to = room(264);
+    for (let shift: u32 = 0; shift < 9; shift++) {
+      for (let at: u32 = 0; at < 256; at++) store<u8>(from + shift + at, <u8>at);
+      copyLower(to, from + shift, 256);
+      copyLower(from + shift, from + shift, 256);
+      for (let at: u32 = 0; at < 256; at++) {
+        expect(<u32>load<u8>(to + at)).toBe(Byte.lower(at));
+        expect(<u32>load<u8>(from + shift + at)).toBe(Byte.lower(at));
+      }
+    }
+  });
+
+  // Guarantees that a copy ends where its run ends, at any length.
+  test('a copy is the run and no more', () => {
+    const from = room(64);
+    const to = room(64);
+    for (let at: u32 = 0; at < 64; at++) store<u8>(from + at, <u8>(at + 1));
+    for (let length: u32 = 0; length <= 40; length++) {
+      memory.fill(to, 0, 64);
+      copyBytes(to + 1, from + 3, length);
+      expect(<u32>load<u8>(to)).toBe(0);
+      for (let at: u32 = 0; at < length; at++) expect(<u32>load<u8>(to + 1 + at)).toBe(at + 4);
+      expect(<u32>load<u8>(to + 1 + length)).toBe(0);
+    }
+  });
+
   // Guarantees that an escape is read as its byte and that nothing else is taken for one.
   test('hexadecimal digits of both cases', () => {
     const digits = '0123456789abcdef';
@@ -76,6 +106,21 @@ describe('bytes', () => {
     expect(findByte(text.at, text.length, 0x3a)).toBe(1);
     expect(findByte(text.at, 1, 0x3a)).toBe(1);
     expect(findByte(text.at, 0, 0x3a)).toBe(0);
+  });
+
+  // Guarantees that the first one is found, whatever stands beside it.
+  test('a search finds every byte at every place', () => {
+    const text = room(32);
+    for (let byte: u32 = 0; byte < 256; byte++) {
+      for (let other: u32 = byte - 1; other != byte + 3; other += 2) {
+        memory.fill(text, <u8>other, 32);
+        expect(findByte(text, 21, byte)).toBe(21);
+        for (let at: u32 = 21; at > 0; at--) {
+          store<u8>(text + at - 1, <u8>byte);
+          expect(findByte(text, 21, byte)).toBe(at - 1);
+        }
+      }
+    }
   });
 });
 

@@ -27,6 +27,7 @@ export class Bootstrap {
   otherHosts: u8;
   mode: u8;
   clientAddress: u8;
+  filterState: u8;
   startHoldMs: u32;
   holdMs: u32;
   heartbeatMs: u32;
@@ -60,6 +61,10 @@ export const HOP_MINT: u8 = 1;
 export const HOP_ACCEPT: u8 = 2;
 const TRUSTED_HOPS_MAX: u64 = 16;
 
+/** Of which requests the filter state tells: all, those denied or that would have been, none. */
+export const STATE_OF_ALL: u8 = 0;
+export const STATE_OF_DENIED: u8 = 1;
+
 /** Bytes of one kept string: a length u16, then at most 255 bytes. */
 export const NAME_SLOT: u32 = 258;
 const NAMES: usize = memory.data(6 * 258 + 4, 8);
@@ -69,7 +74,7 @@ const GROUP: u32 = 5;
 export const IDENTITY_BYTES: u32 = 6 * 258;
 
 const READ: usize = memory.data(64, 8);
-const KEYS: u32 = 14;
+const KEYS: u32 = 15;
 /** Digests of the principals that hop tokens are taken from. */
 const HOPS: usize = memory.data(HOP_PRINCIPALS_MAX * DIGEST_BYTES, 8);
 
@@ -171,6 +176,7 @@ function setDefaults(): void {
   read.otherHosts = CHOICE_DENY;
   read.mode = 0;
   read.clientAddress = ADDRESS_UNKNOWN;
+  read.filterState = STATE_OF_ALL;
   read.trustedHops = 1;
   read.hop = HOP_NONE;
   read.hopPrincipals = 0;
@@ -191,7 +197,7 @@ function setName(slot: u32, name: usize): void {
 
 const KEY_NAMES = asciiList(
   'clusters|authority|proxyGroup|noPolicy|otherHosts|mode|startHoldMs|holdMs|heartbeatMs|' +
-    'maxPolicyAgeMs|trustedHops|clientAddress|hop|hopPrincipals|',
+    'maxPolicyAgeMs|trustedHops|clientAddress|hop|hopPrincipals|filterState|',
 );
 
 /** The number of the key that comes next, or `KEYS`; remembers its bytes for the log line. */
@@ -242,6 +248,8 @@ function readValue(key: u32): u32 {
       return readChoice(offsetof<Bootstrap>('hop'), asciiList('none|mint|accept|'), 3);
     case 13:
       return readHops();
+    case 14:
+      return readChoice(offsetof<Bootstrap>('filterState'), asciiList('all|denied|none|'), 3);
     default:
       break;
   }

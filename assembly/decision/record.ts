@@ -84,9 +84,15 @@ export const DECISION_MEASURED: u8 = 64;
 /** Flag: a denial of ours is to become one of gRPC-Web on its way out. */
 export const DECISION_GRPC_WEB: u8 = 128;
 
-const RECORDS: usize = memory.data((STREAMS_MAX + 1) * DECISION_BYTES, 16);
+/** The records; in a function, so that what is small lies before it and has short addresses. */
+function records(): usize {
+  return memory.data((STREAMS_MAX + 1) * DECISION_BYTES, 16);
+}
+
 /** The record of a stream that found no place in the table; overwritten by the next such one. */
-const SPARE: usize = RECORDS + STREAMS_MAX * DECISION_BYTES;
+function spare(): usize {
+  return records() + STREAMS_MAX * DECISION_BYTES;
+}
 
 let fresh: u32 = 0;
 let freeList: u32 = 0;
@@ -101,7 +107,7 @@ export function takeDecision(stream: u32, root: u32): usize {
     freeList = load<u32>(at, NEXT);
   } else {
     if (fresh >= STREAMS_MAX) return 0;
-    at = RECORDS + fresh * DECISION_BYTES;
+    at = records() + fresh * DECISION_BYTES;
     fresh++;
   }
   store<u32>(at, stream);
@@ -112,8 +118,8 @@ export function takeDecision(stream: u32, root: u32): usize {
 
 /** The record for a stream without one: valid until the next call. */
 export function spareDecision(stream: u32, root: u32): usize {
-  clearDecision(SPARE, stream, root);
-  return SPARE;
+  clearDecision(spare(), stream, root);
+  return spare();
 }
 
 /** Empties a record for another decision of the same stream; what says "it was held" stays. */
@@ -137,7 +143,7 @@ export function clearDecision(at: usize, stream: u32, root: u32): void {
 
 /** Gives a record back. */
 export function freeDecision(at: usize): void {
-  if (at == 0 || at == SPARE) return;
+  if (at == 0 || at == spare()) return;
   store<u32>(at, 0);
   store<u32>(at, freeList, NEXT);
   freeList = at as u32;

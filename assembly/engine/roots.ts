@@ -38,6 +38,7 @@ export class Root {
   noPolicy: u8;
   otherHosts: u8;
   clientAddress: u8;
+  filterState: u8;
   startHoldMs: u32;
   holdMs: u32;
   heartbeatMs: u32;
@@ -106,6 +107,7 @@ export function configureRoot(root: Root, random0: u64, random1: u64, nowMs: u64
   root.noPolicy = read.noPolicy;
   root.otherHosts = read.otherHosts;
   root.clientAddress = read.clientAddress;
+  root.filterState = read.filterState;
   root.trustedHops = read.trustedHops;
   root.hop = read.hop;
   memory.copy(hopsOf(root), bootstrapHops(), HOPS_BYTES);

@@ -3,7 +3,7 @@
  * filter state, the counter. The only place where an answer to a caller is composed; the shell
  * carries it out and adds nothing.
  */
-import { HOP_MINT } from '../bootstrap/bootstrap';
+import { HOP_MINT, STATE_OF_ALL, STATE_OF_DENIED } from '../bootstrap/bootstrap';
 import { mintHop } from '../credential/hop';
 import * as reason from '../decision/reason';
 import {
@@ -16,6 +16,7 @@ import {
   PHASE_QUOTA,
 } from '../decision/record';
 import { Application, applicationName } from '../directory/entry';
+import { Root } from '../engine/roots';
 import { engineAt } from '../engine/state';
 import { Plan, Product } from '../policy/layout';
 import { limitAt, textAt } from '../policy/policy';
@@ -59,7 +60,7 @@ let editsTo: u32 = 0;
  * shadow a denial becomes a pass that is counted and marked. A request that could not be read
  * passes in no mode: identity headers that its caller made up would pass with it.
  */
-export function apply(decision: Decision, outcome: u32): u32 {
+export function apply(root: Root, decision: Decision, outcome: u32): u32 {
   // What could not be cut or removed for want of room would pass with it.
   if (decision.mode != MODE_ENFORCE && editsOverflowed()) {
     decision.reason = reason.REQUEST_UNREADABLE as u8;
@@ -72,7 +73,8 @@ export function apply(decision: Decision, outcome: u32): u32 {
     stands = OUTCOME_PASS;
   }
   decision.flags |= DECISION_DONE;
-  writeState(decision, why);
+  stateLength = 0;
+  if (isTold(root, decision, outcome)) writeState(decision, why);
   countRequest(decision);
   // The filter in front has counted it.
   if (why != reason.HOP) countDecision(decision);
@@ -99,6 +101,13 @@ function mintToken(decision: Decision): void {
   if (decision.subscription == 0) return;
   const offsetMs = engineAt(CURRENT.engine).clockOffsetMs as u64;
   mintHop(decision.product, decision.subscription, CURRENT.nowMs + offsetMs);
+}
+
+/** Whether access logs are told of the request, which costs a call into the proxy. */
+function isTold(root: Root, decision: Decision, outcome: u32): bool {
+  if (root.filterState == STATE_OF_ALL) return true;
+  if (root.filterState != STATE_OF_DENIED) return false;
+  return outcome == OUTCOME_DENY || (decision.flags & DECISION_WOULD_DENY) != 0;
 }
 
 /** `product=… plan=… application=… reason=…`, what is not known left out. */
@@ -231,7 +240,7 @@ export function applyEditsTo(): u32 {
   return editsTo;
 }
 
-/** Text for the filter state. */
+/** Text for the filter state; of no bytes when there is to be none. */
 export function applyState(): usize {
   return STATE;
 }

@@ -9,7 +9,11 @@ import { copyBytes } from '../util/bytes';
 
 /** Bytes of a slot: stream u32, root u32, record u32. */
 const SLOT: u32 = 12;
-const SLOTS: usize = memory.data(STREAM_SLOTS * SLOT, 8);
+/** The slots; in a function, so that what is small lies before it and has short addresses. */
+function slots(): usize {
+  return memory.data(STREAM_SLOTS * SLOT, 8);
+}
+
 const MASK: u32 = STREAM_SLOTS - 1;
 
 let count: u32 = 0;
@@ -29,8 +33,8 @@ export function addStream(stream: u32, root: u32): void {
     return;
   }
   let index = stream & MASK;
-  while (load<u32>(SLOTS + index * SLOT) != 0) index = (index + 1) & MASK;
-  const at = SLOTS + index * SLOT;
+  while (load<u32>(slots() + index * SLOT) != 0) index = (index + 1) & MASK;
+  const at = slots() + index * SLOT;
   const record = takeDecision(stream, root);
   if (record == 0) noteEvent(STREAMS_UNRECORDED, stream);
   store<u32>(at, stream);
@@ -43,7 +47,7 @@ function find(stream: u32): usize {
   if (stream == 0) return 0;
   let index = stream & MASK;
   for (let i: u32 = 0; i < STREAM_SLOTS; i++) {
-    const at = SLOTS + index * SLOT;
+    const at = slots() + index * SLOT;
     const found = load<u32>(at);
     if (found == stream) return at;
     if (found == 0) break;
@@ -70,19 +74,19 @@ export function dropStream(stream: u32): void {
   if (at == 0) return;
   freeDecision(load<u32>(at, 8));
   count--;
-  let hole = ((at - SLOTS) / SLOT) as u32;
+  let hole = ((at - slots()) / SLOT) as u32;
   let index = hole;
   for (;;) {
     index = (index + 1) & MASK;
-    const next = SLOTS + index * SLOT;
+    const next = slots() + index * SLOT;
     const found = load<u32>(next);
     if (found == 0) break;
     // A slot may move into the hole unless its own place lies after the hole.
     if (((index - (found & MASK)) & MASK) < ((index - hole) & MASK)) continue;
-    copyBytes(SLOTS + hole * SLOT, next, SLOT);
+    copyBytes(slots() + hole * SLOT, next, SLOT);
     hole = index;
   }
-  const free = SLOTS + hole * SLOT;
+  const free = slots() + hole * SLOT;
   store<u64>(free, 0);
   store<u32>(free, 0, 8);
 }

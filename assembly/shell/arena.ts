@@ -4,7 +4,6 @@
  */
 import { ARENA_BYTES } from '../limits';
 
-const ARENA: usize = memory.data(ARENA_BYTES, 16);
 let used: usize = 0;
 
 /** Empties the arena. What the proxy handed over before is gone. */
@@ -15,7 +14,7 @@ export function resetArena(): void {
 /** Room for `bytes`, or 0 when the arena is full. */
 export function allocate(bytes: usize): usize {
   if (bytes > (ARENA_BYTES as usize) - used) return 0;
-  const at = ARENA + used;
+  const at = memory.data(ARENA_BYTES, 16) + used;
   used += (bytes + 15) & ~15;
   if (used > ARENA_BYTES) used = ARENA_BYTES;
   return at;

@@ -95,7 +95,7 @@ export function onRequestHeaders(stream: u32): i32 {
     proxy_set_effective_context(stream);
     return PAUSE;
   }
-  return carryOut(decision, outcome) ? CONTINUE : PAUSE;
+  return carryOut(root, decision, outcome) ? CONTINUE : PAUSE;
 }
 
 function recordFor(stream: u32, root: Root): Decision {
@@ -153,9 +153,10 @@ function readProperty(path: usize): bool {
 }
 
 /** Carries out a pass or a denial; true when the request goes on. */
-function carryOut(decision: Decision, decided: u32): bool {
-  const outcome = apply(decision, decided);
-  proxy_set_property(STATE_NAME, STATE_NAME_LENGTH, applyState(), applyStateLength());
+function carryOut(root: Root, decision: Decision, decided: u32): bool {
+  const outcome = apply(root, decision, decided);
+  const told = applyStateLength();
+  if (told != 0) proxy_set_property(STATE_NAME, STATE_NAME_LENGTH, applyState(), told);
   carryOutEdits(MAP_REQUEST, applyEditsFrom(), applyEditsTo());
   if (outcome != OUTCOME_DENY) return true;
   proxy_send_local_response(
@@ -246,7 +247,7 @@ function resumeOne(engine: Engine, held: Held, nowMs: u64): bool {
   }
   dropHeld(engine, stream);
   decision.flags |= DECISION_HELD;
-  if (carryOut(decision, outcome)) proxy_continue_stream(REQUEST_STREAM);
+  if (carryOut(root, decision, outcome)) proxy_continue_stream(REQUEST_STREAM);
   return false;
 }
 

@@ -11,6 +11,7 @@ import { startRivals } from './rivals.ts';
 import {
   answeringChain,
   limitedChain,
+  quietChain,
   refusingChain,
   sidegateChain,
   startKeyedHost,
@@ -78,6 +79,7 @@ async function ownChains(cleanup: AsyncDisposableStack): Promise<Chain[]> {
     chains.withManyHeaders(sidegateChain(many)),
     refusingChain(few),
     limitedChain(few),
+    quietChain(few),
     answeringChain(answering),
   ];
 }

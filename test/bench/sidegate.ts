@@ -12,6 +12,8 @@ import { HOLD_MS, RELEASE_MODULE } from '../support/rig.ts';
 import { type Chain, callerHeaders, type ProxySpec, pick, thousands } from './chains.ts';
 import { benchProduct, PRODUCT_FILE, type ProductOptions } from './policies.ts';
 
+/** The setting of a proxy whose log is told of denials alone. */
+export const QUIET = { filterState: 'denied' } as const;
 /** Keys of one application; the memory figure is stated for this share. */
 const KEYS_PER_APPLICATION = 5;
 /** Keys a round chooses from: few, so that their accounts stay warm over the rounds. */
@@ -108,6 +110,18 @@ export function sidegateChain({ host, count, resources, proxy }: KeyedHost): Cha
     expect: 200,
     knowsKeys: true,
     helpers: () => [host.pid],
+  };
+}
+
+/** The chain whose proxy tells access logs of denials alone. */
+export function quietChain(keyed: KeyedHost): Chain {
+  const plugin = { ...PLUGIN, ...QUIET };
+  const filters = [config.wasmFilter({ module: RELEASE_MODULE, plugin })];
+  return {
+    ...sidegateChain(keyed),
+    name: `Sidegate, ${thousands(keyed.count)} keys, filterState denied`,
+    does: 'the same, writing filter state for denials alone',
+    proxy: { ...keyed.proxy, filters },
   };
 }
 

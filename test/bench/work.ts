@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { makeKey } from '../../host/credential/key.ts';
 import { type LoadedModule, loadModule, type Pair } from '../../host/emulator/index.ts';
-import { FilterRig } from '../emulator/support/filter.ts';
+import { CLUSTER, FilterRig } from '../emulator/support/filter.ts';
 import { RELEASE_MODULE } from '../support/rig.ts';
 import { callerHeaders, LARGE, thousands } from './chains.ts';
 import { PATH } from './lanes.ts';
@@ -16,7 +16,7 @@ import { COUNTER, meter } from './meter.ts';
 import { benchProduct, PRODUCT_FILE } from './policies.ts';
 import type { Row } from './results.ts';
 import { rounded } from './results.ts';
-import { keyedResources } from './sidegate.ts';
+import { keyedResources, QUIET } from './sidegate.ts';
 
 const REQUESTS = 200;
 /** Virtual time between two requests. */
@@ -66,9 +66,15 @@ export async function measureWork(sizes: readonly number[]): Promise<Record<stri
       await countRequests(rig, { ...good, key: first });
       cases.push({ ...good, name: 'Sidegate, key not seen before', key: others });
       cases.push({ name: 'Sidegate, unknown key', key: unknown, status: 401 });
+      const fresh = Array.from({ length: REQUESTS }, () => makeKey('sg', randomBytes).key.reveal());
+      cases.push({ name: 'Sidegate, unknown key not seen before', key: fresh, status: 401 });
       cases.push({ name: 'Sidegate, limited', key: greedyKey, status: 429 });
     }
     for (const one of cases) rows[one.name] = await countRequests(rig, one);
+    if (size === sizes[0]) {
+      const one = { ...good, name: `${name}, filterState denied` };
+      rows[one.name] = await countQuiet(module, files, one);
+    }
     if (size === sizes[0]) {
       const answering = { ...files, [PRODUCT_FILE]: benchProduct({ answers: true }) };
       await rig.host.apply(Object.values(answering).join('---\n'));
@@ -102,6 +108,20 @@ async function swapLarge(module: LoadedModule): Promise<Row> {
   await rig.advance(10_000, 20);
   assert.ok((rig.host.calls['v1/policy'] ?? 0) > pages + 10, 'the policy was fetched');
   return largest.row(rig);
+}
+
+/** Counts for a proxy that tells access logs of denials alone. */
+async function countQuiet(
+  module: LoadedModule,
+  files: Readonly<Record<string, string>>,
+  one: Case,
+): Promise<Row> {
+  const config = JSON.stringify({ clusters: [CLUSTER], ...QUIET });
+  await using rig = await FilterRig.start({ module, config, resources: '' });
+  await rig.host.apply(Object.values(files).join('---\n'));
+  await rig.advance(60_000, 100);
+  await countRequests(rig, one);
+  return await countRequests(rig, one);
 }
 
 function instructionsOf(rig: FilterRig): number {

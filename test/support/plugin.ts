@@ -18,6 +18,7 @@ export interface PluginConfig {
   trustedHops?: number;
   hop?: 'none' | 'mint' | 'accept';
   hopPrincipals?: string[];
+  filterState?: 'all' | 'denied' | 'none';
 }
 
 /** The text that stands in Envoy's configuration. */

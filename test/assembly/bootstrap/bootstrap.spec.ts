@@ -115,6 +115,18 @@ describe('a configuration', () => {
     expectNumber('hopPrincipals', '["a","b","c","d","e"]', BOOTSTRAP_OUT_OF_BOUNDS);
   });
 
+  test('says of which requests the filter state tells', () => {
+    expect(read('{"clusters":["a"]}')).toBe(BOOTSTRAP_OK);
+    expect(bootstrap().filterState).toBe(0);
+    const choices = ['all', 'denied', 'none'];
+    for (let i = 0; i < choices.length; i++) {
+      expect(read('{"clusters":["a"],"filterState":"' + choices[i] + '"}')).toBe(BOOTSTRAP_OK);
+      expect(<i32>bootstrap().filterState).toBe(i);
+    }
+    expect(read('{"clusters":["a"],"filterState":""}')).toBe(BOOTSTRAP_OUT_OF_BOUNDS);
+    expect(read('{"clusters":["a"],"filterState":true}')).toBe(BOOTSTRAP_WRONG_TYPE);
+  });
+
   test('is read with every key, in any order, with blanks', () => {
     const text = `
       { "mode" : "shadow", "maxPolicyAgeMs": 60000 , "heartbeatMs":200,"holdMs":0,

@@ -53,6 +53,11 @@ const REFERERS = [
     'https://a.test/,x',
   ],
 ];
+const ORIGINS = [
+  ...['https://a.example.com', 'https://A.example.com', 'https://.example.com', 'null', ''],
+  ...['https://x.example.com', 'https://a.b.example.com', 'https://a.example.com.evil.test'],
+  ...['http://x.test:8080', 'http://x.test', 'https://x/.test:444', 'https://x-1.test:444'],
+];
 const PLAIN: readonly Pair[] = [
   ['accept', '*/*'],
   ['user-agent', 'fuzz'],
@@ -82,7 +87,10 @@ export function drawRequest(dice: Dice, palette: Palette): SceneRequest {
     [':authority', aim.host],
     [':scheme', 'http'],
     ...drawHeaders(dice, from, palette.keys),
+    ...(dice.once(3) ? drawPage(dice, aim.method) : []),
   ];
+  // A browser asks first: the method is that of the call it would make.
+  if (dice.once(12)) headers.splice(0, 1, [':method', 'OPTIONS']);
   if (dice.once(40)) headers.splice(dice.int(4), 1);
   const settings = dice.once(3) ? dice.int(SETTINGS.length) : 0;
   if (dice.once(400)) headers.push(...crowd(dice));
@@ -130,6 +138,13 @@ function drawPath(dice: Dice, { policy }: World, root: number): string {
   if (dice.once(100)) segments.push(...dice.times(58 + dice.int(10), () => 'a'));
   const query = dice.pick(['', '', '', '?a=b', '?//..', '#x', '?api_key=sg_1', '?']);
   return `${dice.once(40) ? '' : '/'}${segments.join('/')}${query}`;
+}
+
+/** What a browser sends of the page that calls. */
+function drawPage(dice: Dice, method: string): Pair[] {
+  const origin: Pair = ['origin', dice.pick(ORIGINS)];
+  if (!dice.once(2)) return [origin];
+  return [origin, ['access-control-request-method', dice.once(8) ? dice.pick(METHODS) : method]];
 }
 
 function drawHeaders(

@@ -29,6 +29,8 @@ const VARIABLES = [
 const EDITED = ['x-consumer', 'x_plan', 'x-app', 'x-note', 'x-key', 'accept', 'x-internal'];
 /** Headers that may be renamed: none of them names a caller. */
 const FREE = ['x-h-1', 'user-agent', 'x-free', 'origin'];
+const ORIGINS = ['https://a.example.com', 'http://x.test:8080'];
+const MORE_ORIGINS = ['https://*.example.com', 'https://*.test:444'];
 const BRANDS = ['sg', 'acme', 'sgx'];
 const STATES = ['enabled', 'enabled', 'enabled', 'disabled'];
 
@@ -97,8 +99,22 @@ function product(dice: Dice, name: string, basePath: string) {
     unmatchedOperations: dice.pick(['deny', 'allow']),
     mode: dice.pick(['enforce', 'enforce', 'enforce', 'enforce', 'shadow', 'off']),
     operations,
-    mediation: { request: dice.times(dice.int(5), () => step(dice)) },
+    mediation: {
+      request: dice.times(dice.int(5), () => step(dice)),
+      ...(dice.once(2) && { response: dice.times(dice.int(4), () => step(dice)) }),
+    },
+    rateLimitFields: dice.pick(['standard', 'legacy', 'both', 'none']),
+    ...(dice.once(2) && { cors: cors(dice) }),
   });
+}
+
+function cors(dice: Dice): object {
+  const allowOrigins = dice.once(3) ? ['*'] : [dice.pick(ORIGINS), ...dice.some(MORE_ORIGINS)];
+  return {
+    allowOrigins,
+    ...(allowOrigins[0] !== '*' && dice.once(2) && { allowCredentials: true }),
+    ...(dice.once(2) && { exposeHeaders: ['x-note'] }),
+  };
 }
 
 function sources(dice: Dice): object[] {
@@ -120,7 +136,7 @@ function operation(dice: Dice, name: string) {
     ...{ name, method: dice.pick(METHODS), path: path === '/' ? `/${tail.slice(1)}` : path + tail },
     ...(dice.once(4) && { cost: 1 + dice.int(4) }),
     ...(dice.once(4) && { security: 'none' }),
-    ...(dice.once(4) && { mediation: { request: dice.times(1 + dice.int(3), () => step(dice)) } }),
+    ...(dice.once(4) && { mediation: both(dice) }),
   };
 }
 
@@ -143,8 +159,13 @@ function plan(dice: Dice, name: string) {
       mode: dice.pick(['enforce', 'enforce', 'enforce', 'enforce', 'enforce', 'off', 'shadow']),
     };
   });
-  const request = dice.times(dice.int(3), () => step(dice));
-  return resource('Plan', name, { limits, mediation: { request } });
+  return resource('Plan', name, { limits, mediation: both(dice) });
+}
+
+/** Programs for the request, for the response, or for both. */
+function both(dice: Dice): object {
+  const steps = () => dice.times(dice.int(3), () => step(dice));
+  return { request: steps(), ...(dice.once(2) && { response: steps() }) };
 }
 
 /** Overrides of limits of a plan. */

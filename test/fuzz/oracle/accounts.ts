@@ -27,15 +27,16 @@ export class Accounts {
    */
   take(owner: number, limits: readonly PolicyLimit[], cost: number): PolicyLimit | undefined {
     const counted = limits.filter(({ mode }) => mode !== OFF);
-    const denies = counted.find((limit) => this.#of(owner, limit) + cost > limit.quota);
+    const denies = counted.find((limit) => this.used(owner, limit) + cost > limit.quota);
     if (denies !== undefined) return denies;
     for (const limit of counted) {
-      this.#used.set(accountOf(owner, limit), this.#of(owner, limit) + cost);
+      this.#used.set(accountOf(owner, limit), this.used(owner, limit) + cost);
     }
     return undefined;
   }
 
-  #of(owner: number, limit: PolicyLimit): number {
+  /** Units used of a limit. */
+  used(owner: number, limit: PolicyLimit): number {
     return this.#used.get(accountOf(owner, limit)) ?? 0;
   }
 }

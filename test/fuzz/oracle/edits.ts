@@ -53,19 +53,22 @@ export interface Programs {
   readonly operation?: PolicyOperation;
 }
 
-/** The headers after the programs of product, plan and operation. */
+/** The headers of a request or a response after the programs of product, plan and operation. */
 export function mediated(
   policy: Policy,
   { product, plan, operation }: Programs,
   party: Party,
   headers: readonly Pair[],
+  of: 'request' | 'response' = 'request',
 ): Pair[] {
-  const map = new HeaderMap('request', headers);
+  const map = new HeaderMap(of, headers);
   const further = [plan?.mediation, operation?.mediation]
-    .map((index) => (index === undefined ? undefined : policy.mediation[index]?.request))
+    .map((index) => (index === undefined ? undefined : policy.mediation[index]?.[of]))
     .filter((range) => range !== undefined);
-  for (const range of [product.program, ...further]) {
-    for (const step of slice(policy.program, range)) edit(map, policy, step, { product, party });
+  const first = of === 'request' ? product.program : product.responseProgram;
+  for (const range of [first, ...further]) {
+    for (const step of slice(policy.program, range))
+      edit(map, policy, step, { product, party, of });
   }
   return map.pairs();
 }
@@ -80,9 +83,11 @@ function edit(
   map: HeaderMap,
   policy: Policy,
   { op, name, parts }: PolicyStep,
-  by: { product: PolicyProduct; party: Party },
+  by: { product: PolicyProduct; party: Party; of: 'request' | 'response' },
 ): void {
   const value = composed(policy, parts, by.product, by.party);
+  // What the service says under that name is its own word, and stays.
+  if (value === undefined && op !== REMOVE && by.of === 'response') return;
   const there = map.all(name);
   if (op === REMOVE || value === undefined) map.remove(name);
   else if (op === SET) map.replace(name, value);

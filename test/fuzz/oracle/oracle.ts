@@ -12,6 +12,7 @@ import type {
   PolicyProduct,
 } from '../../../host/wire/policy.ts';
 import type { Accounts } from './accounts.ts';
+import { corsFields, limitFields, preflightOf, withFields } from './answers.ts';
 import { mediated, type Party, withoutIdentity, withoutKeys } from './edits.ts';
 import { countedKeys, isWellFormed, oneKey } from './identify.ts';
 import { type Match, match, slice } from './match.ts';
@@ -41,6 +42,10 @@ export interface Verdict {
   readonly owner?: number;
   /** What the request costs. */
   readonly cost?: number;
+  /** The fields that a denial carries of CORS and of limits, seconds as `SECONDS`. */
+  readonly told?: readonly Pair[];
+  /** What the caller gets of the service's answer, seconds as `SECONDS`. */
+  readonly answers?: (service: readonly Pair[]) => readonly Pair[];
   /** Set when the reason depends on what this model does not follow: anything but a bypass goes. */
   readonly vague?: boolean;
 }
@@ -100,11 +105,27 @@ export function decide(request: Request, facts: Facts): Verdict {
   const cut = withoutIdentity(policy, withoutKeys(policy, cutting, headers));
   if (denial !== undefined) {
     const shadow = settings.mode === 'shadow' || product?.mode === SHADOW;
-    return { ...verdict(reason, cut), ...more, denial, shadow };
+    const cors = product === undefined ? [] : corsFields(policy, product, headers);
+    const told = [...cors, ...fieldsOf(found, facts)];
+    return { ...verdict(reason, cut), ...more, denial, shadow, told };
   }
-  const runs = product !== undefined && reason !== 'unmatched_passed';
-  const left = runs ? mediated(policy, { ...found, product }, found.party ?? {}, cut) : cut;
-  return { ...verdict(reason, left), ...more };
+  if (product === undefined || reason === 'unmatched_passed') {
+    return { ...verdict(reason, cut), ...more };
+  }
+  const programs = { ...found, product };
+  const party = found.party ?? {};
+  const fields = fieldsOf(found, facts);
+  const answers = (service: readonly Pair[]) =>
+    mediated(policy, programs, party, withFields(service, fields), 'response');
+  return { ...verdict(reason, mediated(policy, programs, party, cut)), ...more, answers };
+}
+
+/** What is told of the limits of a plan, where proxy and product enforce. */
+function fieldsOf({ product, plan, owner, limit }: Found, facts: Facts): Pair[] {
+  const enforced = facts.settings.mode === 'enforce' && product?.mode === 0;
+  if (!enforced || product === undefined || plan === undefined || owner === undefined) return [];
+  const by = { product, plan, owner, ...(limit !== undefined && { denied: limit }) };
+  return limitFields(facts.world.policy, by, facts.accounts);
 }
 
 function verdict(reason: string, headers: readonly Pair[]): Verdict {
@@ -121,6 +142,15 @@ function isUnreadable(headers: readonly Pair[]): boolean {
 function phases(headers: readonly Pair[], facts: Facts): [string, Found] {
   const { policy } = facts.world;
   const first = (name: string) => headers.find(([other]) => other === name)?.[1] ?? '';
+  const asked = preflightOf(headers);
+  if (asked !== undefined) {
+    const aim = match(policy, first(':authority'), first(':path'), asked);
+    const product = aim.kind === 'found' ? policy.products[aim.product] : undefined;
+    if (aim.kind === 'found' && product?.cors !== undefined) {
+      const operation = policy.operations[aim.operation];
+      return ['preflight', { product, ...(operation && { operation }) }];
+    }
+  }
   const found = match(policy, first(':authority'), first(':path'), first(':method'));
   const early = unmatched(found, policy, facts.settings);
   if (early !== undefined) return early;

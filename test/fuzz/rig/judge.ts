@@ -3,8 +3,9 @@
  * headers, and nothing on the wire that is no legal HTTP. Answers what is wrong, in words.
  */
 import type { Pair, Stream } from '../../../host/emulator/index.ts';
+import { SECONDS, TOLD, withoutSeconds } from '../oracle/answers.ts';
 import type { Verdict } from '../oracle/oracle.ts';
-import type { Played } from './scene.ts';
+import { type Played, SERVICE } from './scene.ts';
 
 const TOKEN = /^:?[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 /** What a value may hold: no control character but a tab (RFC 9110, section 5.5). */
@@ -31,14 +32,54 @@ export function judge(played: Played): string | undefined {
   return (
     headerDifference(left, verdict.headers) ??
     illegalOf(left, sent) ??
-    (verdict.denial === undefined || verdict.shadow ? undefined : answerFault(stream, verdict))
+    (verdict.denial === undefined || verdict.shadow
+      ? responseFault(played)
+      : (answerFault(stream, verdict) ?? toldFault(played)))
   );
+}
+
+/** Seconds by which the end of a window may be told late, and those of the longest window. */
+const LATE_S = 61;
+const DAY_S = 86_400;
+
+/** What is wrong with the service's answer as the caller gets it. */
+function responseFault({ verdict, answered }: Played): string | undefined {
+  const wanted = verdict.answers?.(SERVICE) ?? SERVICE;
+  const { headers, seconds } = withoutSeconds(answered);
+  const isTold = wanted.some(([, value]) => value.endsWith(SECONDS));
+  if (!isTold) return headerDifference(answered, wanted);
+  return headerDifference(headers, wanted) ?? secondsFault(seconds);
+}
+
+/** What is wrong with the fields of a denial that tell of limits and of CORS. */
+function toldFault({ verdict, answered }: Played): string | undefined {
+  const { headers, seconds } = withoutSeconds(answered.filter(([name]) => TOLD.test(name)));
+  return headerDifference(headers, verdict.told ?? []) ?? secondsFault(seconds);
+}
+
+function secondsFault(seconds: readonly number[]): string | undefined {
+  const isWrong = (each: number) => each < 1 || each > DAY_S + LATE_S;
+  if (seconds.some(isWrong)) return `seconds ${seconds}`;
+  return new Set(seconds).size > 1 ? `two words about one end: ${seconds}` : undefined;
+}
+
+/**
+ * Headers with all values of a name as one list, as any recipient may read them (RFC 9110, 5.3): a
+ * proxy that joins some names early and a filter that has not seen it write commas differently.
+ */
+function listsOf(pairs: readonly Pair[]): string {
+  const lists = Map.groupBy(pairs, ([name]) => name);
+  const joined = [...lists].map(([name, values]) => {
+    return [name, values.map(([, value]) => value.replace(/ *, */g, ',')).join(',')];
+  });
+  return JSON.stringify(joined.sort());
 }
 
 function headerDifference(got: readonly Pair[], wanted: readonly Pair[]): string | undefined {
   const lines = (pairs: readonly Pair[]) => pairs.map((pair) => JSON.stringify(pair)).sort();
   const [gotLines, wantedLines] = [lines(got), lines(wanted)];
   if (gotLines.join() === wantedLines.join()) return undefined;
+  if (listsOf(got) === listsOf(wanted)) return undefined;
   const extra = gotLines.filter((line) => !wantedLines.includes(line));
   const missing = wantedLines.filter((line) => !gotLines.includes(line));
   return `headers: also ${extra.join(' ')}, not ${missing.join(' ')}`.slice(0, 2_000);

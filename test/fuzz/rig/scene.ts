@@ -37,6 +37,18 @@ export interface SceneRequest {
   readonly headers: readonly Pair[];
 }
 
+/** What the service answers: some of what programs and fields change, and more. */
+export const SERVICE: readonly Pair[] = [
+  [':status', '200'],
+  ['x-note', 'one'],
+  ['x-note', 'two'],
+  ['x-free', 'free'],
+  ['accept', 'service'],
+  ['vary', 'accept'],
+  ['ratelimit', '"service";r=1'],
+  ['access-control-allow-origin', 'null'],
+];
+
 const CLUSTER = 'host';
 /** Noon, so that no window of an hour or more ends while a scene is played. */
 const START_UNIX_MS = Date.UTC(2026, 4, 4, 12);
@@ -97,8 +109,10 @@ export class Scene {
     const kept = stream.readable('request')?.pairs() ?? [];
     const left = stream.upstreamHeaders ?? withoutIdentity(facts.world.policy, kept);
     const state = Buffer.from(stream.filterState.get('wasm.sidegate') ?? []).toString('latin1');
+    if (stream.outcome === 'continued') stream.respond({ headers: SERVICE });
+    const answered = stream.answer?.headers ?? [];
     stream.end();
-    return { stream, verdict, sent: headers, left, state, settings, nowMs, waited };
+    return { stream, verdict, sent: headers, left, answered, state, settings, nowMs, waited };
   }
 }
 
@@ -121,6 +135,8 @@ export interface Played {
   readonly sent: readonly Pair[];
   /** The headers as upstream saw them; of a denied request those left for the log. */
   readonly left: readonly Pair[];
+  /** The headers of the answer as the caller gets it. */
+  readonly answered: readonly Pair[];
   /** The filter state as the access log prints it. */
   readonly state: string;
   readonly settings: Settings;

@@ -25,7 +25,9 @@ export function methodBit(method: usize, length: u32): u32 {
   if (length == 0 || length > LENGTH_MAX) return 0;
   for (let bit: u32 = 0; bit < NAMES_COUNT; bit++) {
     const name = NAMES + (bit << 3);
-    if (load<u8>(name + length) == 0 && equalBytes(method, name, length)) return 1 << bit;
+    // Zeros stand behind a name alone: one within a method makes it another.
+    const isWhole = load<u8>(name + length) == 0 && load<u8>(name + length - 1) != 0;
+    if (isWhole && equalBytes(method, name, length)) return 1 << bit;
   }
   return 0;
 }

@@ -50,7 +50,7 @@ describe('methods', () => {
       const name = new Text(names[i]);
       expect(methodBit(name.at, name.length)).toBe((<u32>1) << i);
     }
-    const others = ['', 'get', 'GE', 'GETS', 'PROPFIND', 'OPTIONS2', 'PATC'];
+    const others = ['', 'get', 'GE', 'GETS', 'PROPFIND', 'OPTIONS2', 'PATC', 'GET\0', 'GET\0\0'];
     for (let i = 0; i < others.length; i++) {
       const name = new Text(others[i]);
       expect(methodBit(name.at, name.length)).toBe(0);

@@ -143,8 +143,8 @@ function mark(header: u32, as: u8): void {
 /** The part counts: keeps it, or finds that it is one too many. */
 function take(found: FoundKey): void {
   counted++;
-  values++;
-  if (values > 1 || (found.at != 0 && !isSameKey(found))) {
+  const other = found.length != partLength || !equalBytes(found.at, part, partLength);
+  if (++values > 1 || (found.at != 0 && other)) {
     result = KEY_CONFLICT;
   } else if (found.at == 0) {
     found.at = <u32>part;
@@ -328,10 +328,6 @@ function countsForAny(policy: usize, entry: usize): bool {
 
 function sourceOf(policy: usize, product: Product, index: u32): Source {
   return changetype<Source>(recordOf(policy, SOURCES, product.sourceFirst + index));
-}
-
-function isSameKey(found: FoundKey): bool {
-  return found.length == partLength && equalBytes(found.at, part, partLength);
 }
 
 function isNamed(policy: usize, source: Source, entry: usize): bool {

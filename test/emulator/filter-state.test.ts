@@ -40,7 +40,8 @@ async function callsOf(rig: FilterRig, key: string): Promise<Record<string, numb
 
 // Guarantees that by default the log answers "why" for every request.
 test('tells of every request unless it is told otherwise', async () => {
-  for (const settings of [{}, { filterState: 'all' }]) {
+  const said: Record<string, string>[] = [{}, { filterState: 'all' }];
+  for (const settings of said) {
     const { rig, key, call } = await ready(settings);
     await using _ = rig;
     assert.match(stateOf(await call(key)) ?? '', /^product=orders .*reason=allowed$/);

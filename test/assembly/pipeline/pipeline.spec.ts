@@ -114,7 +114,7 @@ describe('the header index', () => {
     expect(headerCount()).toBe(302);
   });
 
-  // Guarantees that a name that only we may set is seen in any spelling, and costs a walk only then.
+  // Guarantees that a name that only we may set is seen however it is spelt, at the cost of a walk.
   test('knows names that may be ours', () => {
     request(['x-sidegat: 1', 'x-sidegate: 2', 'y-sidegato-x: 3', 'accept: 4']);
     expect(mayHaveOwn(0)).toBe(false);

@@ -143,8 +143,8 @@ function mark(header: u32, as: u8): void {
 /** The part counts: keeps it, or finds that it is one too many. */
 function take(found: FoundKey): void {
   counted++;
-  const other = found.length != partLength || !equalBytes(found.at, part, partLength);
-  if (++values > 1 || (found.at != 0 && other)) {
+  const same = found.length == partLength && partLength <= KEY_BYTES_MAX;
+  if (++values > 1 || (found.at != 0 && !(same && equalBytes(found.at, part, partLength)))) {
     result = KEY_CONFLICT;
   } else if (found.at == 0) {
     found.at = <u32>part;

@@ -219,6 +219,10 @@ function checkSource(policy: usize, source: Source): i32 {
   if (source.kind - SOURCE_HEADER > SOURCE_JWT - SOURCE_HEADER) {
     return refusal(SOURCES, REFUSED_VALUE);
   }
+  const audiences = source.audienceCount;
+  if (!checkRange(policy, AUDIENCES, source.audienceFirst, audiences, AUDIENCES_PER_SOURCE_MAX)) {
+    return refusal(SOURCES, REFUSED_INDEX);
+  }
   if (source.kind > SOURCE_COOKIE) return checkIdentitySource(policy, source);
   const isHeader = source.kind == SOURCE_HEADER;
   const nameClass = isHeader ? TEXT_HEADER_NAME : TEXT_NAME;
@@ -232,11 +236,7 @@ function checkSource(policy: usize, source: Source): i32 {
 /** A certificate says who calls by itself; a token has issuer, claim and audiences. */
 function checkIdentitySource(policy: usize, source: Source): i32 {
   const isToken = source.kind == SOURCE_JWT;
-  const audiences = source.audienceCount;
-  if ((audiences != 0) != isToken) return refusal(SOURCES, REFUSED_VALUE);
-  if (!checkRange(policy, AUDIENCES, source.audienceFirst, audiences, AUDIENCES_PER_SOURCE_MAX)) {
-    return refusal(SOURCES, REFUSED_INDEX);
-  }
+  if ((source.audienceCount != 0) != isToken) return refusal(SOURCES, REFUSED_VALUE);
   const least: u32 = isToken ? 1 : 0;
   const claimMost: u32 = isToken ? CLAIM_NAME_BYTES_MAX : 0;
   const issuerMost: u32 = isToken ? PRINCIPAL_BYTES_MAX : 0;

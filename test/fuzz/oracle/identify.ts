@@ -90,6 +90,10 @@ export function oneKey(counted: readonly Counted[]): string | 'missing' | 'confl
   const sources = counted.map(({ source }) => source);
   const keys = new Set(counted.map(({ key }) => key));
   if (new Set(sources).size < sources.length || keys.size > 1) return 'conflict';
+  // A filter reads no further than it takes to see that a key is too long, and so compares none.
+  if (counted.length > 1 && counted.some(({ key }) => key.length > KEY_BYTES_MAX)) {
+    return 'conflict';
+  }
   return counted[0]?.key ?? 'missing';
 }
 

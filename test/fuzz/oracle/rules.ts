@@ -14,7 +14,8 @@ export function ruleAgainst(
 ): string | undefined {
   const { cidrs, referers } = credential;
   const page = refererHost(headers);
-  const isPage = (name: string) => (name.startsWith('.') ? page?.endsWith(name) : page === name);
+  const isBelow = (domain: string) => page !== domain && page?.endsWith(domain);
+  const isPage = (name: string) => (name.startsWith('.') ? isBelow(name) : page === name);
   if (referers.length > 0 && !referers.some(isPage)) return 'referer_denied';
   const address = settings.clientAddress === 'xff' ? forwardedFor(headers) : undefined;
   const lies = (bits: number, network: Uint8Array) =>

@@ -4,6 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
+import { isDenial } from '../usage/reasons.ts';
 import { type ApiOptions, callApi, findTarget, type Target } from './admin-api.ts';
 import { type Context, say, tell } from './context.ts';
 import { withApi } from './key.ts';
@@ -53,8 +54,6 @@ const COLUMNS: readonly Column<Caller>[] = [
 /** Rows of one look: a screen of them. */
 const ROWS_MAX = 40;
 const HOUR_MS = 3_600_000;
-/** Reasons of requests that were let through. */
-const PASSED = /^(allowed|anonymous|preflight|.*_passed|mode_off|quota_local_share)$/;
 /** Home and clear to the end of the screen. */
 const CLEAR = '\u001b[H\u001b[J';
 
@@ -108,7 +107,7 @@ async function countsOf(target: Target, since: string): Promise<Map<string, Coun
   for (const { consumer, application, product, reason, requests } of items) {
     const key = JSON.stringify([consumer, application, product]);
     const { all, passed } = counts.get(key) ?? { all: 0, passed: 0 };
-    const more = PASSED.test(reason) ? requests : 0;
+    const more = isDenial(reason) ? 0 : requests;
     counts.set(key, { all: all + requests, passed: passed + more });
   }
   return counts;

@@ -40,9 +40,18 @@ export const REASONS: readonly (readonly [number, string])[] = [
   [38, 'caller_unknown'],
 ];
 
+/** The least number of a reason that denies. */
+const FIRST_DENIAL = 16;
+
 const NAMES = new Map(REASONS);
+const DENIALS = new Set(REASONS.filter(([at]) => at >= FIRST_DENIAL).map(([, name]) => name));
 
 /** Name of a reason; `reason-<number>` for one of a newer filter. */
 export function reasonName(number: number): string {
   return NAMES.get(number) ?? `reason-${number}`;
+}
+
+/** Whether a reason of this name denies; one of a newer filter is taken for one that does. */
+export function isDenial(name: string): boolean {
+  return DENIALS.has(name) || name.startsWith('reason-');
 }

@@ -91,6 +91,8 @@ export class Engine {
   hasCursor: u8;
   /** The policy in force is this store's. */
   policyFresh: u8;
+  /** What the ledger refused was refused on the terms of the policy before. */
+  termsChanged: u8;
   /** The directory is to be caught up with; to be filled anew; the fill is whole, not in force. */
   directoryDue: u8;
   fillDue: u8;

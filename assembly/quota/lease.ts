@@ -45,6 +45,12 @@ export function askHolding(engine: Engine, holding: Holding, cost: u32, nowMs: u
   return (cost as u64) <= free ? QUOTA_COLD : QUOTA_EXHAUSTED;
 }
 
+/** Forgets what the ledger refused, so that the next request asks: its terms may be others now. */
+export function forgetRefusal(holding: Holding): void {
+  if (holding.unavailable == 0) holding.denyUntilMs = 0;
+  holding.quota = u64.MAX_VALUE;
+}
+
 /** Spends `cost` units that `askHolding` found in the same callback. */
 export function spend(engine: Engine, holding: Holding, cost: u32): void {
   holding.used += cost as u64;

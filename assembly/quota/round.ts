@@ -18,6 +18,7 @@ import {
   clearHolding,
   clearNext,
   endWindow,
+  forgetRefusal,
   promote,
   releaseAll,
   releaseIdle,
@@ -41,6 +42,8 @@ export function roundOfHoldings(engine: Engine, nowMs: u64): void {
   const since = nowMs - engine.ratedMs;
   const rates = since >= RATE_MS;
   if (rates) engine.ratedMs = nowMs;
+  const changed = engine.termsChanged != 0;
+  engine.termsChanged = 0;
   const seconds = (since as f64) * 0.001;
   const span = holdingSpan(engine.holdings);
   for (let i: u32 = 0; i < span; i++) {
@@ -52,6 +55,7 @@ export function roundOfHoldings(engine: Engine, nowMs: u64): void {
       if (isIdle(share, nowMs) && shareIsDone(share)) closeAccount(engine.holdings, i);
       continue;
     }
+    if (changed) forgetRefusal(holding);
     if (holding.windowId != 0 && nowMs >= holding.endMs) endWindow(engine, holding, nowMs);
     else promote(engine, holding, nowMs);
     if (rates) takeRate(holding, seconds, engine.roundTripMs + TICK_MS);

@@ -201,6 +201,7 @@ function swapPolicy(engine: Engine): void {
   engine.policyLength = engine.backLength;
   engine.policyRevision = engine.backRevision;
   engine.policyFresh = 1;
+  engine.termsChanged = 1;
   engine.policyBackOffMs = 0;
   engine.digest0 = engine.backDigest0;
   engine.digest1 = engine.backDigest1;

@@ -234,3 +234,17 @@ test('a reload of policy refills nothing', async () => {
   await rig.advance(300);
   assert.equal(await pass(rig, key, 60), 40);
 });
+
+// Guarantees that a caller who was refused is let through as soon as the proxy has the new plan.
+test('a raised quota counts at once for those who were refused', async () => {
+  const { rig, key } = await ready('{ name: daily, class: exact, quota: 7, window: 1d }');
+  await using _ = rig;
+  assert.equal(await pass(rig, key, 9), 7);
+  // By now a refusal holds for seconds.
+  await rig.advance(1_500, 50);
+  assert.equal(await pass(rig, key, 2), 0);
+  await rig.host.apply(RESOURCES);
+  await rig.advance(200, 10);
+  assert.equal(await pass(rig, key, 1, 'POST'), 1);
+  assert.equal(await pass(rig, key, 100), 88, 'and no unit more than the new quota');
+});

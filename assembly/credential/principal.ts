@@ -7,6 +7,7 @@ import { PRINCIPAL_BYTES_MAX } from '../limits';
 import { putByte, putBytes, putLiteral, textBegin, textLength } from '../pipeline/text';
 import { AUDIENCES, Product, SOURCE_MTLS, SOURCES, Source, TextRecord } from '../policy/layout';
 import { recordOf, textAt } from '../policy/policy';
+import { ascii, asciiLength } from '../util/ascii';
 import { equalBytes } from '../util/bytes';
 
 /** What is asked of one token, in this order. */
@@ -17,8 +18,11 @@ const ASK_CLAIM: u32 = 2;
 /** Path of a property, and what was learned of the caller: as long as both may be. */
 const PATH_BYTES: u32 = 160;
 const TEXT_BYTES: u32 = 640;
-const PATH: usize = memory.data(160, 8);
-const TEXT: usize = memory.data(640, 8);
+const PATH: usize = memory.data(PATH_BYTES, 8);
+const TEXT: usize = memory.data(TEXT_BYTES, 8);
+
+/** The property that names the peer by its certificate. */
+export const PEER = ascii('connection\0uri_san_peer_certificate');
 
 let policy: usize = 0;
 /** The source asked about, and one more than the last. */
@@ -43,7 +47,7 @@ export function nextQuestion(): bool {
   const source = sourceNow();
   textBegin(PATH, PATH_BYTES);
   if (source.kind == SOURCE_MTLS) {
-    putLiteral('connection\0uri_san_peer_certificate');
+    putBytes(PEER, asciiLength(PEER));
   } else {
     // Only the filter that verifies tokens writes there; without a verified token there is nothing.
     putLiteral('metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0payload\0');

@@ -3,6 +3,8 @@
  * are right, those of WASI beside them. Nothing else may import from the SDK, and nothing here
  * decides anything.
  */
+import { proxy_get_property } from '@solo-io/proxy-runtime/assembly/imports';
+import { asciiLength } from '../util/ascii';
 import { clock_time_get, random_get } from './wasi_snapshot_preview1';
 
 export {
@@ -13,7 +15,6 @@ export {
   proxy_get_buffer_bytes,
   proxy_get_header_map_pairs,
   proxy_get_header_map_value,
-  proxy_get_property,
   proxy_http_call,
   proxy_increment_metric,
   proxy_log,
@@ -63,6 +64,16 @@ export function outAddress(): usize {
 /** The length the proxy wrote last. */
 export function outLength(): u32 {
   return load<u32>(OUT, 4);
+}
+
+/** Whether there is a property under a path that `ascii` gave; its bytes are at `outAddress`. */
+export function readProperty(path: usize): bool {
+  return readPropertyAt(path, asciiLength(path));
+}
+
+/** The same for a path of so many bytes. */
+export function readPropertyAt(path: usize, length: u32): bool {
+  return proxy_get_property(path, length, OUT, OUT + 4) == OK;
 }
 
 /** Milliseconds of the monotonic clock. 0 when the proxy refuses it, which it never does. */

@@ -3,7 +3,13 @@
  * decided. No decision is made here; a request that cannot even be read is refused.
  */
 
-import { answerQuestion, nextQuestion, questionAt, questionLength } from '../credential/principal';
+import {
+  answerQuestion,
+  nextQuestion,
+  PEER,
+  questionAt,
+  questionLength,
+} from '../credential/principal';
 import * as reason from '../decision/reason';
 import {
   clearDecision,
@@ -61,10 +67,11 @@ import {
   PAUSE,
   proxy_continue_stream,
   proxy_get_header_map_pairs,
-  proxy_get_property,
   proxy_send_local_response,
   proxy_set_effective_context,
   proxy_set_property,
+  readProperty,
+  readPropertyAt,
 } from './abi';
 import { resetArena } from './arena';
 import { makeUrgentCall, paceTicks } from './calls';
@@ -122,14 +129,14 @@ function decideNow(root: Root, decision: Decision, held: usize, nowMs: u64): u32
 
 /** Asks the proxy who brought a hop token. */
 function askPeer(root: Root, decision: Decision): u32 {
-  const known = readProperty(ascii('connection\0uri_san_peer_certificate'));
+  const known = readProperty(PEER);
   return brought(root, decision, outAddress(), known ? outLength() : 0);
 }
 
 /** Asks the proxy who calls, one property after the other, until the pipeline has heard enough. */
 function ask(root: Root, decision: Decision): u32 {
   while (nextQuestion()) {
-    const known = proxy_get_property(questionAt(), questionLength(), outAt(), outAt() + 4) == OK;
+    const known = readPropertyAt(questionAt(), questionLength());
     answerQuestion(outAddress(), known ? outLength() : 0);
   }
   return asked(root, decision);
@@ -146,10 +153,6 @@ function locate(root: Root, decision: Decision): u32 {
   }
   if (!readProperty(ascii('source\0address'))) return located(root, decision, 0, 0);
   return located(root, decision, outAddress(), outLength());
-}
-
-function readProperty(path: usize): bool {
-  return proxy_get_property(path, asciiLength(path), outAt(), outAt() + 4) == OK;
 }
 
 /** Carries out a pass or a denial; true when the request goes on. */
@@ -251,17 +254,13 @@ function resumeOne(engine: Engine, held: Held, nowMs: u64): bool {
   return false;
 }
 
-const RESPONSE_CODE: usize = memory.data<u8>([
-  0x72, 0x65, 0x73, 0x70, 0x6f, 0x6e, 0x73, 0x65, 0, 0x63, 0x6f, 0x64, 0x65,
-]);
-
 /** Reads the status of a response, which costs as much as deciding: only where a product asks. */
 function measure(decision: Decision): void {
   const at = findRoot(decision.root);
   if (at == 0 || rootAt(at).engine == 0) return;
   resetArena();
-  const got = proxy_get_property(RESPONSE_CODE, 13, outAt(), outAt() + 4);
-  const status = got == OK && outLength() == 8 ? load<u32>(outAddress()) : 0;
+  const known = readProperty(ascii('response\0code'));
+  const status = known && outLength() == 8 ? load<u32>(outAddress()) : 0;
   countResponse(engineAt(rootAt(at).engine).usage, decision, status, monotonicMs());
 }
 

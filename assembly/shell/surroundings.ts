@@ -6,7 +6,7 @@ import { keepHopKey } from '../credential/hop';
 import { keepMark } from '../pipeline/mark';
 import { keepSecret } from '../sync/calls';
 import { keepProxy } from '../sync/watch';
-import { ascii, asciiEntry, asciiLength, asciiList } from '../util/ascii';
+import { ascii, asciiEntry, asciiList } from '../util/ascii';
 import { equalBytes } from '../util/bytes';
 import {
   environ_get,
@@ -15,7 +15,7 @@ import {
   outAddress,
   outAt,
   outLength,
-  proxy_get_property,
+  readProperty,
 } from './abi';
 
 const ENVIRONMENT_MAX: u32 = 8_192;
@@ -40,10 +40,6 @@ export function readSurroundings(): void {
   const idLength = hasId ? outLength() : 0;
   const hasCluster = readProperty(NODE_CLUSTER);
   keepProxy(id, idLength, outAddress(), hasCluster ? outLength() : 0);
-}
-
-function readProperty(name: usize): bool {
-  return proxy_get_property(name, asciiLength(name), outAt(), outAt() + 4) == OK;
 }
 
 function readVariables(): void {

@@ -12,13 +12,7 @@ import {
   HOP_TEXT_BYTES,
 } from '../limits';
 import { editSet } from '../pipeline/edits';
-import {
-  HEADER_NAME_LENGTH,
-  HEADER_VALUE,
-  HEADER_VALUE_LENGTH,
-  headerAt,
-  headerCount,
-} from '../pipeline/headers';
+import { findNamed, HEADER_VALUE, HEADER_VALUE_LENGTH } from '../pipeline/headers';
 import {
   requestAuthority,
   requestAuthorityLength,
@@ -36,18 +30,20 @@ const NAME = ascii('x-sidegate-hop');
 const REQUEST_ID = ascii('x-request-id');
 /** A token: expiry u64, subscription u64, both most significant byte first, and the MAC; in hex. */
 const TOKEN_BYTES: u32 = 48;
-const TOKEN: usize = memory.data(48, 8);
-const TOKEN_TEXT: usize = memory.data(96, 8);
-const TEXT: usize = memory.data(8960, 8);
-const HEAD: usize = memory.data(24, 8);
-const SIZE: usize = memory.data(4, 4);
-const MAC: usize = memory.data(32, 8);
-const BLOCK: usize = memory.data(64, 8);
-/** Two keys, the one that mints first: the states of SHA-256 after its inner and outer block. */
-const KEYS: usize = memory.data(2 * 64, 8);
-const KEY_STATES: u32 = 64;
+const TOKEN: usize = memory.data(TOKEN_BYTES, 8);
+const TOKEN_TEXT: usize = memory.data(TOKEN_BYTES * 2, 8);
+const TEXT: usize = memory.data(HOP_TEXT_BYTES, 8);
+const HEAD_BYTES: u32 = 24;
+const HEAD: usize = memory.data(HEAD_BYTES, 8);
+const SIZE_BYTES: u32 = 4;
+const SIZE: usize = memory.data(SIZE_BYTES, 4);
+const MAC: usize = memory.data(DIGEST_BYTES, 8);
 const BLOCK_BYTES: u32 = 64;
-const STATE: usize = memory.data(32, 8);
+const BLOCK: usize = memory.data(BLOCK_BYTES, 8);
+/** Two keys, the one that mints first: the states of SHA-256 after its inner and outer block. */
+const KEY_STATES: u32 = 2 * DIGEST_BYTES;
+const KEYS: usize = memory.data(2 * KEY_STATES, 8);
+const STATE: usize = memory.data(DIGEST_BYTES, 8);
 /** Where Envoy notes in a request id whether the request is traced, which each proxy decides. */
 const TRACE_PLACE: u32 = 14;
 
@@ -56,20 +52,20 @@ let known: u32 = 0;
 /** Keeps the key that mints (0) or one that is only believed (1); of bad length it is none. */
 export function keepHopKey(index: u32, at: usize, length: u32): void {
   if (length < HOP_KEY_BYTES_MIN || length > HOP_KEY_BYTES_MAX) return;
-  memory.fill(BLOCK, 0, 64);
-  if (length > 64) sha256(at, length, BLOCK);
+  memory.fill(BLOCK, 0, BLOCK_BYTES);
+  if (length > BLOCK_BYTES) sha256(at, length, BLOCK);
   else memory.copy(BLOCK, at, length);
   turnBlock(0x36);
   sha256Slice(KEYS + index * KEY_STATES, BLOCK, 0, 2 * BLOCK_BYTES, BLOCK_BYTES);
   turnBlock(0x36 ^ 0x5c);
   const outer = KEYS + index * KEY_STATES + DIGEST_BYTES;
   sha256Slice(outer, BLOCK, 0, 2 * BLOCK_BYTES, BLOCK_BYTES);
-  memory.fill(BLOCK, 0, 64);
+  memory.fill(BLOCK, 0, BLOCK_BYTES);
   known |= 1 << index;
 }
 
 function turnBlock(by: u8): void {
-  for (let i: usize = 0; i < 64; i++) store<u8>(BLOCK + i, load<u8>(BLOCK + i) ^ by);
+  for (let i: usize = 0; i < BLOCK_BYTES; i++) store<u8>(BLOCK + i, load<u8>(BLOCK + i) ^ by);
 }
 
 /** Gives the request, which passes, a token; none without a key or without a request id. */
@@ -145,34 +141,27 @@ function composeText(product: u64, subscription: u64, expiry: u64): u32 {
   store<u64>(HEAD, subscription, 8);
   store<u64>(HEAD, product, 16);
   textBegin(TEXT, HOP_TEXT_BYTES);
-  putBytes(HEAD, 24);
+  putBytes(HEAD, HEAD_BYTES);
   putSized(load<u32>(id, HEADER_VALUE), idLength);
   putSized(requestMethod(), requestMethodLength());
   putSized(requestAuthority(), requestAuthorityLength());
   putSized(requestPath(), requestPathLength());
   if (!textFits()) return 0;
-  if (idLength > TRACE_PLACE) store<u8>(TEXT + 28 + TRACE_PLACE, 0);
+  if (idLength > TRACE_PLACE) store<u8>(TEXT + HEAD_BYTES + SIZE_BYTES + TRACE_PLACE, 0);
   return textLength();
 }
 
 function putSized(at: usize, length: u32): void {
   store<u32>(SIZE, length);
-  putBytes(SIZE, 4);
+  putBytes(SIZE, SIZE_BYTES);
   putBytes(at, length);
 }
 
 /** The one header of a name that `ascii` gave; 0 when there is none or more than one. */
 function headerNamed(name: usize): usize {
   const length = asciiLength(name);
-  let found: usize = 0;
-  for (let i: u32 = 0; i < headerCount(); i++) {
-    const header = headerAt(i);
-    if (load<u32>(header, HEADER_NAME_LENGTH) != length) continue;
-    if (!equalBytes(load<u32>(header), name, length)) continue;
-    if (found != 0) return 0;
-    found = header;
-  }
-  return found;
+  const found = findNamed(name, length, 0);
+  return found != 0 && findNamed(name, length, found) == 0 ? found : 0;
 }
 
 /** Reads a token in lower-case hex into TOKEN. */

@@ -224,6 +224,11 @@ export function keptPage(engine: Engine): usize {
   return changetype<usize>(engine) + KEPT_PAGE;
 }
 
+/** A time of this VM by the clock of the host: Unix milliseconds, as far as the host told it. */
+export function hostTimeMs(engine: Engine, atMs: u64): u64 {
+  return atMs + (engine.clockOffsetMs as u64);
+}
+
 /** Whether something that came from the host is being worked through, slice by slice. */
 export function isBusy(engine: Engine): bool {
   const back = engine.backState;

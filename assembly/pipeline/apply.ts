@@ -17,7 +17,7 @@ import {
 } from '../decision/record';
 import { Application, applicationName } from '../directory/entry';
 import { Root } from '../engine/roots';
-import { engineAt } from '../engine/state';
+import { engineAt, hostTimeMs } from '../engine/state';
 import { Plan, Product } from '../policy/layout';
 import { limitAt, textAt } from '../policy/policy';
 import { countRequest } from '../telemetry/counters';
@@ -80,7 +80,7 @@ export function apply(root: Root, decision: Decision, outcome: u32): u32 {
   if (why != reason.HOP) countDecision(decision);
   if (stands == OUTCOME_PASS) {
     editsFrom = 0;
-    if (CURRENT.hop == HOP_MINT && outcome == OUTCOME_PASS) mintToken(decision);
+    if (root.hop == HOP_MINT && outcome == OUTCOME_PASS) mintToken(decision);
     markPassed();
     editsTo = editCount();
     decision.edits = editsTo as u16;
@@ -99,8 +99,8 @@ export function apply(root: Root, decision: Decision, outcome: u32): u32 {
 /** A request of a subscription that passed need not be decided and counted again behind us. */
 function mintToken(decision: Decision): void {
   if (decision.subscription == 0) return;
-  const offsetMs = engineAt(CURRENT.engine).clockOffsetMs as u64;
-  mintHop(decision.product, decision.subscription, CURRENT.nowMs + offsetMs);
+  const now = hostTimeMs(engineAt(CURRENT.engine), CURRENT.nowMs);
+  mintHop(decision.product, decision.subscription, now);
 }
 
 /** Whether access logs are told of the request, which costs a call into the proxy. */

@@ -25,9 +25,7 @@ export class Current {
   /** Units it takes from every limit. */
   cost: u32;
   operation: usize;
-  /** What the root says of hop tokens. */
-  hop: u32;
 }
 
 /** The one request. */
-export const CURRENT: Current = changetype<Current>(memory.data(72, 8));
+export const CURRENT: Current = changetype<Current>(memory.data(64, 8));

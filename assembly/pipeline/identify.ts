@@ -25,7 +25,7 @@ import {
 } from '../directory/entry';
 import { Rules } from '../directory/rules';
 import { Root } from '../engine/roots';
-import { engineAt, mayServeFill, policyPending } from '../engine/state';
+import { engineAt, hostTimeMs, mayServeFill, policyPending } from '../engine/state';
 import { PRODUCT_KEY_FORMAT, Product } from '../policy/layout';
 import { planAt, planById } from '../policy/policy';
 import { DIGEST_BYTES, sha256 } from '../util/sha256';
@@ -77,7 +77,7 @@ export function identified(root: Root, decision: Decision, to: Product, isPrinci
   decision.phase = PHASE_STATE;
   if (key.pending != 0) return awaitStart(root, decision, reason.POLICY_PENDING);
   if (key.state != CREDENTIAL_ENABLED) return deny(decision, reason.KEY_DISABLED);
-  const unixMs = CURRENT.nowMs + (known.clockOffsetMs as u64);
+  const unixMs = hostTimeMs(known, CURRENT.nowMs);
   if (key.notAfterMs != 0 && unixMs >= key.notAfterMs) return deny(decision, reason.KEY_EXPIRED);
   if (unixMs < key.notBeforeMs) return deny(decision, reason.KEY_NOT_YET_VALID);
   return key.rules == 0 ? subscribed(root, decision, to, key) : ruled(root, decision, to, key);

@@ -17,7 +17,7 @@ import {
   PHASE_PREFLIGHT,
 } from '../decision/record';
 import { hopsOf, Root } from '../engine/roots';
-import { engineAt } from '../engine/state';
+import { engineAt, hostTimeMs } from '../engine/state';
 import { FORGED_MAX } from '../limits';
 import { matchHost } from '../match/host';
 import { METHOD_OPTIONS, methodBit } from '../match/method';
@@ -76,7 +76,6 @@ function reset(root: Root, decision: Decision, waiting: usize, atMs: u64): void 
   CURRENT.keyEditsFrom = 0;
   CURRENT.keyEditsTo = 0;
   CURRENT.operation = 0;
-  CURRENT.hop = root.hop;
   decision.mode = root.mode;
 }
 
@@ -155,7 +154,8 @@ function matched(root: Root, decision: Decision, node: u32): u32 {
   }
   decision.phase = PHASE_IDENTIFY;
   if (root.hop == HOP_ACCEPT) {
-    decision.subscription = readHop(target.id, unixMs());
+    const now = hostTimeMs(engineAt(CURRENT.engine), CURRENT.nowMs);
+    decision.subscription = readHop(target.id, now);
     if (decision.subscription != 0) return OUTCOME_HOP;
   }
   return called(root, decision, target, operation);
@@ -201,11 +201,6 @@ function isPreflight(node: u32): bool {
   const asked = preflightMask();
   if (asked == 0 || matchFor(node, asked) != MATCH_FOUND) return false;
   return productAt(CURRENT.policy, changetype<Match>(MATCH).product).cors != 0;
-}
-
-/** Now, by the clock of the host. */
-function unixMs(): u64 {
-  return CURRENT.nowMs + (engineAt(CURRENT.engine).clockOffsetMs as u64);
 }
 
 /** No word from the host for too long. */

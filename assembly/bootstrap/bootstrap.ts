@@ -301,10 +301,8 @@ function readHops(): u32 {
   const read = bootstrap();
   do {
     if (read.hopPrincipals >= HOP_PRINCIPALS_MAX) return BOOTSTRAP_OUT_OF_BOUNDS;
-    if (jsonPeek() != 0x22) return BOOTSTRAP_WRONG_TYPE;
-    const length = jsonString(KEY_ROOM, 255);
-    if (length == -2 || length == 0) return BOOTSTRAP_OUT_OF_BOUNDS;
-    if (length < 0) return BOOTSTRAP_NOT_JSON;
+    const length = readString(KEY_ROOM);
+    if (length < 0) return -length;
     sha256(KEY_ROOM, length, HOPS + read.hopPrincipals * DIGEST_BYTES);
     read.hopPrincipals++;
   } while (jsonTake(0x2c));
@@ -312,15 +310,20 @@ function readHops(): u32 {
 }
 
 function readName(slot: u32): u32 {
-  if (jsonPeek() != 0x22) return BOOTSTRAP_WRONG_TYPE;
   const at = NAMES + slot * NAME_SLOT;
   memory.fill(at, 0, NAME_SLOT);
-  const length = jsonString(at + 2, 255);
-  if (length == -2) return BOOTSTRAP_OUT_OF_BOUNDS;
-  if (length < 0) return BOOTSTRAP_NOT_JSON;
-  if (length == 0) return BOOTSTRAP_OUT_OF_BOUNDS;
+  const length = readString(at + 2);
+  if (length < 0) return -length;
   store<u16>(at, length as u16);
   return BOOTSTRAP_OK;
+}
+
+/** Reads a string of 1 to 255 bytes to `at`; answers its length, or below 0 the code why not. */
+function readString(at: usize): i32 {
+  if (jsonPeek() != 0x22) return -(BOOTSTRAP_WRONG_TYPE as i32);
+  const length = jsonString(at, 255);
+  if (length == -2 || length == 0) return -(BOOTSTRAP_OUT_OF_BOUNDS as i32);
+  return length < 0 ? -(BOOTSTRAP_NOT_JSON as i32) : length;
 }
 
 /** A DNS label: 1 to 63 of a-z, 0-9 and `-`, which neither begins nor ends it. */
@@ -336,10 +339,8 @@ function isLabel(slot: usize): bool {
 }
 
 function readChoice(field: usize, choices: usize, count: u32): u32 {
-  if (jsonPeek() != 0x22) return BOOTSTRAP_WRONG_TYPE;
-  const length = jsonString(KEY_ROOM, 255);
-  if (length == -2) return BOOTSTRAP_OUT_OF_BOUNDS;
-  if (length < 0) return BOOTSTRAP_NOT_JSON;
+  const length = readString(KEY_ROOM);
+  if (length < 0) return -length;
   const choice = entryOf(choices, KEY_ROOM, length);
   if (choice == count) return BOOTSTRAP_OUT_OF_BOUNDS;
   store<u8>(READ + field, choice as u8);

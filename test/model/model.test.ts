@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ensureTool } from '../runner/commands.ts';
+import { isCi } from '../support/ci.ts';
 import { Folder } from '../support/folders.ts';
 import { runToEnd } from '../support/programs.ts';
 
@@ -16,7 +17,6 @@ const MEMORY_MAX_MB = 2_000;
 const tools = ['spin', 'gcc'].filter((name) => {
   return !ensureTool({ command: name, debianPackage: name });
 });
-const isCi = process.env.CI !== undefined && process.env.CI !== '' && process.env.CI !== 'false';
 const missing = `apt-get install ${tools.join(' ')}`;
 const skip = tools.length > 0 && !isCi ? missing : false;
 if (skip) console.error(`SKIPPED: the model of the lease protocol was NOT checked; ${missing}`);

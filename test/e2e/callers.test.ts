@@ -9,7 +9,7 @@ import { Authority, type Pair, serverTransport } from '../support/certificates.t
 import { wasmFilter } from '../support/envoy-config.ts';
 import { valuesOf } from '../support/origin.ts';
 import { APPLICATION, documents, resource } from '../support/policies.ts';
-import type { Answer } from '../support/requests.ts';
+import { codeOf } from '../support/requests.ts';
 import { HOLD_MS, RELEASE_MODULE, Rig } from '../support/rig.ts';
 import { until } from '../support/wait.ts';
 
@@ -91,10 +91,6 @@ async function start() {
   await until('the caller is known', async () => (await call(known)).status === 200);
   rig.origin.reset();
   return { rig, call, authority, known };
-}
-
-function codeOf({ status, body }: Answer): string {
-  return status === 200 ? 'pass' : (/"code":"(\w+)"/.exec(body)?.[1] ?? `${status} ${body}`);
 }
 
 // Guarantees on the real thing what the emulator assumes: where Envoy keeps the certificate's URI,

@@ -10,7 +10,7 @@ import * as config from '../support/envoy-config.ts';
 import { valuesOf } from '../support/origin.ts';
 import type { PluginConfig } from '../support/plugin.ts';
 import { APPLICATION } from '../support/policies.ts';
-import { type Answer, type RequestOptions, send } from '../support/requests.ts';
+import { codeOf, type RequestOptions, send } from '../support/requests.ts';
 import { HOLD_MS, LISTENER, RELEASE_MODULE, Rig } from '../support/rig.ts';
 import { until } from '../support/wait.ts';
 
@@ -75,10 +75,6 @@ async function start() {
       await rig[Symbol.asyncDispose]();
     },
   };
-}
-
-function codeOf({ status, body }: Answer): string {
-  return status === 200 ? 'pass' : (/"code":"(\w+)"/.exec(body)?.[1] ?? `${status} ${body}`);
 }
 
 // Guarantees S10 "both": counted once over gateway and workload, and no token at the service.

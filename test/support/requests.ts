@@ -26,6 +26,11 @@ export interface Answer {
 
 const TIMEOUT_MS = 10_000;
 
+/** `pass`, or the code of the problem that was answered. */
+export function codeOf({ status, body }: Answer): string {
+  return status === 200 ? 'pass' : (/"code":"(\w+)"/.exec(body)?.[1] ?? `${status} ${body}`);
+}
+
 /** Sends one request to 127.0.0.1 and waits for the whole answer. Never throws. */
 export function send(options: RequestOptions): Promise<Answer> {
   const { port, path = '/', method = 'GET', headers = {}, agent, timeoutMs, tls } = options;

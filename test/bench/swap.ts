@@ -11,6 +11,7 @@ import * as config from '../support/envoy-config.ts';
 import { Folder } from '../support/folders.ts';
 import { runToEnd } from '../support/programs.ts';
 import { RELEASE_MODULE } from '../support/rig.ts';
+import { forgetBefore } from '../support/start-over.ts';
 import { type CompiledFiles, TrialHost } from '../support/trial-host.ts';
 import { until } from '../support/wait.ts';
 import { type Chain, callerHeaders, pick } from './chains.ts';
@@ -101,7 +102,7 @@ async function prepare(
     const product = benchProduct({ operations: OPERATIONS, variant });
     sets.push(await host.compile({ ...files, [PRODUCT_FILE]: product }));
   }
-  const floor = forgetBefore(host);
+  const floor = forgetBefore(host.store);
   const seen = new Seen(host);
   const syncPort = await host.listenSync();
   const chain: Chain = {
@@ -197,18 +198,6 @@ async function fillDirectory({ host, seen, fillPages, floor }: SwapGround): Prom
   const isFull = () => seen.pages >= filled && seen.haveDirectory(made.revision);
   await until('both VMs are full again', isFull, { deadlineMs: 60_000 });
   return VMS;
-}
-
-/** Makes the host answer as if it had forgotten the removals before a revision. */
-function forgetBefore(host: TrialHost): { revision: number } {
-  const floor = { revision: 0 };
-  const read = host.store.directoryAfter.bind(host.store);
-  host.store.directoryAfter = async (query) => {
-    const page = await read(query);
-    const lags = query.after > 0 && query.after < floor.revision;
-    return lags ? { outcome: 'start_over', head: page.head } : page;
-  };
-  return floor;
 }
 
 /** What the filters say they hold, read from their calls. */

@@ -5,14 +5,12 @@
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { makeKey } from '../../host/credential/key.ts';
-import { type LoadedModule, loadModule, type Pair } from '../../host/emulator/index.ts';
+import type { LoadedModule, Pair } from '../../host/emulator/index.ts';
 import { CLUSTER, FilterRig } from '../emulator/support/filter.ts';
-import { RELEASE_MODULE } from '../support/rig.ts';
+import { followCallbacks, instructionsOf, meteredModule } from './callbacks.ts';
 import { callerHeaders, LARGE, thousands } from './chains.ts';
 import { PATH } from './lanes.ts';
-import { COUNTER, meter } from './meter.ts';
 import { benchProduct, PRODUCT_FILE } from './policies.ts';
 import type { Row } from './results.ts';
 import { rounded } from './results.ts';
@@ -25,13 +23,6 @@ const RESPONSE: Pair[] = [
   [':status', '200'],
   ['content-length', '2'],
 ];
-
-/** The release module with its counter. */
-async function meteredModule(): Promise<LoadedModule> {
-  const loaded = loadModule(meter(await readFile(RELEASE_MODULE)));
-  assert.ok(loaded.ok, loaded.ok ? '' : JSON.stringify(loaded.problems));
-  return loaded.module;
-}
 
 /** Products and operations of each, for the largest callback while policies are swapped. */
 const LARGE_POLICY = { products: 500, operations: 20 };
@@ -51,9 +42,8 @@ export async function measureWork(sizes: readonly number[]): Promise<Record<stri
   const rows: Record<string, Row> = {};
   for (const size of sizes) {
     const { files, keys, siblings, greedyKey } = keyedResources(size);
-    const largest = new Largest();
     await using rig = await FilterRig.start({ module, resources: '' });
-    largest.follow(rig);
+    const largest = followCallbacks(rig);
     await rig.host.apply(Object.values(files).join('---\n'));
     await rig.advance(60_000, 100);
     const name = `Sidegate, ${thousands(size)} keys`;
@@ -74,15 +64,13 @@ export async function measureWork(sizes: readonly number[]): Promise<Record<stri
     if (size === sizes[0]) {
       const one = { ...good, name: `${name}, filterState denied` };
       rows[one.name] = await countQuiet(module, files, one);
-    }
-    if (size === sizes[0]) {
       const answering = { ...files, [PRODUCT_FILE]: benchProduct({ answers: true }) };
       await rig.host.apply(Object.values(answering).join('---\n'));
       await rig.advance(1_000, 100);
-      const one = { ...good, name: 'Sidegate, response work' };
-      rows[one.name] = await countRequests(rig, one);
+      const worked = { ...good, name: 'Sidegate, response work' };
+      rows[worked.name] = await countRequests(rig, worked);
     }
-    rows[`callbacks, ${thousands(size)} keys`] = await largest.row(rig);
+    rows[`callbacks, ${thousands(size)} keys`] = callbackRow(rig, largest);
   }
   rows[`callbacks, policy of ${LARGE_POLICY.products} products`] = await swapLarge(module);
   return rows;
@@ -101,13 +89,12 @@ async function swapLarge(module: LoadedModule): Promise<Row> {
   };
   await using rig = await FilterRig.start({ module, resources: set(0) });
   await rig.advance(10_000, 20);
-  const largest = new Largest();
-  largest.follow(rig);
+  const largest = followCallbacks(rig);
   const pages = rig.host.calls['v1/policy'] ?? 0;
   await rig.host.apply(set(1));
   await rig.advance(10_000, 20);
   assert.ok((rig.host.calls['v1/policy'] ?? 0) > pages + 10, 'the policy was fetched');
-  return largest.row(rig);
+  return callbackRow(rig, largest);
 }
 
 /** Counts for a proxy that tells access logs of denials alone. */
@@ -122,10 +109,6 @@ async function countQuiet(
   await rig.advance(60_000, 100);
   await countRequests(rig, one);
   return await countRequests(rig, one);
-}
-
-function instructionsOf(rig: FilterRig): number {
-  return Number(rig.vm.guest.read(COUNTER) ?? 0);
 }
 
 /**
@@ -174,27 +157,9 @@ async function countRequests(rig: FilterRig, one: Case): Promise<Row> {
   };
 }
 
-/** The callback that has executed most, of each kind. */
-class Largest {
-  readonly #most = new Map<string, number>();
-
-  /** Looks at every callback from now on. */
-  follow(rig: FilterRig): void {
-    const { guest } = rig.vm;
-    const call = guest.call.bind(guest);
-    guest.call = (callback, ...rest) => {
-      const before = instructionsOf(rig);
-      const answer = call(callback, ...rest);
-      const took = instructionsOf(rig) - before;
-      this.#most.set(callback, Math.max(this.#most.get(callback) ?? 0, took));
-      return answer;
-    };
-  }
-
-  /** What was seen, in instructions. */
-  async row(rig: FilterRig): Promise<Row> {
-    assert.equal(rig.vm.failure, undefined);
-    const largest = [...this.#most].sort(([, a], [, b]) => b - a);
-    return { ...Object.fromEntries(largest), wasmBytes: rig.vm.memoryBytes };
-  }
+/** The callbacks that have executed most, in instructions. */
+function callbackRow(rig: FilterRig, largest: ReadonlyMap<string, number>): Row {
+  assert.equal(rig.vm.failure, undefined);
+  const sorted = [...largest].sort(([, a], [, b]) => b - a);
+  return { ...Object.fromEntries(sorted), wasmBytes: rig.vm.memoryBytes };
 }

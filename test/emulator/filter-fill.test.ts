@@ -4,11 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { loadModule } from '../../host/emulator/index.ts';
-import { COUNTER, meter } from '../bench/meter.ts';
-import { RELEASE_MODULE } from '../support/rig.ts';
+import { followCallbacks, meteredModule } from '../bench/callbacks.ts';
+import { forgetBefore } from '../support/start-over.ts';
 import { FilterRig, RESOURCES } from './support/filter.ts';
 import { randomFrom } from './support/storm.ts';
 
@@ -48,27 +46,6 @@ spec:
 ${each.join('')}`;
 }
 
-/** Makes the store answer as if it had forgotten the removals before the revision told last. */
-function forgetful(rig: FilterRig): (revision: number) => void {
-  let floor = 0;
-  const { store } = rig.host;
-  const read = store.directoryAfter.bind(store);
-  store.directoryAfter = async (query) => {
-    const page = await read(query);
-    const lags = query.after > 0 && query.after < floor;
-    return lags ? { outcome: 'start_over', head: page.head } : page;
-  };
-  return (revision) => {
-    floor = revision;
-  };
-}
-
-/** The newest revision of the store. */
-async function headOf({ host }: FilterRig): Promise<number> {
-  const query = { group: 'default', after: 0, maxBytes: 1, overheadBytes: 0 };
-  return (await host.store.directoryAfter(query)).head;
-}
-
 function assertNoneAbove(most: number, largest: ReadonlyMap<string, number>): void {
   assert.ok(largest.size > 0);
   for (const [callback, instructions] of largest) {
@@ -79,20 +56,9 @@ function assertNoneAbove(most: number, largest: ReadonlyMap<string, number>): vo
 // Guarantees that no request waits long for the background, however much comes in at once: the
 // first fill, one more, and a large policy, counted in instructions, which no machine changes.
 test('no callback of the background is a long one', async () => {
-  const loaded = loadModule(meter(await readFile(RELEASE_MODULE)));
-  assert.ok(loaded.ok);
-  await using rig = await FilterRig.start({ module: loaded.module, resources: '' });
-  const { guest } = rig.vm;
-  const largest = new Map<string, number>();
-  const call = guest.call.bind(guest);
-  guest.call = (callback, ...rest) => {
-    const before = Number(guest.read(COUNTER));
-    const answer = call(callback, ...rest);
-    const took = Number(guest.read(COUNTER)) - before;
-    largest.set(callback, Math.max(largest.get(callback) ?? 0, took));
-    return answer;
-  };
-  const forgetBefore = forgetful(rig);
+  await using rig = await FilterRig.start({ module: await meteredModule(), resources: '' });
+  const largest = followCallbacks(rig);
+  const floor = forgetBefore(rig.host.store);
   await rig.host.apply(RESOURCES + keys(KEYS));
   await rig.advance(1_000, 20);
   const { key } = await rig.host.createKey('shop');
@@ -103,9 +69,9 @@ test('no callback of the background is a long one', async () => {
   assertNoneAbove(FIRST_INSTRUCTIONS_MAX, largest);
   largest.clear();
 
-  forgetBefore(Number.MAX_SAFE_INTEGER);
+  floor.revision = Number.MAX_SAFE_INTEGER;
   const second = await rig.host.createKey('shop');
-  forgetBefore(await headOf(rig));
+  floor.revision = await rig.host.store.revision();
   await rig.advance(1_000, 20);
   assert.ok((rig.host.calls['v1/directory'] ?? 0) >= 2 * pages, 'it was filled anew');
   assert.equal((await rig.send(second.key)).outcome, 'continued');
@@ -133,7 +99,7 @@ test('fills one after the other are all completed', async () => {
   for (const seed of [31, 32]) {
     const random = randomFrom(seed);
     await using rig = await FilterRig.start({ resources: RESOURCES + keys(600) });
-    const forgetBefore = forgetful(rig);
+    const floor = forgetBefore(rig.host.store);
     let number = 1;
     for (let round = 0; round < 8; round++) {
       const where = `seed ${seed}, round ${round}`;
@@ -144,9 +110,9 @@ test('fills one after the other are all completed', async () => {
       };
       await change();
       await rig.advance(random() * 30, 1);
-      forgetBefore(Number.MAX_SAFE_INTEGER);
+      floor.revision = Number.MAX_SAFE_INTEGER;
       const made = await rig.host.createKey('shop');
-      forgetBefore(await headOf(rig));
+      floor.revision = await rig.host.store.revision();
       await rig.advance(random() * 20, 1);
       await change();
       await rig.advance(random() * 20, 1);

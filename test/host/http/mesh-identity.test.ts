@@ -3,15 +3,12 @@
  * named by the host's own sidecar, and nobody else, whatever else a caller has or writes.
  */
 import assert from 'node:assert/strict';
-import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { isOwnSidecar, principalOf } from '../../../host/http/mesh-identity.ts';
-import { decodeDirectory } from '../../../host/wire/directory.ts';
-import { decodeManifest } from '../../../host/wire/manifest.ts';
-import { decodePolicy } from '../../../host/wire/policy.ts';
-import { decodeSyncReply, encodeSyncRequest, SyncStatus } from '../../../host/wire/sync.ts';
+import { decodeSyncReply, SyncStatus } from '../../../host/wire/sync.ts';
 import { encodeWatchRequest } from '../../../host/wire/watch.ts';
 import { resourcesOf } from '../../support/policies.ts';
+import { accountOf, syncRequest } from '../../support/sync-calls.ts';
 import { TrialHost } from '../../support/trial-host.ts';
 
 const ORDERS = 'spiffe://cluster.local/ns/shop/sa/orders';
@@ -38,8 +35,7 @@ function certificate(uri: string): Record<string, string> {
 
 async function listening(options: { secret?: string } = {}) {
   const host = await TrialHost.start({ resources: resources(), meshIdentity: true, ...options });
-  await host.sync.listen({ host: '127.0.0.1', port: 0 });
-  const { port } = host.sync.server.address() as AddressInfo;
+  const port = await host.listenSync();
   const call = async (path: string, headers: Record<string, string>, body?: Uint8Array) => {
     const method = body === undefined ? 'GET' : 'POST';
     const more = body === undefined ? {} : { body: Buffer.from(body) };
@@ -163,9 +159,9 @@ test('with a secret both locks are there', async () => {
 test('quota of another proxy group is out of reach', async () => {
   const { host, call } = await listening();
   await using _ = host;
-  const account = await accountOf(call, 'default', ORDERS);
+  const account = await accountOf(async (path) => (await call(path, certificate(ORDERS))).bytes);
   const ask = async (group: string, uri: string, want: number) => {
-    const payload = syncCall(host, { ...account, want });
+    const payload = syncRequest(host, account, [{ want }]);
     const answer = await call(`/v1/sync/${group}`, certificate(uri), payload);
     assert.equal(answer.status, 200);
     const reply = decodeSyncReply(answer.bytes);
@@ -178,45 +174,3 @@ test('quota of another proxy group is out of reach', async () => {
   assert.equal(own?.status, SyncStatus.ok);
   assert.ok((own?.granted ?? 0) > 0);
 });
-
-type Call = Awaited<ReturnType<typeof listening>>['call'];
-
-/** The one account of a proxy group, as its filter learns it. */
-async function accountOf(call: Call, group: string, uri: string) {
-  const headers = certificate(uri);
-  const manifest = decodeManifest((await call(`/v1/policy/${group}`, headers)).bytes);
-  assert.ok(manifest.ok);
-  const digest = Buffer.from(manifest.value.digest).toString('hex');
-  const policy = decodePolicy((await call(`/v1/policy/${group}/${digest}/0`, headers)).bytes);
-  const page = decodeDirectory((await call(`/v1/directory/${group}?after=0`, headers)).bytes);
-  assert.ok(policy.ok && page.ok);
-  const subscription = page.value.page.records.find(({ kind }) => kind === 3);
-  const [limit] = policy.value.limits;
-  assert.ok(subscription && limit);
-  const { windowKind } = limit;
-  return { owner: BigInt(subscription.id), limit: BigInt(limit.id), windowKind };
-}
-
-function syncCall(host: TrialHost, item: object): Uint8Array {
-  return encodeSyncRequest({
-    incarnation: 77n,
-    storeId: host.store.identity.storeId,
-    epoch: host.store.identity.epoch,
-    policyRevision: 1,
-    directoryRevision: 1,
-    heartbeatMs: 1_000,
-    sequence: 5,
-    urgent: false,
-    last: false,
-    usageBatch: 0,
-    usage: [],
-    touched: [],
-    items: [
-      {
-        ...{ partition: 0n, generation: 1, windowId: 0, used: 0, released: 0, granted: 0 },
-        ...{ need: 1, class: 1, next: false },
-        ...(item as { owner: bigint; limit: bigint; windowKind: number; want: number }),
-      },
-    ],
-  });
-}

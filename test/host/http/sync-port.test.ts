@@ -13,12 +13,12 @@ import { decodeManifest, digestOf } from '../../../host/wire/manifest.ts';
 import { decodePolicy } from '../../../host/wire/policy.ts';
 import {
   decodeSyncReply,
-  encodeSyncRequest,
   type SyncReportItem,
   type SyncRequest,
   SyncStatus,
 } from '../../../host/wire/sync.ts';
 import { resourcesOf } from '../../support/policies.ts';
+import { accountOf, syncRequest, type WireAccount } from '../../support/sync-calls.ts';
 import { HEARTBEAT_MS, TrialHost } from '../../support/trial-host.ts';
 
 const LIMITS = [{ name: 'daily', quota: 100, window: '1d' }];
@@ -165,15 +165,8 @@ test('a filter that is too far behind is told to start over', async () => {
 });
 
 /** Ids as a filter knows them: the one subscription and the limit of its plan. */
-async function accountOf(host: TrialHost) {
-  const manifest = await manifestOf(host);
-  const name = Buffer.from(manifest.digest).toString('hex');
-  const policy = ok(decodePolicy((await get(host, `/v1/policy/default/${name}/0`)).bytes));
-  const { page } = ok(decodeDirectory((await get(host, '/v1/directory/default?after=0')).bytes));
-  const subscription = page.records.find(({ kind }) => kind === 3);
-  const limit = policy.limits[0];
-  assert.ok(subscription && limit);
-  return { owner: BigInt(subscription.id), limit: BigInt(limit.id), windowKind: limit.windowKind };
+function ownAccount(host: TrialHost): Promise<WireAccount> {
+  return accountOf(async (url) => (await get(host, url)).bytes);
 }
 
 async function sync(
@@ -181,35 +174,7 @@ async function sync(
   items: Partial<SyncReportItem>[],
   more: Partial<SyncRequest> = {},
 ) {
-  const item = {
-    ...(await accountOf(host)),
-    partition: 0n,
-    generation: 1,
-    windowId: 0,
-    used: 0,
-    released: 0,
-    granted: 0,
-    want: 10,
-    need: 1,
-    class: 1,
-    next: false,
-  };
-  const payload = encodeSyncRequest({
-    incarnation: 77n,
-    storeId: host.store.identity.storeId,
-    epoch: host.store.identity.epoch,
-    policyRevision: 1,
-    directoryRevision: 1,
-    heartbeatMs: 1_000,
-    sequence: 5,
-    urgent: false,
-    last: false,
-    usageBatch: 0,
-    usage: [],
-    touched: [],
-    items: items.map((one) => ({ ...item, ...one })),
-    ...more,
-  });
+  const payload = syncRequest(host, await ownAccount(host), items, more);
   const url = '/v1/sync/default';
   const answer = await host.sync.inject({ method: 'POST', url, payload: Buffer.from(payload) });
   assert.equal(answer.statusCode, 200, answer.body);
@@ -282,7 +247,7 @@ test('a ledger that does not answer is said to be unavailable', async () => {
 // Guarantees that a limit which left the plan is not refused before filters can know of it.
 test('terms that ended hold for a moment, then no more', async () => {
   await using host = await TrialHost.start({ resources: resourcesOf({ limits: LIMITS }) });
-  const account = await accountOf(host);
+  const account = await ownAccount(host);
   await host.apply(resourcesOf({ limits: [{ name: 'hourly', quota: 5, window: '1h' }] }));
   assert.equal((await sync(host, [account])).items[0]?.status, SyncStatus.ok);
   host.aheadMs = TERMS_GRACE_MS + 1_000;

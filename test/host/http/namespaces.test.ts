@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { nearLimits } from '../../../host/service/near.ts';
 import { decodePolicy } from '../../../host/wire/policy.ts';
 import { decodeRecordBody } from '../../../host/wire/records.ts';
+import { Holder } from '../../support/holder.ts';
 import { TrialHost } from '../../support/trial-host.ts';
 
 type Space = 'sales' | 'shop' | 'plans';
@@ -84,13 +85,7 @@ test('a subscription across namespaces reaches the proxies whole', async () => {
   const limit = BigInt(policy.value.limits[0]?.id ?? 0);
   const account = { owner, limit, windowKind: 86_400, partition: 0n };
   assert.equal(host.terms.resolve(account)?.quota, 9);
-  const spent = { generation: 1, windowId: 0, next: false, used: 0, released: 0, granted: 0 };
-  const item = { account, ...spent, want: 9, need: 1 };
-  const time = { nowMs: host.nowMs(), heartbeatMs: 1_000 };
-  const [reply] = await host.ledger.merge(1n, [item], time);
-  const { granted = 0, windowId = 0 } = reply ?? {};
-  await host.ledger.merge(1n, [{ ...item, windowId, granted, used: granted, want: 9 }], time);
-  await host.ledger.merge(1n, [{ ...item, windowId, granted: 9, used: 9, want: 0 }], time);
+  assert.equal(await new Holder(host, account).spend(9), 9);
   const [near] = await nearLimits(host, host.nowMs());
   assert.deepEqual(
     [near?.namespace, near?.application, near?.product, near?.plan],

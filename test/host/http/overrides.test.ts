@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nearLimits } from '../../../host/service/near.ts';
 import { decodePolicy, type Policy } from '../../../host/wire/policy.ts';
+import { Holder, namedAccount } from '../../support/holder.ts';
 import { resource } from '../../support/policies.ts';
 import { TrialHost } from '../../support/trial-host.ts';
 
@@ -54,13 +55,8 @@ async function started() {
   };
   /** Terms of a limit for a subscription, under ids that never change. */
   const termsOf = async (name: string, limit: 'daily' | 'burst') => {
-    const keys = [
-      { kind: 'Subscription', namespace: 'default', name: `${name}/orders` },
-      { kind: 'Limit', namespace: 'default', name: limit },
-    ] as const;
-    const [owner = 0, id = 0] = await host.store.reserveIds(keys, true);
     const windowKind = limit === 'daily' ? 86_400 : 1;
-    const account = { owner: BigInt(owner), limit: BigInt(id), windowKind, partition: 0n };
+    const account = await namedAccount(host, `${name}/orders`, limit, windowKind);
     return { account, terms: host.terms.resolve(account, limit === 'daily' ? 'exact' : 'rate') };
   };
   const end = () => host[Symbol.asyncDispose]();
@@ -127,17 +123,8 @@ test('an override changes the cap of the window now and keeps what was used', as
   await using setting = await started();
   const { host, apply, termsOf } = setting;
   const { account } = await termsOf('shop', 'daily');
-  const held = { windowId: 0, used: 0, granted: 0, released: 0 };
-  const spendAll = async () => {
-    for (;;) {
-      const item = { account, generation: 1, next: false, ...held, want: 100, need: 1 };
-      const time = { nowMs: host.nowMs(), heartbeatMs: 1_000 };
-      const [reply] = await host.ledger.merge(1n, [item], time);
-      const { status, granted = 0, windowId = 0 } = reply ?? {};
-      Object.assign(held, { granted, windowId, used: granted });
-      if (status !== 'ok') return held.used;
-    }
-  };
+  const holder = new Holder(host, account);
+  const spendAll = () => holder.spend(1_000);
   assert.equal(await spendAll(), 100);
   await apply(subscription('shop', [{ limit: 'daily', quota: 130 }]));
   assert.equal(await spendAll(), 130);

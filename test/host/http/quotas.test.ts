@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Account } from '../../../host/quota/report.ts';
+import { Holder, namedAccount } from '../../support/holder.ts';
 import { type LimitSpec, resourcesOf } from '../../support/policies.ts';
 import { TrialHost } from '../../support/trial-host.ts';
 import { sidegate } from '../cli/command.ts';
@@ -20,31 +20,8 @@ const NOON = Date.UTC(2026, 0, 15, 12);
 async function started(limits = LIMITS) {
   const host = await TrialHost.start({ resources: resourcesOf({ limits }) });
   host.nowMs = () => NOON + host.aheadMs;
-  const keys = [
-    { kind: 'Subscription', namespace: 'default', name: 'shop/orders' },
-    { kind: 'Limit', namespace: 'default', name: 'daily' },
-  ] as const;
-  const [owner = 0, limit = 0] = await host.store.reserveIds(keys, true);
-  const ids = { owner: BigInt(owner), limit: BigInt(limit) };
-  const account: Account = { ...ids, windowKind: 86_400, partition: 0n };
-  const held = { windowId: 0, used: 0, granted: 0, released: 0 };
-  const report = async (want: number) => {
-    const item = { account, generation: 1, next: false, ...held, want, need: Math.min(1, want) };
-    const time = { nowMs: host.nowMs(), heartbeatMs: 1_000 };
-    const [reply] = await host.ledger.merge(1n, [item], time);
-    const { windowId = 0, granted = 0, status } = reply ?? {};
-    Object.assign(held, { windowId, granted });
-    return status === 'ok';
-  };
-  /** Uses up to `units` as a holder would, and answers how many it has used in all. */
-  const spend = async (units: number) => {
-    const goal = held.used + units;
-    while (held.used < goal && (await report(goal - held.used))) {
-      held.used = Math.min(held.granted, goal);
-    }
-    await report(0);
-    return held.used;
-  };
+  const holder = new Holder(host, await namedAccount(host, 'shop/orders', 'daily'));
+  const spend = (units: number) => holder.spend(units);
   return { host, spend, [Symbol.asyncDispose]: () => host[Symbol.asyncDispose]() };
 }
 

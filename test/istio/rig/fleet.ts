@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import http from 'node:http';
 import type { Checks } from './checks.ts';
 import { pushesOf } from './control.ts';
-import { admin, writeResources } from './host.ts';
+import { admin, applicationOn, keyOf, type MadeKey, writeResources } from './host.ts';
 import { apply, type KubeObject } from './kube.ts';
 import { type Mesh, podReady, restartProxy, startPod } from './pods.ts';
 import { type Processes, until } from './processes.ts';
@@ -68,42 +68,6 @@ function fleetObjects(digest: string): KubeObject[] {
 const isCallers = ({ kind, metadata }: KubeObject) =>
   kind === 'AuthorizationPolicy' && metadata.name === 'filters';
 
-/** An application of its own, subscribed to the example's product on a plan of its own. */
-function applicationOn(name: string, quota: number, state = 'active', plan = name): string {
-  return `
-apiVersion: sidegate.dev/v1alpha1
-kind: Plan
-metadata: { name: ${name} }
-spec: { limits: [{ name: per-day, class: exact, quota: ${quota}, window: 1d }] }
----
-apiVersion: sidegate.dev/v1alpha1
-kind: Application
-metadata: { name: ${name} }
-spec: { consumer: acme }
----
-apiVersion: sidegate.dev/v1alpha1
-kind: Subscription
-metadata: { name: ${name} }
-spec: { application: ${name}, product: orders, plan: ${plan}, state: ${state} }
-`;
-}
-
-interface Made {
-  readonly id: number;
-  readonly key: string;
-}
-
-/** Makes a key as soon as the host knows the application. */
-async function keyOf(application: string): Promise<Made> {
-  let made: Made | undefined;
-  await until(`a key of ${application}`, async () => {
-    made = await admin<Made>('POST', '/v1/credentials', { application });
-    return true;
-  });
-  assert.ok(made !== undefined);
-  return made;
-}
-
 const CHANGES = 10;
 const CONNECTIONS = 4;
 
@@ -146,10 +110,10 @@ export async function checkChanges(checks: Checks, processes: Processes): Promis
   const before = await settledPushes();
   // Guarantees that neither keys nor plans nor quotas cost the mesh a push, and that they are fast.
   await checks.check('changes of keys, quotas and plans reach all proxies, no push', async () => {
-    const made: Made[] = [];
+    const made: MadeKey[] = [];
     for (let i = 0; i < CHANGES; i += 1) {
       await watch.time(200, async () => {
-        made.push(await admin<Made>('POST', '/v1/credentials', { application: 'roomy' }));
+        made.push(await admin<MadeKey>('POST', '/v1/credentials', { application: 'roomy' }));
         return made.at(-1)?.key ?? '';
       });
     }
@@ -175,7 +139,7 @@ async function changePlans(watch: Stopwatch, processes: Processes): Promise<void
     writeResources(processes, 'changing.yaml', applicationOn(...of));
   };
   write('changing', 2);
-  const { key } = await keyOf('changing');
+  const key = await keyOf('changing');
   await watch.seen(key, 429);
   const written = (...of: Parameters<typeof applicationOn>) => {
     write(...of);
@@ -208,7 +172,7 @@ export async function checkWorkers(mesh: Mesh, checks: Checks): Promise<void> {
     // Guarantees that no unit is given out twice, and that none stays behind while it is wanted.
     await checks.check(`${QUOTA} units over three proxies of ${workers} workers`, async () => {
       writeResources(mesh.processes, `${name}.yaml`, applicationOn(name, QUOTA));
-      const { key } = await keyOf(name);
+      const key = await keyOf(name);
       await Promise.all(FILTERED.map((one) => restartProxy(mesh, one, workers)));
       await until('all three know the key', async () => {
         const probes = PROXIES.map((target) => send({ ...target, key, path: '/health' }));

@@ -39,23 +39,25 @@ export const ADMIN_PORT = {
   token: ADMIN_TOKEN,
 } as const;
 
-/** Resources of the rig's own, whose quota is not what a test is about. */
-const ROOMY = `
+/** An application subscribed to the example's product, and a plan of its name. */
+export function applicationOn(name: string, quota: number, state = 'active', plan = name): string {
+  return `
 apiVersion: sidegate.dev/v1alpha1
 kind: Plan
-metadata: { name: roomy }
-spec: { limits: [{ name: per-day, class: exact, quota: 1000000, window: 1d }] }
+metadata: { name: ${name} }
+spec: { limits: [{ name: per-day, class: exact, quota: ${quota}, window: 1d }] }
 ---
 apiVersion: sidegate.dev/v1alpha1
 kind: Application
-metadata: { name: roomy }
+metadata: { name: ${name} }
 spec: { consumer: acme }
 ---
 apiVersion: sidegate.dev/v1alpha1
 kind: Subscription
-metadata: { name: roomy-orders }
-spec: { application: roomy, product: orders, plan: roomy }
+metadata: { name: ${name} }
+spec: { application: ${name}, product: orders, plan: ${plan}, state: ${state} }
 `;
+}
 
 let command: string[] = [];
 
@@ -66,7 +68,8 @@ export async function startHost(mesh: Mesh, objects: readonly KubeObject[]): Pro
   mkdirSync(folder);
   const texts = objects.find(({ kind }) => kind === 'ConfigMap')?.data as Record<string, string>;
   for (const [name, text] of Object.entries(texts)) writeFileSync(path.join(folder, name), text);
-  writeFileSync(path.join(folder, 'rig.yaml'), ROOMY);
+  // One whose quota is not what a test is about.
+  writeFileSync(path.join(folder, 'rig.yaml'), applicationOn('roomy', 1_000_000));
   const stateful = objects.find(({ kind }) => kind === 'StatefulSet');
   const args = stateful?.spec.template.spec.containers[0].args as string[];
   const placed = args.map((argument) =>
@@ -120,9 +123,25 @@ export function inHost(...args: string[]): string {
   return run(program, rest);
 }
 
+/** A key that was made, and the credential to revoke it by. */
+export interface MadeKey {
+  readonly id: number;
+  readonly key: string;
+}
+
 /** Makes a key as an operator does. */
-export function makeKey(application: string): { id: number; key: string } {
+export function makeKey(application: string): MadeKey {
   return JSON.parse(inHost('key', 'create', application, '-o', 'json'));
+}
+
+/** Makes a key as soon as the host knows the application. */
+export async function keyOf(application: string): Promise<string> {
+  let key = '';
+  await until(`a key of ${application}`, () => {
+    key = makeKey(application).key;
+    return true;
+  });
+  return key;
 }
 
 /** Calls the admin API, over the forwarded port. Throws unless the answer is a good one. */

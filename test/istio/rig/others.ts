@@ -5,7 +5,14 @@
 import assert from 'node:assert/strict';
 import { checkBelt } from './belt.ts';
 import type { Checks } from './checks.ts';
-import { makeKey, readResources, removeResources, writeResources } from './host.ts';
+import {
+  applicationOn,
+  keyOf,
+  makeKey,
+  readResources,
+  removeResources,
+  writeResources,
+} from './host.ts';
 import type { KubeObject } from './kube.ts';
 import { type Processes, until } from './processes.ts';
 import { ask, layoutObjects, PODS, replace, serviceAddress, settled } from './s2.ts';
@@ -131,35 +138,14 @@ async function checkCertificate(
   });
 }
 
-const COUNTED = `
-apiVersion: sidegate.dev/v1alpha1
-kind: Plan
-metadata: { name: counted }
-spec: { limits: [{ name: per-day, class: exact, quota: 10, window: 1d }] }
----
-apiVersion: sidegate.dev/v1alpha1
-kind: Application
-metadata: { name: counted }
-spec: { consumer: acme }
----
-apiVersion: sidegate.dev/v1alpha1
-kind: Subscription
-metadata: { name: counted }
-spec: { application: counted, product: orders, plan: counted }
-`;
-
 /** Filters on gateway and workload, of which one counts. */
 async function checkCountedOnce(
   processes: Processes,
   checks: Checks,
   byCaller: (presented?: string) => number,
 ): Promise<void> {
-  writeResources(processes, 'counted.yaml', COUNTED);
-  let key = '';
-  await until('the host knows the application', () => {
-    key = makeKey('counted').key;
-    return true;
-  });
+  writeResources(processes, 'counted.yaml', applicationOn('counted', 10));
+  const key = await keyOf('counted');
   // Guarantees that two filters count one request once: ten units are ten requests, of which five
   // pass both filters and five the inner one alone.
   await checks.check('S10 both: ten units are ten requests, however they come', async () => {

@@ -4,52 +4,21 @@
  */
 import assert from 'node:assert/strict';
 import type { Checks } from './checks.ts';
-import { inHost, makeKey, writeResources } from './host.ts';
+import { applicationOn, inHost, keyOf, writeResources } from './host.ts';
 import { type Processes, until } from './processes.ts';
 import { HOST_NAME, PODS } from './s2.ts';
 import { type Reply, send } from './traffic.ts';
 
-const RESOURCES = `
-apiVersion: sidegate.dev/v1alpha1
-kind: Application
-metadata: { name: stranger }
-spec: { consumer: acme }
----
-apiVersion: sidegate.dev/v1alpha1
-kind: Subscription
-metadata: { name: stranger }
-spec: { application: stranger, product: orders, plan: two, state: suspended }
----
-apiVersion: sidegate.dev/v1alpha1
-kind: Plan
-metadata: { name: two }
-spec: { limits: [{ name: per-day, class: exact, quota: 2, window: 1d }] }
----
-apiVersion: sidegate.dev/v1alpha1
-kind: Application
-metadata: { name: two }
-spec: { consumer: acme }
----
-apiVersion: sidegate.dev/v1alpha1
-kind: Subscription
-metadata: { name: two }
-spec: { application: two, product: orders, plan: two }
-`;
-
 /** Checks the steps through the gateway, in whose place Mixer's proxy stood. */
 export async function checkAdapterSteps(processes: Processes, checks: Checks): Promise<void> {
-  writeResources(processes, 's5.yaml', RESOURCES);
+  writeResources(processes, 'two.yaml', applicationOn('two', 2));
+  writeResources(processes, 'stranger.yaml', applicationOn('stranger', 2, 'suspended'));
   const ask = (key?: string) => {
     const target = { address: PODS.gateway.address, port: 80, host: HOST_NAME };
     return send(key === undefined ? target : { ...target, key });
   };
-  let stranger = '';
-  let two = '';
-  await until('the host knows the applications', () => {
-    stranger = makeKey('stranger').key;
-    two = makeKey('two').key;
-    return true;
-  });
+  const stranger = await keyOf('stranger');
+  const two = await keyOf('two');
   // Guarantees the errors of the steps, as callers see them.
   await checks.check('S5: key validation refuses no key and a key nobody made', async () => {
     problemOf(await ask(), 401);

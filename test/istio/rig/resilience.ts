@@ -11,21 +11,23 @@ import { type Mesh, podReady, proxyOf, startProxy } from './pods.ts';
 import { type Processes, until } from './processes.ts';
 import { pushImage } from './registry.ts';
 import { PODS } from './s2.ts';
-import { Load, send, type Target } from './traffic.ts';
+import { send, type Target, underLoad } from './traffic.ts';
 
 /** Slow enough that what a worker holds lasts for as long as a part is away. */
 const PAUSE_MS = 40;
-const CONNECTIONS = 12;
 const ROUNDS = 10;
 
 /** Runs the checks on the fleet, and leaves everything running. */
 export async function checkResilience(mesh: Mesh, checks: Checks): Promise<void> {
   const { processes } = mesh;
   const { key } = makeKey('roomy');
+  const targets = PROXIES.map((target) => ({ ...target, key }));
+  const during = (run: () => Promise<void>, allowed?: readonly number[]) =>
+    underLoad(targets, PAUSE_MS, run, allowed);
   for (const programs of [['istiod'], ['registry'], ['apiserver', 'etcd']] as const) {
     // Guarantees that no part of the mesh is asked on the way of a request.
     await checks.check(`${programs.join(' and ')} away: enforcement goes on`, async () => {
-      await during(key, async () => {
+      await during(async () => {
         for (const program of programs) await processes.stopOne(program);
         await enforced(key);
         await startAgain(processes, programs);
@@ -36,7 +38,7 @@ export async function checkResilience(mesh: Mesh, checks: Checks): Promise<void>
   // Guarantees the rows of the failure table about a host that is away.
   await checks.check('the host away: held quota is spent, unknown keys are refused', async () => {
     // Whoever has spent what it held gets 503 until the host is back, and nothing else.
-    const afterwards = await during(key, async () => {
+    const afterwards = await during(async () => {
       await processes.stopOne('host');
       await enforced(key);
       await runHost(processes);
@@ -63,7 +65,7 @@ export async function checkResilience(mesh: Mesh, checks: Checks): Promise<void>
       for (const name of all) await processes.stopOne(name);
       await enforced(key);
     };
-    checks.note(await during(key, stop, [200, 503]));
+    checks.note(await during(stop, [200, 503]));
     await processes.stopOne(proxyOf(PODS.orders));
     startProxy(mesh, PODS.orders);
     for (let i = 0; i < ROUNDS; i += 1) {
@@ -79,28 +81,6 @@ function sidecar(): Target {
   const found = PROXIES.find(({ address }) => address === PODS.orders.address);
   assert.ok(found !== undefined);
   return found;
-}
-
-/** Does something under a load, of which every request must pass unless told; answers counts. */
-async function during(
-  key: string,
-  run: () => Promise<void>,
-  allowed: readonly number[] = [200],
-): Promise<string> {
-  const targets = PROXIES.map((target) => ({ ...target, key }));
-  const load = new Load(targets, CONNECTIONS, PAUSE_MS);
-  let text = '';
-  try {
-    await until('the load runs', () => load.count(200) > 10 * CONNECTIONS, 20);
-    await run();
-  } finally {
-    text = await load.stop();
-  }
-  assert.ok(
-    [...load.counts.keys()].every((status) => allowed.includes(status)),
-    text,
-  );
-  return text;
 }
 
 /** A known key passes and no other does, at every proxy. */

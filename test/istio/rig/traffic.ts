@@ -2,8 +2,10 @@
  * Requests from outside the mesh, sent by the rig itself over connections it keeps: single ones,
  * and a load that counts what came back.
  */
+import assert from 'node:assert/strict';
 import http from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { until } from './processes.ts';
 
 /** Where a request goes and what it carries. */
 export interface Target {
@@ -96,4 +98,32 @@ export class Load {
     const counts = [...this.counts].sort(([a], [b]) => a - b);
     return counts.map(([status, count]) => `${status}: ${count}`).join(', ');
   }
+}
+
+/** Connections of a load beside a change. */
+const CONNECTIONS = 12;
+
+/**
+ * Does something beside a load that runs already, of which every request must come back with an
+ * allowed status; answers what came back, as text.
+ */
+export async function underLoad(
+  targets: readonly Target[],
+  pauseMs: number,
+  run: (load: Load) => Promise<void>,
+  allowed: readonly number[] = [200],
+): Promise<string> {
+  const load = new Load(targets, CONNECTIONS, pauseMs);
+  let text = '';
+  try {
+    await until('the load runs', () => load.count(200) > 10 * CONNECTIONS, 20);
+    await run(load);
+  } finally {
+    text = await load.stop();
+  }
+  assert.ok(
+    [...load.counts.keys()].every((status) => allowed.includes(status)),
+    text,
+  );
+  return text;
 }

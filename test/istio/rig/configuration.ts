@@ -8,8 +8,8 @@ import type { Checks } from './checks.ts';
 import { PROXIES } from './fleet.ts';
 import { makeKey } from './host.ts';
 import { apply, type KubeObject, kube, pathOf } from './kube.ts';
-import { forward, type Mesh } from './pods.ts';
-import { inPod, run, until } from './processes.ts';
+import { extensionsOf, forward, type Mesh } from './pods.ts';
+import { run, until } from './processes.ts';
 import { PODS, settled } from './s2.ts';
 import { Load, send } from './traffic.ts';
 
@@ -75,12 +75,10 @@ async function configure(plugin: KubeObject, heartbeatMs: number): Promise<void>
   const changed = structuredClone(plugin);
   changed.spec.pluginConfig.heartbeatMs = heartbeatMs;
   await apply(changed);
-  const [program = '', ...args] = inPod(PODS.orders.name, ['curl', '-s', DUMP]);
   const text = `heartbeatMs\\":${heartbeatMs}`;
-  await until('the proxy has it', () => run(program, args).includes(text), 20, 20);
+  const hasIt = () => extensionsOf(PODS.orders).includes(text);
+  await until('the proxy has it', hasIt, 20, 20);
 }
-
-const DUMP = '127.0.0.1:15000/config_dump?resource=ecds_filters';
 
 function second(plugin: KubeObject): KubeObject {
   const other = structuredClone(plugin);

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { ROOT } from '../../runner/layers.ts';
 import type { KubeObject } from './kube.ts';
 import { FORWARDED, forward, type Mesh, type Pod } from './pods.ts';
-import { inPod, type Processes, run, until } from './processes.ts';
+import { inPod, type Processes, runIn, until } from './processes.ts';
 
 /** What filters show at the sync port, and what shows that a request has met one. */
 export const SECRET = randomBytes(24).toString('hex');
@@ -119,8 +119,7 @@ export function removeResources(processes: Processes, name: string): void {
 export function inHost(...args: string[]): string {
   const script = path.join(ROOT, 'host/cli/main.ts');
   const env = ['env', `SIDEGATE_ADMIN_TOKEN=${ADMIN_TOKEN}`, 'SIDEGATE_HOST=http://127.0.0.1:8080'];
-  const [program = '', ...rest] = inPod(HOST_POD.name, [...env, process.execPath, script, ...args]);
-  return run(program, rest);
+  return runIn(HOST_POD.name, ...env, process.execPath, script, ...args);
 }
 
 /** A key that was made, and the credential to revoke it by. */

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { BUILT } from './cache.ts';
 import { REGISTRY } from './control.ts';
 import { apply, type KubeObject, podToken } from './kube.ts';
-import { inPod, type Processes, run, until } from './processes.ts';
+import { inPod, type Processes, run, runIn, until } from './processes.ts';
 
 /** A pod to start. */
 export interface Pod {
@@ -79,13 +79,17 @@ function folderOf({ processes }: Mesh, pod: Pod): string {
 /** Waits until a proxy has its configuration. */
 export async function podReady({ processes }: Mesh, pod: Pod): Promise<void> {
   const { name } = pod;
-  const ready = inPod(name, ['curl', '-sf', '127.0.0.1:15021/healthz/ready']);
-  const [command = '', ...args] = ready;
+  const ready = () => runIn(name, 'curl', '-sf', '127.0.0.1:15021/healthz/ready') !== undefined;
   try {
-    await until(`the proxy of ${name} is ready`, () => run(command, args) !== undefined, 40);
+    await until(`the proxy of ${name} is ready`, ready, 40);
   } catch (error) {
     throw new Error(`${(error as Error).message}\n${processes.tail(proxyOf(pod))}`);
   }
+}
+
+/** What a proxy has of plugins and their configuration, as it tells. */
+export function extensionsOf({ name }: Pod): string {
+  return runIn(name, 'curl', '-s', '127.0.0.1:15000/config_dump?resource=ecds_filters');
 }
 
 /** Forwards from the pod's address to a port of its loopback. */
@@ -125,9 +129,7 @@ function capture(name: string, folder: string): void {
     ['-p', '15001', '-z', '15006', '-u', PROXY_USER, '-g', PROXY_USER, '-m', 'REDIRECT'],
     ['-i', '*', '-b', '*', '-d', `15090,15021,15020,15000,${FORWARDED}`],
   ];
-  const command = [path.join(folder, 'agent'), 'istio-iptables', ...options.flat()];
-  const [program = '', ...args] = inPod(name, command);
-  run(program, args);
+  runIn(name, path.join(folder, 'agent'), 'istio-iptables', ...options.flat());
 }
 
 /** The agent wants its folder of data at a fixed place; each gets one that only it sees. */

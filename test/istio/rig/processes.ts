@@ -35,6 +35,12 @@ export function inPod(pod: string, command: readonly string[]): string[] {
   return ['ip', 'netns', 'exec', PREFIX + pod, ...command];
 }
 
+/** Runs a command in the network of a pod to its end, as `run` does. */
+export function runIn(pod: string, ...command: string[]): string {
+  const [program = '', ...args] = inPod(pod, command);
+  return run(program, args);
+}
+
 /** What the rig has started. */
 export class Processes {
   readonly folder: string;
@@ -109,8 +115,7 @@ export class Processes {
     inside('link', 'set', 'eth0', 'up');
     // Capture comes after routing: without a route, addresses of Services lead nowhere.
     inside('route', 'add', 'default', 'via', NODE_ADDRESS);
-    const [command = '', ...args] = inPod(pod, ['sysctl', '-qw', UNPRIVILEGED]);
-    run(command, args);
+    runIn(pod, 'sysctl', '-qw', UNPRIVILEGED);
   }
 
   /** Stops everything, the newest first, and takes the networks away. */

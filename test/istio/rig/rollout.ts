@@ -8,8 +8,8 @@ import type { Checks } from './checks.ts';
 import { PROXIES } from './fleet.ts';
 import { makeKey, runHost } from './host.ts';
 import { apply, type KubeObject } from './kube.ts';
-import type { Mesh, Pod } from './pods.ts';
-import { inPod, type Processes, run, until } from './processes.ts';
+import { extensionsOf, type Mesh, type Pod } from './pods.ts';
+import { type Processes, until } from './processes.ts';
 import { pushOther } from './registry.ts';
 import { PODS } from './s2.ts';
 import { underLoad } from './traffic.ts';
@@ -74,8 +74,6 @@ async function moveTo(plugins: readonly KubeObject[], to: object | undefined): P
 }
 
 /** The file in which the agent keeps the module that a proxy runs. */
-function moduleOf({ name }: Pod): string {
-  const dump = ['curl', '-s', '127.0.0.1:15000/config_dump?resource=ecds_filters'];
-  const [program = '', ...args] = inPod(name, dump);
-  return /"filename": "([^"]+\.wasm)"/.exec(run(program, args))?.[1] ?? '';
+function moduleOf(pod: Pod): string {
+  return /"filename": "([^"]+\.wasm)"/.exec(extensionsOf(pod))?.[1] ?? '';
 }

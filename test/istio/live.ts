@@ -4,12 +4,11 @@
  */
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { parseAllDocuments } from 'yaml';
 import { encodeWatchRequest } from '../../host/wire/watch.ts';
 import { resourcesOf } from '../support/policies.ts';
 import { TrialHost } from '../support/trial-host.ts';
 import { until } from '../support/wait.ts';
-import { type KubeObject, pathOf } from './rig/kube.ts';
+import { kubeconfigOf, objectsOf, pathOf } from './rig/kube.ts';
 
 /** An engine that the host hears; what it does not say is as it should be. */
 export interface HeardEngine {
@@ -22,7 +21,7 @@ export interface HeardEngine {
 
 /** Serves objects, and the same metrics for every pod, to whoever brings the token. */
 export async function serveCluster(text: string, metrics: string, token: string) {
-  const objects = parseAllDocuments(text).map((document) => document.toJS() as KubeObject);
+  const objects = objectsOf(text);
   const server = http.createServer((request, response) => {
     const path = (request.url ?? '').replace(/\?.*/, '');
     if (request.headers.authorization !== `Bearer ${token}`) {
@@ -38,14 +37,9 @@ export async function serveCluster(text: string, metrics: string, token: string)
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const config = {
-    clusters: [{ name: 'c', cluster: { server: `http://127.0.0.1:${port}` } }],
-    users: [{ name: 'u', user: { token } }],
-    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-    'current-context': 'x',
-  };
+  const config = kubeconfigOf({ server: `http://127.0.0.1:${port}` }, { token });
   const close = () => server[Symbol.asyncDispose]();
-  return { config: JSON.stringify(config), [Symbol.asyncDispose]: close };
+  return { config, [Symbol.asyncDispose]: close };
 }
 
 /** Starts a host that hears these engines. */

@@ -9,6 +9,7 @@ import { KubeApi } from '../../../host/cli/kube-api.ts';
 import { readKubeconfig } from '../../../host/cli/kubeconfig.ts';
 import { Exit } from '../../../host/cli/outcome.ts';
 import { serveCluster } from '../../istio/live.ts';
+import { kubeconfigOf } from '../../istio/rig/kube.ts';
 import { Folder } from '../../support/folders.ts';
 import { sidegate } from './command.ts';
 
@@ -21,12 +22,7 @@ interface Parts {
 }
 
 function configOf({ cluster = {}, user = {} }: Parts): string {
-  return JSON.stringify({
-    clusters: [{ name: 'c', cluster: { server: 'https://10.0.0.1:6443/base', ...cluster } }],
-    users: [{ name: 'u', user }],
-    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-    'current-context': 'x',
-  });
+  return kubeconfigOf({ server: 'https://10.0.0.1:6443/base', ...cluster }, user);
 }
 
 // Guarantees that what kubectl writes is understood: certificates inside and beside, tokens.

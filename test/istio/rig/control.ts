@@ -6,7 +6,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { BUILT } from './cache.ts';
-import { ADMIN, apply, kube, objectsOf } from './kube.ts';
+import { ADMIN, apply, kube, kubeconfigOf, objectsOf } from './kube.ts';
 import { NODE_ADDRESS, type Processes, run, until } from './processes.ts';
 
 /** Where modules are pushed to and pulled from. */
@@ -95,13 +95,7 @@ function makeOperator(folder: string): void {
     'tls-server-name': 'kubernetes.default',
   };
   const user = { 'client-certificate': 'operator.crt', 'client-key': 'operator.key' };
-  const config = {
-    clusters: [{ name: 'c', cluster }],
-    users: [{ name: 'u', user }],
-    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-    'current-context': 'x',
-  };
-  writeFileSync(operatorConfig(folder), JSON.stringify(config));
+  writeFileSync(operatorConfig(folder), kubeconfigOf(cluster, user));
 }
 
 /** The kubeconfig of the operator. */
@@ -146,7 +140,7 @@ export async function startIstiod(processes: Processes): Promise<string> {
   const { folder } = processes;
   copyFileSync(BUILT.bootstrap, path.join(folder, 'bootstrap.json'));
   mkdirSync(path.join(folder, 'var'), { recursive: true });
-  writeFileSync(path.join(folder, 'kubeconfig'), JSON.stringify(KUBECONFIG));
+  writeFileSync(path.join(folder, 'kubeconfig'), KUBECONFIG);
   const discoveryAddress = 'istiod.istio-system.svc:15012';
   const defaultConfig = { discoveryAddress };
   const mesh = { rootNamespace: 'istio-system', trustDomain: 'cluster.local', defaultConfig };
@@ -185,16 +179,10 @@ const ISTIOD = {
   POD_NAMESPACE: 'istio-system',
 };
 
-const KUBECONFIG = {
-  apiVersion: 'v1',
-  kind: 'Config',
-  clusters: [
-    { name: 'c', cluster: { server: 'https://127.0.0.1:17443', 'insecure-skip-tls-verify': true } },
-  ],
-  users: [{ name: 'u', user: { token: ADMIN } }],
-  contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-  'current-context': 'x',
-};
+const KUBECONFIG = kubeconfigOf(
+  { server: 'https://127.0.0.1:17443', 'insecure-skip-tls-verify': true },
+  { token: ADMIN },
+);
 
 function read(port: number, at: string): Promise<{ status: number; text: string }> {
   return new Promise((resolve, reject) => {

@@ -24,6 +24,18 @@ export function objectsOf(text: string): KubeObject[] {
 const CLUSTER_WIDE = new Set(['Namespace', 'CustomResourceDefinition', 'ClusterRole']);
 const PORT = 17_443;
 
+/** A kubeconfig with one cluster and one user. */
+export function kubeconfigOf(cluster: object, user: object): string {
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'c', cluster }],
+    users: [{ name: 'u', user }],
+    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+    'current-context': 'x',
+  });
+}
+
 /** The one who may do everything; the API server listens inside the rig's own network alone. */
 export const ADMIN = 'admin';
 

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Stream } from '../../host/emulator/index.ts';
+import type { Pair, Stream } from '../../host/emulator/index.ts';
 import { CLUSTER, FilterRig } from './support/filter.ts';
 
 const MARK = 'a-mark-of-this-workload';
@@ -23,10 +23,10 @@ function start(config: object, mark: string | undefined = MARK) {
 
 // Guarantees that whatever the filter lets pass can be told from what never came through it.
 test('every request that passes has the mark once', async () => {
-  const forged = [
-    [HEADER, 'forged'] as const,
-    [HEADER, MARK] as const,
-    ['x_sidegate_mark', MARK] as const,
+  const forged: Pair[] = [
+    [HEADER, 'forged'],
+    [HEADER, MARK],
+    ['x_sidegate_mark', MARK],
   ];
   const passes: [object, string, string, string?][] = [
     [{}, '/health', 'orders.example.com'],
@@ -45,8 +45,8 @@ test('every request that passes has the mark once', async () => {
         [':method', 'GET'],
         [':path', path],
         [':authority', authority],
-        ...(keyed === undefined ? [] : [['x-api-key', key] as [string, string]]),
-        ...forged.map(([name, value]) => [name, value] as [string, string]),
+        ...(keyed === undefined ? [] : [['x-api-key', key] as Pair]),
+        ...forged,
       ],
     });
     await rig.decided(stream);

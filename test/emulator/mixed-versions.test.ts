@@ -82,10 +82,8 @@ async function answer(rig: FilterRig, key: string): Promise<number> {
   return stream.status ?? 200;
 }
 
-// Guarantees that a host may be upgraded before its filters: policy, records, grants and changes of
-// a newer minor are read as far as they are known.
-test('the release filter works with a host of the next minor version', async () => {
-  await using rig = await start((serve) => newerHost(serve, OPTIONAL));
+/** A key is known, what it spends reported, and its end known too. */
+async function worksTogether(rig: FilterRig): Promise<void> {
   const { key, id } = await rig.host.createKey('shop');
   await rig.advance(2_000);
   assert.equal(await answer(rig, key), 200);
@@ -93,6 +91,13 @@ test('the release filter works with a host of the next minor version', async () 
   await rig.advance(2_000);
   assert.equal(await answer(rig, key), 401);
   assert.ok(rig.host.reports.length > 0, 'it reports what it spent');
+}
+
+// Guarantees that a host may be upgraded before its filters: policy, records, grants and changes of
+// a newer minor are read as far as they are known.
+test('the release filter works with a host of the next minor version', async () => {
+  await using rig = await start((serve) => newerHost(serve, OPTIONAL));
+  await worksTogether(rig);
 });
 
 // Guarantees that what a newer version says cannot be ignored is not: nothing is half understood.
@@ -113,11 +118,6 @@ test('the release host works with a filter of the next minor version', async () 
     return serve(like(call, { body: grown(call.body) }));
   };
   await using rig = await start(newerFilter);
-  const { key, id } = await rig.host.createKey('shop');
-  await rig.advance(2_000);
-  assert.equal(await answer(rig, key), 200);
-  await rig.host.revokeKey(id);
-  await rig.advance(2_000);
-  assert.equal(await answer(rig, key), 401);
-  assert.ok(sent > 2 && rig.host.reports.length > 0);
+  await worksTogether(rig);
+  assert.ok(sent > 2);
 });

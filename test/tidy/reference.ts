@@ -20,7 +20,7 @@ export interface Bound {
 }
 
 const CONSTANT =
-  /^(?:export )?const ([A-Z][A-Z0-9_]*(?:_MAX|_MIN|_KEPT|_BYTES|_SLOTS))(?:: \w+)? =\s*([^;]+);/gm;
+  /^(?:export )?const (SLICE_[A-Z]+|[A-Z][A-Z0-9_]*(?:_MAX|_MIN|_KEPT|_BYTES|_SLOTS))(?:: \w+)? =\s*([^;]+);/gm;
 const HEADING = /^\/\/ (.+)\.$/gm;
 
 /** The bounds a source names, in order, each with its comment and the heading it stands under. */

@@ -5,11 +5,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Pair, Stream } from '../../host/emulator/index.ts';
+import { documents, resource } from '../support/policies.ts';
 import { FilterRig } from './support/filter.ts';
 
 const CERTIFICATE = 'connection.uri_san_peer_certificate';
 const WEB = 'spiffe://cluster.local/ns/shop/sa/web';
 const ISSUER = 'https://id.example';
+
+const PARTIES = ['web', 'app', 'keyed'].flatMap((application) => [
+  resource('Application', application, { consumer: 'acme' }),
+  resource('Subscription', application, { application, product: 'orders', plan: 'gold' }),
+]);
 
 const RESOURCES = `
 apiVersion: sidegate.dev/v1alpha1
@@ -38,8 +44,8 @@ spec: { limits: [{ name: daily, quota: 5, window: 1d }] }
 apiVersion: sidegate.dev/v1alpha1
 kind: Consumer
 metadata: { name: acme }
-${['web', 'app', 'keyed'].map(partyOf).join('')}
 ---
+${documents(PARTIES)}---
 apiVersion: sidegate.dev/v1alpha1
 kind: Credential
 metadata: { name: web-pod }
@@ -50,21 +56,6 @@ kind: Credential
 metadata: { name: app-token }
 spec: { application: app, claim: { issuer: "${ISSUER}", name: azp, value: mobile } }
 `;
-
-function partyOf(name: string): string {
-  return `
----
-apiVersion: sidegate.dev/v1alpha1
-kind: Application
-metadata: { name: ${name} }
-spec: { consumer: acme }
----
-apiVersion: sidegate.dev/v1alpha1
-kind: Subscription
-metadata: { name: ${name}-orders }
-spec: { application: ${name}, product: orders, plan: gold }
-`;
-}
 
 /** What the filter that verifies tokens leaves behind; a list as the proxy writes one. */
 function token(

@@ -5,7 +5,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { KubeAccess } from './kubeconfig.ts';
-import { CommandError, Exit } from './outcome.ts';
+import { CommandError, Exit, type ExitCode } from './outcome.ts';
 
 /** An object as the API server has it. */
 export type KubeObject = Readonly<Record<string, unknown>>;
@@ -44,7 +44,8 @@ export class KubeApi {
       if (status === 403) return { items, lacks: 'forbidden' };
       if (status === 404) return { items, lacks: 'unknown kind' };
       if (status !== 200) throw this.#failure(status, text);
-      const list = JSON.parse(text) as ObjectList;
+      const list = listIn(text);
+      if (list === undefined) throw this.#answered(Exit.unexpected, 'no list of objects');
       for (const item of list.items ?? []) {
         items.push({ ...item, apiVersion: list.apiVersion, kind: list.kind.replace(/List$/, '') });
       }
@@ -90,10 +91,21 @@ export class KubeApi {
   #failure(status: number, text: string): CommandError {
     const exit = status === 401 ? Exit.denied : Exit.unexpected;
     const said = /"message":\s*"([^"]{0,200})/.exec(text)?.[1] ?? '';
-    return new CommandError(
-      exit,
-      `${this.#access.server.origin} answered ${status} ${said}`.trim(),
-    );
+    return this.#answered(exit, `${status} ${said}`.trim());
+  }
+
+  #answered(exit: ExitCode, what: string): CommandError {
+    return new CommandError(exit, `${this.#access.server.origin} answered ${what}`);
+  }
+}
+
+/** The list that an answer is; undefined when it is something else, such as a page of a proxy. */
+function listIn(text: string): ObjectList | undefined {
+  try {
+    const value = JSON.parse(text) as Partial<ObjectList> | null;
+    return value?.kind?.endsWith('List') === true ? (value as ObjectList) : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -90,6 +90,22 @@ test('an API server that is away or says no has its own end', async () => {
   assert.doesNotMatch(denied.stderr, /wrong-token/);
 });
 
+// Guarantees that what is no list never passes for an empty one, which would be without faults.
+test('an answer that is no list of objects is an error', async () => {
+  for (const text of ['<html>sign in</html>', '{}', 'null', '{"kind":"Status"}', '{"kind":1}']) {
+    class Other extends KubeApi {
+      override async get() {
+        return { status: 200, text };
+      }
+    }
+    const api = new Other({ server: new URL('http://127.0.0.1'), token: undefined, tls: {} });
+    await assert.rejects(api.list('/api/v1/pods'), {
+      exit: Exit.unexpected,
+      message: 'http://127.0.0.1 answered no list of objects',
+    });
+  }
+});
+
 // Guarantees that a long list is read to its end.
 test('lists are read page by page', async () => {
   const pages = ['', 'a', 'b'];

@@ -63,7 +63,7 @@ export class KubeApi {
     const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
     const options = { ...tls, headers, timeout: TIMEOUT_MS, path: base + path };
     const { get } = server.protocol === 'http:' ? http : https;
-    return new Promise((resolve, reject) => {
+    return new Promise<KubeAnswer>((resolve, reject) => {
       const fail = (why: string) => reject(this.#unreachable(why));
       const request = get({ ...options, host: hostOf(server), port: server.port }, (response) => {
         const parts: Buffer[] = [];
@@ -80,6 +80,8 @@ export class KubeApi {
       });
       request.on('timeout', () => request.destroy(new Error(`silent for ${TIMEOUT_MS / 1_000} s`)));
       request.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.message));
+    }).catch((error: unknown) => {
+      throw error instanceof CommandError ? error : unusable(error);
     });
   }
 
@@ -97,6 +99,13 @@ export class KubeApi {
   #answered(exit: ExitCode, what: string): CommandError {
     return new CommandError(exit, `${this.#access.server.origin} answered ${what}`);
   }
+}
+
+/** Node refuses some tokens and certificates before it calls. What they hold is not shown. */
+function unusable(error: unknown): CommandError {
+  const why = (error as NodeJS.ErrnoException).code ?? 'malformed';
+  const message = `token or certificate of the kubeconfig cannot be used (${why})`;
+  return new CommandError(Exit.usage, message);
 }
 
 /** The list that an answer is; undefined when it is something else, such as a page of a proxy. */

@@ -23,15 +23,15 @@ export interface KubeAccess {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-interface NamedEntry {
-  readonly name?: string;
-  readonly cluster?: Fields;
-  readonly user?: Fields;
-  readonly context?: Fields;
-}
+/** A field that is empty in the file is null. */
+type NamedEntry = { readonly name?: string } & { readonly [P in Part]?: Fields | null };
+
+type Part = 'cluster' | 'user' | 'context';
 
 /** What a user may have that this does not do; all of it runs programs or is long gone. */
 const UNSUPPORTED = ['exec', 'auth-provider', 'username', 'password'];
+
+const SERVER = /^https?:\/\//i;
 
 /** Reads a kubeconfig; `named` is a context of it, else the current one counts. */
 export function readKubeconfig(file: string, named: string | undefined): KubeAccess {
@@ -39,10 +39,10 @@ export function readKubeconfig(file: string, named: string | undefined): KubeAcc
   const name = named ?? textOf(config, 'current-context');
   if (name === undefined)
     throw refused(file, 'has no current context', 'Name one: --kube-context.');
-  const context = entryOf(config, 'contexts', name)?.context;
+  const context = entryOf(config, 'context', name);
   if (context === undefined) throw refused(file, `has no context ${JSON.stringify(name)}`);
-  const cluster = entryOf(config, 'clusters', textOf(context, 'cluster'))?.cluster ?? {};
-  const user = entryOf(config, 'users', textOf(context, 'user'))?.user ?? {};
+  const cluster = entryOf(config, 'cluster', textOf(context, 'cluster')) ?? {};
+  const user = entryOf(config, 'user', textOf(context, 'user')) ?? {};
   const found = UNSUPPORTED.find((field) => user[field] !== undefined);
   if (found !== undefined) {
     throw refused(
@@ -52,7 +52,9 @@ export function readKubeconfig(file: string, named: string | undefined): KubeAcc
     );
   }
   const server = textOf(cluster, 'server');
-  if (server === undefined || !URL.canParse(server)) throw refused(file, 'names no server');
+  if (server === undefined || !SERVER.test(server) || !URL.canParse(server)) {
+    throw refused(file, 'names no server');
+  }
   if (cluster['proxy-url'] !== undefined) throw refused(file, 'asks for a proxy: not supported');
   const pem = (of: Fields, field: string) => pemOf(file, of, field);
   const tokenFile = textOf(user, 'tokenFile');
@@ -88,9 +90,11 @@ function textOf(fields: Fields, field: string): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
 }
 
-function entryOf(config: Fields, list: string, name: string | undefined): NamedEntry | undefined {
-  const entries = Array.isArray(config[list]) ? (config[list] as readonly NamedEntry[]) : [];
-  return entries.find((entry) => entry.name === name);
+/** What the list of a part has under a name. */
+function entryOf(config: Fields, part: Part, name: string | undefined): Fields | undefined {
+  const list = config[`${part}s`];
+  const entries: readonly (NamedEntry | null)[] = Array.isArray(list) ? list : [];
+  return entries.find((entry) => entry?.name === name)?.[part] ?? undefined;
 }
 
 /** A PEM text that stands in the file itself, in base64, or in a file that it names. */

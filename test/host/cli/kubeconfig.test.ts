@@ -69,6 +69,17 @@ test('what cannot be used is refused with its reason', async () => {
   assert.match(await refusal(configOf({}), 'y'), /has no context "y"/);
   assert.match(await refusal('clusters: []'), /no current context/);
   assert.match(await refusal('a: [b'), /is no kubeconfig/);
+  const empty = '{ current-context: y, contexts: [null, { name: y, context: }] }';
+  assert.match(await refusal(empty), /has no context "y"/);
+  assert.match(await refusal(configOf({ cluster: { server: 'ftp://a' } })), /names no server/);
+  const server = { server: 'https://127.0.0.1:9' };
+  const bad = base64('not PEM');
+  const pem = { 'client-certificate-data': bad, 'client-key-data': bad };
+  for (const user of [pem, { token: 'two\nlines' }]) {
+    const said = await refusal(configOf({ cluster: server, user }));
+    assert.match(said, /token or certificate of the kubeconfig cannot be used \(ERR_/);
+    assert.doesNotMatch(said, /not PEM|lines/);
+  }
   const absent = await sidegate(['doctor', '--kubeconfig', 'absent'], { folder: folder.path });
   assert.match(absent.stderr, /absent cannot be read \(ENOENT\)/);
   assert.equal((await sidegate(['doctor'])).exit, Exit.usage);

@@ -5,7 +5,9 @@
  */
 import { stringify } from 'yaml';
 import type { InputFile } from '../resources/load.ts';
-import type { Manifest, Manifests } from './doctor-manifests.ts';
+import { hostsOfCluster } from './doctor-clusters.ts';
+import { type Manifest, type Manifests, readManifests } from './doctor-manifests.ts';
+import { pluginsOf, ROOT_NAMESPACE } from './doctor-plugins.ts';
 import type { KubeApi, KubeObject } from './kube-api.ts';
 
 const CORE = '/api/v1';
@@ -28,8 +30,20 @@ export interface ClusterFiles {
   readonly forbidden: readonly string[];
 }
 
-/** Reads the objects of all namespaces, or of those that are named. */
+/** Reads the objects of all namespaces, or of the one that is named and what it calls. */
 export async function readCluster(
+  api: KubeApi,
+  namespace: string | undefined,
+): Promise<ClusterFiles> {
+  if (namespace === undefined) return readNamespaces(api, undefined);
+  const own = await readNamespaces(api, [namespace]);
+  const manifests = readManifests(own.files);
+  const around = await readNamespaces(api, namespacesAround(namespace, manifests));
+  const forbidden = new Set([...own.forbidden, ...around.forbidden]);
+  return { files: [...own.files, ...around.files], forbidden: [...forbidden] };
+}
+
+async function readNamespaces(
   api: KubeApi,
   namespaces: readonly string[] | undefined,
 ): Promise<ClusterFiles> {
@@ -149,12 +163,10 @@ export function wordOf(metrics: string): ProxyWord {
   return { fetchFailure: failed[0], filter: COUNTERS.test(metrics) };
 }
 
-/** Namespaces that a look at one namespace has to take in as well. */
-export function namespacesAround(namespace: string, { all }: Manifests): string[] {
-  const clusters = all.flatMap((manifest) => [
-    ...manifest.list(['spec', 'pluginConfig', 'clusters']),
-    ...manifest.list(['spec', 'wasm', 'pluginConfig', 'clusters']),
-  ]);
-  const hosts = clusters.flatMap((text) => /\.([^.|]+)\.svc\./.exec(String(text))?.[1] ?? []);
-  return [...new Set([namespace, 'istio-system', ...hosts])];
+/** Other namespaces that a look at one namespace has to take in as well. */
+function namespacesAround(namespace: string, manifests: Manifests): string[] {
+  const hosts = pluginsOf(manifests).flatMap((plugin) => hostsOfCluster(plugin, manifests).hosts);
+  const around = new Set([ROOT_NAMESPACE, ...hosts.map((host) => host.namespace)]);
+  around.delete(namespace);
+  return [...around];
 }

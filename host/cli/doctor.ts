@@ -15,7 +15,7 @@ import { readFolder } from '../service/folder.ts';
 import { type ApiOptions, callApi, findTarget } from './admin-api.ts';
 import { type Context, say, tell } from './context.ts';
 import { checkBelt } from './doctor-belt.ts';
-import { askProxies, namespacesAround, readCluster } from './doctor-cluster.ts';
+import { askProxies, readCluster } from './doctor-cluster.ts';
 import type { Finding } from './doctor-findings.ts';
 import { type Manifests, readManifests } from './doctor-manifests.ts';
 import {
@@ -126,12 +126,7 @@ async function readObjects(options: Options, context: Context) {
     return { manifests: readManifests(files), api: undefined };
   }
   const api = new KubeApi(readKubeconfig(path.resolve(context.folder, kubeconfig), kubeContext));
-  let around: string[] | undefined;
-  if (namespace !== undefined) {
-    const { files } = await readCluster(api, [namespace]);
-    around = namespacesAround(namespace, readManifests(files));
-  }
-  const { files, forbidden } = await readCluster(api, around);
+  const { files, forbidden } = await readCluster(api, namespace);
   if (forbidden.length > 0) tell(context, `Not allowed to read: ${forbidden.join(', ')}.`);
   return { manifests: readManifests(files), api };
 }

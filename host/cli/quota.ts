@@ -3,6 +3,7 @@
  * operator, and who is near the end of one.
  */
 import type { Command } from 'commander';
+import type { NearLimit, QuotaState } from '../quota/view.ts';
 import { type ApiOptions, callApi, findTarget } from './admin-api.ts';
 import { type Context, tell } from './context.ts';
 import { withApi, withFormat } from './key.ts';
@@ -14,18 +15,7 @@ interface Options extends ApiOptions {
   readonly output: Format;
 }
 
-/** A quota as the admin API shows it. */
-interface Quota {
-  readonly limit: string;
-  readonly quota: number;
-  readonly extra: number;
-  readonly used: number;
-  readonly remaining: number;
-  readonly windowSeconds: number;
-  readonly endsInMs: number;
-}
-
-type Row = Quota & { readonly name: string };
+type Row = QuotaState & { readonly name: string };
 
 const COLUMNS: readonly Column<Row>[] = [
   { head: 'LIMIT', cell: ({ limit }) => limit },
@@ -37,19 +27,7 @@ const COLUMNS: readonly Column<Row>[] = [
   { head: 'ENDS IN', cell: ({ endsInMs }) => secondsOf(endsInMs) },
 ];
 
-interface Near {
-  readonly namespace: string;
-  readonly application: string;
-  readonly product: string;
-  readonly plan: string;
-  readonly limit: string;
-  readonly used: number;
-  readonly quota: number;
-  readonly fraction: number;
-  readonly endsInMs: number;
-}
-
-const NEAR_COLUMNS: readonly Column<Near & { readonly name: string }>[] = [
+const NEAR_COLUMNS: readonly Column<NearLimit & { readonly name: string }>[] = [
   { head: 'NAMESPACE', cell: ({ namespace }) => namespace },
   { head: 'APPLICATION', cell: ({ application }) => application },
   { head: 'PRODUCT', cell: ({ product }) => product },
@@ -74,7 +52,7 @@ export function addQuota(program: Command, context: Context): void {
   );
   withFormat(withApi(get)).action(async (name: string, options: Options) => {
     const target = findTarget(context, options);
-    const { items } = await callApi<{ items: Quota[] }>(target, 'GET', pathOf(name, options));
+    const { items } = await callApi<{ items: QuotaState[] }>(target, 'GET', pathOf(name, options));
     printRows(context, options.output, items.map(named), COLUMNS);
     if (items.length === 0) tell(context, 'The plan has no exact limit.');
   });
@@ -121,7 +99,7 @@ function pathOf(name: string, { namespace }: Options): string {
   return `/v1/subscriptions/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/quota`;
 }
 
-function named(quota: Quota): Row {
+function named(quota: QuotaState): Row {
   return { ...quota, name: quota.limit };
 }
 
@@ -132,7 +110,7 @@ async function change(
   body: object,
 ): Promise<void> {
   const target = findTarget(context, options);
-  const quota = await callApi<Quota>(target, 'POST', pathOf(name, options), body);
+  const quota = await callApi<QuotaState>(target, 'POST', pathOf(name, options), body);
   printRows(context, options.output, [named(quota)], COLUMNS);
   const { limit, remaining, endsInMs } = quota;
   tell(context, `${remaining} units of ${limit} are left for ${secondsOf(endsInMs)}.`);
@@ -140,7 +118,7 @@ async function change(
 
 async function listNear(context: Context, options: Options): Promise<void> {
   const target = findTarget(context, options);
-  const { items } = await callApi<{ items: Near[] }>(target, 'GET', '/v1/limits/near');
+  const { items } = await callApi<{ items: NearLimit[] }>(target, 'GET', '/v1/limits/near');
   const rows = items.map((each) => {
     const { namespace, application, product, limit } = each;
     return { ...each, name: `${namespace}/${application}/${product}/${limit}` };

@@ -3,25 +3,10 @@
  * with the names people know them by. It must never decide anything.
  */
 import { planName } from '../compile/ids.ts';
+import type { NearLimit } from '../quota/view.ts';
 import type { Ledger } from '../store/ledger.ts';
 import type { Store } from '../store/store.ts';
 import type { Terms } from './terms.ts';
-
-/** One account near its end. Names are empty for what is no longer known. */
-export interface NearLimit {
-  readonly namespace: string;
-  readonly application: string;
-  readonly product: string;
-  readonly plan: string;
-  readonly limit: string;
-  readonly subscriptionId: number;
-  readonly windowSeconds: number;
-  readonly used: number;
-  readonly quota: number;
-  /** Of the quota, the part that is used; above 1 only after the quota was lowered. */
-  readonly fraction: number;
-  readonly endsInMs: number;
-}
 
 /** Accounts near exhaustion at `nowMs`, the fullest first. */
 export async function nearLimits(

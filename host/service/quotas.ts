@@ -5,6 +5,7 @@
  */
 import { limitKey, subscriptionKey } from '../compile/ids.ts';
 import type { Account } from '../quota/report.ts';
+import type { QuotaState } from '../quota/view.ts';
 import { windowAt, windowLengthMs } from '../quota/window.ts';
 import { passed } from '../resources/formats.ts';
 import { readWindow } from '../resources/names.ts';
@@ -14,20 +15,6 @@ import type { AccountState, Ledger } from '../store/ledger.ts';
 import type { Store } from '../store/store.ts';
 import type { Caller } from './access.ts';
 import type { Terms } from './terms.ts';
-
-/** One limit of a subscription in the window now. All but names and times are units. */
-export interface QuotaState {
-  readonly limit: string;
-  readonly quota: number;
-  /** Granted on top of the quota in this window. */
-  readonly extra: number;
-  /** Used as far as holders have said. */
-  readonly used: number;
-  /** Not used, as far as holders have said; what silent holders took away is not in it. */
-  readonly remaining: number;
-  readonly windowSeconds: number;
-  readonly endsInMs: number;
-}
 
 /** A change of one quota. */
 export interface QuotaChange {

@@ -124,14 +124,14 @@ export class Catalogue {
    */
   async start(): Promise<ChangeOutcome> {
     const by: Caller = { name: 'host', role: 'admin', namespaces: [] };
-    return this.inTurn(() => this.#attempt(async () => NO_CHANGE, { by, cause: 'start' }, true));
+    return this.#inTurn(() => this.#attempt(async () => NO_CHANGE, { by, cause: 'start' }, true));
   }
 
   /** Brings the folder into force. */
   async readFolder(): Promise<Reading> {
     const { store, compiler, nowMs, folder: path } = this.#options;
     if (path === undefined) throw new Error('there is no folder to read');
-    return this.inTurn(() => applyFolder({ path, store, compiler, nowMs }));
+    return this.#inTurn(() => applyFolder({ path, store, compiler, nowMs }));
   }
 
   /** Brings a batch of files, as the body of a call has it, into force. */
@@ -247,7 +247,7 @@ export class Catalogue {
       const message = `this host takes resources from the folder ${folder} alone: change them there`;
       return Promise.resolve(no('read_only', message));
     }
-    return this.inTurn(async () => {
+    return this.#inTurn(async () => {
       for (let tried = 1; ; tried += 1) {
         const outcome = await this.#attempt(make, options, false);
         const raced = !outcome.ok && outcome.raced === true;
@@ -257,7 +257,7 @@ export class Catalogue {
   }
 
   /** Does one piece of work after another: the compiler holds one set at a time. */
-  inTurn<T>(work: () => Promise<T>): Promise<T> {
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#last.then(work);
     this.#last = turn.catch(() => undefined);
     return turn;

@@ -32,7 +32,7 @@ export function checkEngines(pods: readonly Manifest[], host: HostWord, nowMs: n
     ({ name }) => podOfNode(name),
   );
   return pods.flatMap((pod) => {
-    const named = `${pod.name}.${pod.namespace}`;
+    const named = fullNameOf(pod);
     const engines = byPod.get(named) ?? [];
     const say = (code: Finding['code'], facts: Readonly<Record<string, string>>) =>
       finding(code, pod, ['metadata', 'name'], { pod: named, ...facts });
@@ -54,9 +54,14 @@ export function checkEngines(pods: readonly Manifest[], host: HostWord, nowMs: n
 
 /** Engines of pods that the manifests do not hold. */
 export function strangersOf(host: HostWord, manifests: Manifests): number {
-  const known = new Set(podsOf(manifests).map((pod) => `${pod.name}.${pod.namespace}`));
+  const known = new Set(podsOf(manifests).map(fullNameOf));
   const names = host.items.map(({ name }) => name).filter((name) => !known.has(podOfNode(name)));
   return new Set(names).size;
+}
+
+/** A pod as node ids have it, see {@link podOfNode}. */
+function fullNameOf({ name, namespace }: Manifest): string {
+  return `${name}.${namespace}`;
 }
 
 /** `<pod>.<namespace>` in a node id of Istio: `<type>~<address>~<pod>.<namespace>~<domain>`. */
@@ -77,7 +82,7 @@ function leadingOf(version: string): string {
 export function checkWords(words: ReadonlyMap<Manifest, ProxyWord>): Finding[] {
   return [...words].flatMap(([pod, { fetchFailure, filter }]) => {
     if (filter) return [];
-    const facts = { pod: `${pod.name}.${pod.namespace}`, reason: fetchFailure ?? '' };
+    const facts = { pod: fullNameOf(pod), reason: fetchFailure ?? '' };
     const code = fetchFailure === undefined ? 'SG2408' : 'SG2407';
     return [finding(code, pod, ['metadata', 'name'], facts)];
   });

@@ -19,6 +19,7 @@ import { inOrder, type Problem } from './problem.ts';
 import { placeText, resolveReference } from './reference.ts';
 import { checkReferences, type Declared, namespacesOf } from './references.ts';
 import type { Kind, Metadata, Specs } from './schema/schema.ts';
+import { specOf } from './spec.ts';
 import { resourceYaml } from './yaml.ts';
 
 /** A change of a stored set. */
@@ -128,7 +129,7 @@ function settle(
     const place = (text: string) => placeText(resolveReference(text, namespace));
     const product = products.get(place(spec.product));
     const old = specOf<'Subscription'>(
-      before.get(keyOf({ kind: 'Subscription', namespace, name })),
+      before.get(keyOf({ kind: 'Subscription', namespace, name }))?.text,
     );
     const isNew =
       old === undefined ||
@@ -152,14 +153,10 @@ function closed(
 ): Problem[] {
   const { lifecycle = 'published' } = product.spec;
   const { namespace = 'default', name } = product.metadata;
-  const old = specOf<'Product'>(before.get(keyOf({ kind: 'Product', namespace, name })));
+  const old = specOf<'Product'>(before.get(keyOf({ kind: 'Product', namespace, name }))?.text);
   const isClosed = (state: string | undefined) => state === 'deprecated' || state === 'retired';
   if (!isClosed(lifecycle) || !isClosed(old?.lifecycle) || origin === undefined) return [];
   return [origin.problem('SG1504', { name, lifecycle }, ['spec', 'product'])];
-}
-
-function specOf<K extends Kind>(resource: CanonicalResource | undefined): Specs[K] | undefined {
-  return resource === undefined ? undefined : JSON.parse(resource.text).spec;
 }
 
 function placeOf({ metadata }: Document): string {

@@ -4,6 +4,7 @@
  */
 import { referenceText, resolveReference } from '../resources/reference.ts';
 import type { Specs } from '../resources/schema/schema.ts';
+import { specOf } from '../resources/spec.ts';
 import type { Store, StoredResource } from '../store/store.ts';
 import { decodePolicy, type Policy } from '../wire/policy.ts';
 
@@ -107,8 +108,4 @@ async function plansOf(store: Store, namespace: string, product: string): Promis
       return { name, limits: spec?.limits, subscriptions: counts.get(name) ?? {} };
     }),
   );
-}
-
-function specOf<K extends keyof Specs>(text: string | undefined): Specs[K] | undefined {
-  return text === undefined ? undefined : JSON.parse(text).spec;
 }

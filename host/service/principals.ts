@@ -2,7 +2,7 @@
  * Who may call for each proxy group: the principals of the resources in force, followed by the
  * store's commits. It must never know where a caller's principal comes from.
  */
-import type { ProxyGroupSpec } from '../resources/schema/schema.ts';
+import { specOf } from '../resources/spec.ts';
 import type { Store } from '../store/store.ts';
 
 /** The principals of all proxy groups of a store. */
@@ -51,8 +51,7 @@ export class Principals {
     const stored = await this.#store.resources('ProxyGroup');
     this.#groups = new Map(
       stored.map(({ name, text }) => {
-        const { spec } = JSON.parse(text) as { spec: ProxyGroupSpec };
-        return [name, new Set(spec.principals)];
+        return [name, new Set(specOf<'ProxyGroup'>(text)?.principals)];
       }),
     );
     this.#revision = revision;

@@ -10,7 +10,7 @@ import { windowAt, windowLengthMs } from '../quota/window.ts';
 import { passed } from '../resources/formats.ts';
 import { readWindow } from '../resources/names.ts';
 import { type Reference, resolveReference } from '../resources/reference.ts';
-import type { Specs } from '../resources/schema/schema.ts';
+import { specOf } from '../resources/spec.ts';
 import type { AccountState, Ledger } from '../store/ledger.ts';
 import type { Store } from '../store/store.ts';
 import type { Caller } from './access.ts';
@@ -115,15 +115,15 @@ export class Quotas {
   async #accounts({ namespace, name }: Reference): Promise<readonly Found[] | NoQuota> {
     const { store, terms } = this.#parts;
     const text = await store.resource('Subscription', namespace, name);
-    if (text === undefined) {
+    const spec = specOf<'Subscription'>(text);
+    if (spec === undefined) {
       const message = `no subscription "${name}" in namespace "${namespace}"`;
       return { ok: false, code: 'not_found', message };
     }
-    const spec = JSON.parse(text).spec as Specs['Subscription'];
     const refer = (reference: string) => resolveReference(reference, namespace);
     const plan = refer(spec.plan);
     const planText = await store.resource('Plan', plan.namespace, plan.name);
-    const { limits = [] } = JSON.parse(planText ?? '{"spec":{}}').spec as Specs['Plan'];
+    const { limits = [] } = specOf<'Plan'>(planText) ?? {};
     const exact = limits.filter((each) => (each.class ?? 'exact') === 'exact');
     const key = subscriptionKey({
       ...{ application: refer(spec.application), product: refer(spec.product) },

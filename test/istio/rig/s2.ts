@@ -178,7 +178,8 @@ async function checkRequests(checks: Checks, key: string): Promise<void> {
     asked.push(ask({ key }), ask({ key }));
     const text = JSON.stringify(asked);
     assert.equal(passed(), 5, text);
-    assert.equal(asked[0]?.body, 'hello acme');
+    // The key is new: a worker whose watch has not told it yet refuses it for a moment.
+    assert.equal(asked.find(({ status }) => status === 200)?.body, 'hello acme');
     assert.equal(asked.at(-1)?.status, 429, text);
     assert.match(asked.at(-1)?.body ?? '', /per-minute/);
   });

@@ -7,7 +7,8 @@ import net from 'node:net';
 import type { Checks } from './checks.ts';
 import { apply, type KubeObject, kube, pathOf } from './kube.ts';
 import { NODE_ADDRESS } from './processes.ts';
-import { ask, settled } from './s2.ts';
+import { ask } from './s2.ts';
+import { inARow } from './traffic.ts';
 
 /** For longer than a fetch that works, and shorter than one that hangs, which is 30 s. */
 const WATCHED_MS = 6_000;
@@ -22,16 +23,13 @@ export async function checkBelt(
   assert.ok(plugin !== undefined);
   const back = async () => {
     await apply(plugin);
-    await settled(
-      'the plugin decides',
-      () => ask({}).status === 401 && ask({ key }).status === 200,
-    );
+    await inARow('the plugin decides', () => ask({}).status === 401 && ask({ key }).status === 200);
   };
   // Guarantees that a plugin that is missing, by whatever mistake, closes the API.
   await checks.check('the belt: without the plugin every request gets 403', async () => {
     await kube('DELETE', pathOf(plugin));
-    await settled('nothing passes', () => ask({}).status === 403 && ask({ key }).status === 403);
-    assert.equal(ask({ key, mark: 'a-guess-at-the-mark' }).status, 403);
+    const questions = [{}, { key }, { key, mark: 'a-guess-at-the-mark' }];
+    await inARow('nothing passes', () => questions.every((one) => ask(one).status === 403));
     await back();
   });
   // Guarantees that a first installation is closed while a registry hangs.
@@ -40,11 +38,12 @@ export async function checkBelt(
     await new Promise<void>((resolve) => silent.listen(0, NODE_ADDRESS, resolve));
     const { port } = silent.address() as net.AddressInfo;
     await kube('DELETE', pathOf(plugin));
-    await settled('nothing passes', () => ask({ key }).status === 403);
+    await inARow('nothing passes', () => ask({ key }).status === 403);
     await apply(hanging(plugin, `oci://${NODE_ADDRESS}:${port}/sidegate/filter:0.1.0`));
     const end = performance.now() + WATCHED_MS;
     const seen = new Set<number>();
-    while (performance.now() < end) seen.add(ask({ key }).status).add(ask({}).status);
+    // Without a key: a pooled connection may yet meet the plugin that was, where a key passes.
+    while (performance.now() < end || seen.size === 0) seen.add(ask({}).status);
     assert.ok(!seen.has(200) && seen.has(403), [...seen].join());
     await kube('DELETE', pathOf(plugin));
     silent.close();

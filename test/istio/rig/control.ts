@@ -52,16 +52,16 @@ export function startProgram(processes: Processes, program: Program): void {
 }
 
 /** Waits for the API server. */
-export function apiServerReady(): Promise<void> {
-  return until('the API server is ready', async () => {
+export async function apiServerReady(): Promise<void> {
+  await until('the API server is ready', async () => {
     await kube('GET', '/readyz');
     return true;
   });
 }
 
 /** Waits for istiod. */
-export function istiodReady(): Promise<void> {
-  return until('istiod is ready', async () => (await read(15_080, '/ready')).status === 200);
+export async function istiodReady(): Promise<void> {
+  await until('istiod is ready', async () => (await read(15_080, '/ready')).status === 200);
 }
 
 /** How often istiod has pushed anything to a proxy. */

@@ -3,7 +3,7 @@
  * its pod, asked as an operator asks it.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ROOT } from '../../runner/layers.ts';
 import type { KubeObject } from './kube.ts';
@@ -39,13 +39,19 @@ export const ADMIN_PORT = {
   token: ADMIN_TOKEN,
 } as const;
 
+/** A window of about a day that does not end while the rig runs. */
+const WINDOW = ['1d', '23h', '22h'].find((window) => {
+  const seconds = window === '1d' ? 86_400 : Number.parseInt(window, 10) * 3_600;
+  return seconds - ((Date.now() / 1_000) % seconds) > 3_600;
+});
+
 /** An application subscribed to the example's product, and a plan of its name. */
 export function applicationOn(name: string, quota: number, state = 'active', plan = name): string {
   return `
 apiVersion: sidegate.dev/v1alpha1
 kind: Plan
 metadata: { name: ${name} }
-spec: { limits: [{ name: per-day, class: exact, quota: ${quota}, window: 1d }] }
+spec: { limits: [{ name: per-day, class: exact, quota: ${quota}, window: ${WINDOW} }] }
 ---
 apiVersion: sidegate.dev/v1alpha1
 kind: Application
@@ -87,10 +93,10 @@ export async function runHost(processes: Processes): Promise<void> {
   const env = { SIDEGATE_SYNC_SECRET: SECRET, SIDEGATE_ADMIN_TOKEN: ADMIN_TOKEN };
   processes.start('host', inPod(HOST_POD.name, command), env);
   const ready = async () => {
-    return (await fetch(`${ADMIN_PORT.url}/readyz`, { signal: AbortSignal.timeout(2_000) })).ok;
+    return (await fetch(`${ADMIN_PORT.url}/readyz`, { signal: AbortSignal.timeout(10_000) })).ok;
   };
   try {
-    await until('the host is ready', ready, 30);
+    await until('the host is ready', ready);
   } catch (error) {
     throw new Error(`${(error as Error).message}\n${processes.tail('host')}`);
   }
@@ -102,7 +108,9 @@ function folderOf({ folder }: Processes): string {
 
 /** Writes a file of resources, as a changed ConfigMap would; the host reads it by itself. */
 export function writeResources(processes: Processes, name: string, text: string): void {
-  writeFileSync(path.join(folderOf(processes), name), text);
+  const written = path.join(processes.folder, 'written');
+  writeFileSync(written, text);
+  renameSync(written, path.join(folderOf(processes), name));
 }
 
 /** A file of resources as it stands. */
@@ -128,19 +136,11 @@ export interface MadeKey {
   readonly key: string;
 }
 
-/** Makes a key as an operator does. */
-export function makeKey(application: string): MadeKey {
-  return JSON.parse(inHost('key', 'create', application, '-o', 'json'));
-}
-
-/** Makes a key as soon as the host knows the application. */
-export async function keyOf(application: string): Promise<string> {
-  let key = '';
-  await until(`a key of ${application}`, () => {
-    key = makeKey(application).key;
-    return true;
+/** Makes a key as an operator does, as soon as the host knows the application. */
+export function makeKey(application: string): Promise<MadeKey> {
+  return until(`a key of ${application}`, () => {
+    return JSON.parse(inHost('key', 'create', application, '-o', 'json')) as MadeKey;
   });
-  return key;
 }
 
 /** Calls the admin API, over the forwarded port. Throws unless the answer is a good one. */
@@ -149,7 +149,7 @@ export async function admin<T>(method: 'GET' | 'POST', at: string, body?: unknow
     authorization: `Bearer ${ADMIN_TOKEN}`,
     ...(body !== undefined && { 'content-type': 'application/json' }),
   };
-  const signal = AbortSignal.timeout(10_000);
+  const signal = AbortSignal.timeout(30_000);
   const init = {
     method,
     headers,

@@ -4,6 +4,7 @@
  */
 import https from 'node:https';
 import { parseAllDocuments } from 'yaml';
+import { until } from './processes.ts';
 
 /** An object of the cluster. */
 export interface KubeObject {
@@ -39,26 +40,52 @@ export function kubeconfigOf(cluster: object, user: object): string {
 /** The one who may do everything; the API server listens inside the rig's own network alone. */
 export const ADMIN = 'admin';
 
-/** Calls the API server. Throws with the server's message unless the answer is a good one. */
+/**
+ * Calls the API server, again while it is away or has too much to do. Throws with its message when
+ * it refuses.
+ */
 export async function kube(method: string, path: string, body?: unknown): Promise<KubeObject> {
-  const { status, text } = await new Promise<{ status: number; text: string }>(
-    (resolve, reject) => {
-      const patch = method === 'PATCH' ? 'application/apply-patch+yaml' : 'application/json';
-      const headers = { authorization: `Bearer ${ADMIN}`, 'content-type': patch };
-      const options = { method, path, port: PORT, headers, rejectUnauthorized: false };
-      const request = https.request({ host: '127.0.0.1', ...options }, (response) => {
-        const parts: Buffer[] = [];
-        response.on('data', (part) => parts.push(part));
-        response.on('end', () => {
-          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString() });
-        });
-      });
-      request.on('error', reject);
-      request.end(body === undefined ? undefined : JSON.stringify(body));
-    },
-  );
+  const told = ({ status, text }: Answer) => {
+    return new Error(`${method} ${path}: ${status} ${text.slice(0, 600)}`);
+  };
+  const answer = await until('the API server answers', async () => {
+    const one = await call(method, path, body);
+    if (TRANSIENT.has(one.status)) throw told(one);
+    return one;
+  });
+  const { status, text } = answer;
   if (status >= 200 && status < 300) return JSON.parse(text.startsWith('{') ? text : '{}');
-  throw new Error(`${method} ${path}: ${status} ${text.slice(0, 600)}`);
+  // What was deleted by a call whose answer was lost.
+  if (method === 'DELETE' && status === 404) return {} as KubeObject;
+  throw told(answer);
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+const TRANSIENT = new Set([429, 500, 502, 503, 504]);
+const CALL_MS = 30_000;
+
+function call(method: string, path: string, body: unknown) {
+  return new Promise<Answer>((resolve, reject) => {
+    const patch = method === 'PATCH' ? 'application/apply-patch+yaml' : 'application/json';
+    const headers = { authorization: `Bearer ${ADMIN}`, 'content-type': patch };
+    const where = { host: '127.0.0.1', port: PORT, rejectUnauthorized: false };
+    const options = { method, path, headers, timeout: CALL_MS, ...where };
+    const request = https.request(options, (response) => {
+      const parts: Buffer[] = [];
+      response.on('data', (part) => parts.push(part));
+      response.on('error', reject);
+      response.on('end', () => {
+        resolve({ status: response.statusCode ?? 0, text: Buffer.concat(parts).toString() });
+      });
+    });
+    request.on('timeout', () => request.destroy(new Error('no answer')));
+    request.on('error', reject);
+    request.end(body === undefined ? undefined : JSON.stringify(body));
+  });
 }
 
 /** The path of an object. */

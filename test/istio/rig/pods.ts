@@ -79,9 +79,9 @@ function folderOf({ processes }: Mesh, pod: Pod): string {
 /** Waits until a proxy has its configuration. */
 export async function podReady({ processes }: Mesh, pod: Pod): Promise<void> {
   const { name } = pod;
-  const ready = () => runIn(name, 'curl', '-sf', '127.0.0.1:15021/healthz/ready') !== undefined;
+  const asks = ['curl', '-sf', '-m', '10', '127.0.0.1:15021/healthz/ready'];
   try {
-    await until(`the proxy of ${name} is ready`, ready, 40);
+    await until(`the proxy of ${name} is ready`, () => runIn(name, ...asks) !== undefined);
   } catch (error) {
     throw new Error(`${(error as Error).message}\n${processes.tail(proxyOf(pod))}`);
   }
@@ -89,7 +89,8 @@ export async function podReady({ processes }: Mesh, pod: Pod): Promise<void> {
 
 /** What a proxy has of plugins and their configuration, as it tells. */
 export function extensionsOf({ name }: Pod): string {
-  return runIn(name, 'curl', '-s', '127.0.0.1:15000/config_dump?resource=ecds_filters');
+  const url = '127.0.0.1:15000/config_dump?resource=ecds_filters';
+  return runIn(name, 'curl', '-s', '-m', '30', url);
 }
 
 /** Forwards from the pod's address to a port of its loopback. */

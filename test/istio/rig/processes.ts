@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { until as look } from '../../support/wait.ts';
 
 /** Address of the node: API server's advertised one, istiod and registry. */
 export const NODE_ADDRESS = '10.1.0.1';
@@ -140,20 +140,14 @@ async function stopChild(child: ChildProcess): Promise<void> {
 /** Gateways listen on port 80 and do not run as root. */
 const UNPRIVILEGED = 'net.ipv4.ip_unprivileged_port_start=0';
 
-/** Waits until something holds. Throws with its name when it does not in time. */
-export async function until(
+/** Far longer than anything here takes: a machine that is busy with other things must pass too. */
+const PATIENCE_MS = 120_000;
+
+/** Waits until something holds, and answers it. Throws with the last error when it never does. */
+export function until<T>(
   what: string,
-  holds: () => boolean | Promise<boolean>,
-  seconds = 60,
-  pauseMs = 200,
-): Promise<void> {
-  const end = performance.now() + seconds * 1_000;
-  for (;;) {
-    const now = await Promise.resolve()
-      .then(holds)
-      .catch(() => false);
-    if (now) return;
-    if (performance.now() > end) throw new Error(`after ${seconds} s still not: ${what}`);
-    await delay(pauseMs);
-  }
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+  everyMs = 200,
+): Promise<T> {
+  return look(what, probe, { deadlineMs: PATIENCE_MS, everyMs });
 }

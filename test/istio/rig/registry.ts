@@ -25,9 +25,9 @@ export function sidegate(...args: string[]): string {
 }
 
 /** Waits for the registry. */
-function registryReady(): Promise<void> {
+async function registryReady(): Promise<void> {
   const probe = ['-sf', '-o', '/dev/null', '-w', '%{http_code}', `http://${REGISTRY}/v2/`];
-  return until('the registry answers', () => run('curl', probe) === '200');
+  await until('the registry answers', () => run('curl', probe) === '200');
 }
 
 /** Pushes the image again, to a registry that has lost it. */

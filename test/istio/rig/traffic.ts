@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import http from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Hopeless } from '../../support/wait.ts';
 import { until } from './processes.ts';
 
 /** Where a request goes and what it carries. */
@@ -17,13 +18,18 @@ export interface Target {
 }
 
 /** What came back; status 0 when nothing did. */
-export interface Reply {
+export interface Answer {
   readonly status: number;
   readonly body: string;
+}
+
+/** An answer with its headers. */
+export interface Reply extends Answer {
   readonly headers: http.IncomingHttpHeaders;
 }
 
-const TIMEOUT_MS = 10_000;
+/** A request that was counted and given up on would be missing where units are counted. */
+const TIMEOUT_MS = 60_000;
 
 /** Sends one request; without an agent over a connection of its own. */
 export function send(target: Target, agent?: http.Agent): Promise<Reply> {
@@ -90,40 +96,97 @@ export class Load {
     return this.counts.get(status) ?? 0;
   }
 
-  /** Ends the load; answers what came back, as text. */
-  async stop(): Promise<string> {
+  /** Waits until so many more requests have passed. */
+  async goesOn(requests = 10 * this.#agents.length): Promise<void> {
+    const before = this.count(200);
+    await until('the load goes on', () => this.count(200) > before + requests);
+  }
+
+  /** Ends the load. */
+  async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#loops);
     for (const agent of this.#agents) agent.destroy();
+  }
+
+  /** What came back, as text. */
+  told(): string {
     const counts = [...this.counts].sort(([a], [b]) => a - b);
     return counts.map(([status, count]) => `${status}: ${count}`).join(', ');
   }
 }
 
-/** Connections of a load beside a change. */
-const CONNECTIONS = 12;
+/** How a load runs beside a change. */
+export interface LoadOptions {
+  readonly connections: number;
+  readonly pauseMs: number;
+  /** What every answer must be one of; 200 when nothing else may come. */
+  readonly allowed?: readonly number[];
+}
 
 /**
- * Does something beside a load that runs already, of which every request must come back with an
- * allowed status; answers what came back, as text.
+ * Does something beside a load that runs already. Every request must come back with an allowed
+ * status. Answers the load, which has ended.
  */
 export async function underLoad(
   targets: readonly Target[],
-  pauseMs: number,
+  { connections, pauseMs, allowed = [200] }: LoadOptions,
   run: (load: Load) => Promise<void>,
-  allowed: readonly number[] = [200],
-): Promise<string> {
-  const load = new Load(targets, CONNECTIONS, pauseMs);
-  let text = '';
+): Promise<Load> {
+  await everyWorkerPasses(targets);
+  const load = new Load(targets, connections, pauseMs);
   try {
-    await until('the load runs', () => load.count(200) > 10 * CONNECTIONS, 20);
+    await load.goesOn();
     await run(load);
   } finally {
-    text = await load.stop();
+    await load.stop();
   }
+  const statuses = [...load.counts.keys()];
   assert.ok(
-    [...load.counts.keys()].every((status) => allowed.includes(status)),
-    text,
+    statuses.every((status) => allowed.includes(status)),
+    load.told(),
   );
-  return text;
+  return load;
+}
+
+/** Enough connections that the kernel gives some to each worker. */
+const MANY = 24;
+
+/** Waits until requests pass at every worker: each hears of a key itself, and asks for units. */
+export async function everyWorkerPasses(targets: readonly Target[]): Promise<void> {
+  const all = targets.flatMap((target) => Array<Target>(MANY).fill(target));
+  await inARow('requests pass at every worker', async () => {
+    const replies = await Promise.all(all.map((target) => send(target)));
+    return replies.every(({ status }) => status === 200);
+  });
+}
+
+/** Asks until a status comes back; answers that reply. A status of `never` ends it. */
+export function answered<T extends Answer>(
+  expected: number,
+  ask: () => T | Promise<T>,
+  never: readonly number[] = [],
+): Promise<T> {
+  return until(`${expected} comes back`, async () => {
+    const reply = await ask();
+    if (reply.status === expected) return reply;
+    const told = `${reply.status} ${reply.body}`;
+    throw never.includes(reply.status) ? new Hopeless(told) : new Error(told);
+  });
+}
+
+/**
+ * Waits until something holds some times in a row: workers hear of a change each for itself, and
+ * a pooled connection gives one more answer from the listener that was.
+ */
+export async function inARow(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  times = 3,
+): Promise<void> {
+  let row = 0;
+  await until(what, async () => {
+    row = (await holds()) ? row + 1 : 0;
+    return row === times;
+  });
 }

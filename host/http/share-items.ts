@@ -25,7 +25,7 @@ export function answerShare(
   holder: HolderId,
   sequence: number,
   item: SyncReportItem,
-  { shares, terms }: { readonly shares: Shares; readonly terms: Terms },
+  { shares, terms }: { readonly shares: Shares; readonly terms: Pick<Terms, 'resolve'> },
 ): SyncAnswerItem | undefined {
   const name = CLASS_NAMES[item.class];
   if (name === undefined) return undefined;

@@ -5,9 +5,9 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Stream, seededRandom, Vm } from '../../host/emulator/index.ts';
+import { seededRandom, Vm } from '../../host/emulator/index.ts';
 import { type Admission, excessOf } from '../support/interval.ts';
-import { CONFIG, FilterRig, filterModule, RESOURCES } from './support/filter.ts';
+import { CONFIG, decidedMs, FilterRig, filterModule, RESOURCES } from './support/filter.ts';
 
 const DAILY = '{ name: daily, class: exact, quota: 100, window: 1d }';
 const RATE = '{ name: second, class: rate, quota: 100, window: 1s }';
@@ -77,7 +77,7 @@ class Workers {
     });
     await this.rig.decided(stream);
     const passed = stream.outcome === 'continued';
-    if (passed) this.admitted.push({ atMs: decidedMs(vm, stream), cost: 1 });
+    if (passed) this.admitted.push({ atMs: decidedMs(stream), cost: 1 });
     const count = this.counts[worker];
     if (count) count[passed ? 0 : 1]++;
     stream.end();
@@ -95,15 +95,6 @@ class Workers {
   destroy(): void {
     for (const vm of this.vms.slice(1)) vm.destroy();
   }
-}
-
-/** The time of the decision of a stream, as the filter's own record has it. */
-function decidedMs(vm: Vm, stream: Stream): number {
-  const at = vm.guest.read('sidegate_decision', stream.id);
-  assert.ok(typeof at === 'number' && at > 0);
-  const bytes = vm.guest.memory.copy(at, 168);
-  assert.ok(bytes);
-  return Number(Buffer.from(bytes).readBigUInt64LE(80));
 }
 
 /** Several workers, ready to decide under these limits. */

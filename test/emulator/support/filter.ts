@@ -79,6 +79,15 @@ export function filterModule(name = 'filter.wasm'): LoadedModule {
   return loaded.module;
 }
 
+/** When a stream that has not ended was decided, as the filter's own record has it. */
+export function decidedMs({ vm, id }: Stream): number {
+  const at = vm.guest.read('sidegate_decision', id);
+  assert.ok(typeof at === 'number' && at > 0);
+  const bytes = vm.guest.memory.copy(at + 80, 8);
+  assert.ok(bytes);
+  return Number(Buffer.from(bytes).readBigUInt64LE());
+}
+
 /** What a rig runs with. */
 export interface RigOptions {
   /** A build by its name, or a module that was loaded otherwise. */

@@ -4,17 +4,23 @@
  */
 import type { Pair } from '../../../host/emulator/index.ts';
 import type { PolicySource } from '../../../host/wire/policy.ts';
+import type { Caller, Claim } from '../oracle/caller.ts';
 import { match, nodeOfHost, slice } from '../oracle/match.ts';
 import { type World, wireText } from '../oracle/world.ts';
 import { type SceneRequest, SETTINGS } from '../rig/scene.ts';
 import type { Dice } from './dice.ts';
 import { mutate } from './mutate.ts';
+import { AUDIENCES, CLAIMS, ISSUERS, PRINCIPALS, SUBJECTS } from './resources.ts';
 
 /** What requests are drawn from. */
 export interface Palette {
   readonly world: World;
   readonly keys: readonly string[];
 }
+
+/** Most that passes without a long pause, and how long one is. */
+const SHORT_MS = 8_000;
+const LONG_MS = 12_000;
 
 const OTHER_HOSTS = ['', 'other', 'example.com', '.example.com', 'a.b.c.example.com', '[::1]'];
 const TAILS = ['', '', '', ':80', '.', '.:443', ':', '..', ':80.', ' ', ':80:80'];
@@ -73,6 +79,32 @@ const PLAIN: readonly Pair[] = [
   ['x-h-1', ''],
 ];
 
+/**
+ * Time between requests. A share that nobody used for 10 s goes back on a tick that nobody outside
+ * can tell to the millisecond: so between two requests there is either less than that, or more by
+ * far.
+ */
+export class Pause {
+  readonly #dice: Dice;
+  #left = SHORT_MS;
+
+  constructor(dice: Dice) {
+    this.#dice = dice;
+  }
+
+  /** Milliseconds until the next request. */
+  next(): number {
+    if (this.#dice.once(80)) {
+      this.#left = SHORT_MS;
+      return LONG_MS;
+    }
+    const drawn = this.#dice.once(20) ? 400 : this.#dice.pick([0, 0, 0, 0, 0, 1, 2, 7, 30]);
+    const ms = Math.min(drawn, this.#left);
+    this.#left -= ms;
+    return ms;
+  }
+}
+
 /** Draws a request. */
 export function drawRequest(dice: Dice, palette: Palette): SceneRequest {
   const { policy } = palette.world;
@@ -94,8 +126,27 @@ export function drawRequest(dice: Dice, palette: Palette): SceneRequest {
   if (dice.once(40)) headers.splice(dice.int(4), 1);
   const settings = dice.once(3) ? dice.int(SETTINGS.length) : 0;
   if (dice.once(400)) headers.push(...crowd(dice));
-  const request = { settings, headers };
+  const caller = dice.once(2) ? drawCaller(dice) : undefined;
+  const request = { settings, headers, ...(caller && { caller }) };
   return dice.once(8) ? mutate(dice, request, palette.keys) : request;
+}
+
+/** Whom a proxy may have verified: somebody known, somebody else, or nobody one can name. */
+function drawCaller(dice: Dice): Caller {
+  const odd = ['', '\x01', 'a\x7f', 'x'.repeat(255), 'x'.repeat(256), 'nobody'];
+  const text = (known: readonly string[]) =>
+    dice.once(8) ? dice.pick(odd) : Buffer.from(dice.pick(known)).toString('latin1');
+  const value = (known: readonly string[]): Claim =>
+    dice.once(12) ? dice.pick([[], [text(known)], 1, 5.6e-20]) : text(known);
+  const claims = {
+    iss: value(ISSUERS),
+    aud: dice.once(3) ? dice.times(dice.int(4), () => text(AUDIENCES)) : value(AUDIENCES),
+    ...Object.fromEntries(CLAIMS.map((name) => [name, value(SUBJECTS)])),
+  };
+  return {
+    ...(dice.once(2) && { uri: text(PRINCIPALS) }),
+    ...(dice.once(2) && { claims }),
+  };
 }
 
 /** What a request is for. Several are drawn, because few ways through a tree end somewhere. */

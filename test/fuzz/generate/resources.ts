@@ -43,6 +43,13 @@ const VALIDITY = [
   { notBefore: '2026-05-01T00:00Z', notAfter: '2026-06-01T00:00Z' },
 ];
 
+/** Who may be verified by a proxy, and what of it names a caller. */
+export const PRINCIPALS = ['spiffe://cluster.local/ns/shop/sa/web', 'spiffe://a/b', 'urn:x'];
+export const ISSUERS = ['https://id.example', 'https://id.example/b'];
+export const AUDIENCES = ['api', 'web', 'https://api.example.com'];
+export const CLAIMS = ['sub', 'azp'];
+export const SUBJECTS = ['mobile', 'm\u00e9', 'x'];
+
 const NETWORKS = [['10.0.0.0/8'], ['2001:db8::/32', '192.168.1.7/32'], ['0.0.0.0/0'], ['::/0']];
 const PAGES = [['app.example.com'], ['*.shop.test', 'a.test']];
 
@@ -70,8 +77,10 @@ export function drawResources(dice: Dice): ResourceText {
   );
   const keys = dice.times(6, () => drawKey(dice));
   const credentials = keys.map((key, at) => credential(dice, `c${at}`, key, applications));
+  const verified = principals(dice, applications);
   const parties = applications.map((name) => resource('Application', name, { consumer: 'acme' }));
-  const all = [...products, ...plans, consumer, ...parties, ...subscriptions, ...credentials];
+  const callers = [...parties, ...subscriptions, ...credentials, ...verified];
+  const all = [...products, ...plans, consumer, ...callers];
   const yaml = all.map((one) => `${JSON.stringify(one)}\n`).join('---\n');
   return { yaml, keys };
 }
@@ -118,6 +127,28 @@ function cors(dice: Dice): object {
 }
 
 function sources(dice: Dice): object[] {
+  const identities = dice.once(3) ? callers(dice) : [];
+  // A product may know its callers by nothing else.
+  const keys = identities.length > 0 && dice.once(4) ? [] : keySources(dice);
+  return [...keys, ...identities];
+}
+
+/** Ways to know a caller without a key. */
+function callers(dice: Dice): object[] {
+  const token = () => {
+    const audiences = ['api', ...dice.some(AUDIENCES)];
+    return { jwt: { issuer: dice.pick(ISSUERS), audiences, claim: dice.pick(CLAIMS) } };
+  };
+  const ways = dice.pick([
+    [{ mtls: {} }],
+    [token()],
+    [token(), { mtls: {} }],
+    [{ mtls: {} }, token()],
+  ]);
+  return ways;
+}
+
+function keySources(dice: Dice): object[] {
   const header = dice.int(HEADERS.length);
   const inFields = [{ query: dice.pick(FIELDS) }, { cookie: dice.pick(FIELDS) }];
   const headers = dice.times(1 + dice.int(3), (at) => {
@@ -152,14 +183,32 @@ function step(dice: Dice): object {
 }
 
 function plan(dice: Dice, name: string) {
-  const limits = dice.some(['small', 'large']).map((limit) => {
-    return {
-      ...{ name: limit, window: dice.pick(['1d', '12h']) },
-      quota: limit === 'large' ? 1_000_000 : 5 + dice.int(50),
-      mode: dice.pick(['enforce', 'enforce', 'enforce', 'enforce', 'enforce', 'off', 'shadow']),
-    };
-  });
-  return resource('Plan', name, { limits, mediation: both(dice) });
+  const limits = dice.some(['small', 'large', 'swift', 'slow']).map((limit) => ({
+    ...(limit === 'swift' || limit === 'slow' ? rate(dice, limit) : exact(dice, limit)),
+    ...{ name: limit },
+    mode: dice.pick(['enforce', 'enforce', 'enforce', 'enforce', 'enforce', 'off', 'shadow']),
+  }));
+  return resource('Plan', name, { limits: shuffled(dice, limits), mediation: both(dice) });
+}
+
+function exact(dice: Dice, limit: string) {
+  const quota = limit === 'large' ? 1_000_000 : 5 + dice.int(50);
+  return { window: dice.pick(['1d', '12h']), quota };
+}
+
+/** A rate; some are below one a second, which makes their shares statistical. */
+function rate(dice: Dice, limit: string) {
+  const quota = 5 + dice.int(limit === 'swift' ? 50 : 200);
+  return {
+    ...{ class: dice.pick(['rate', 'rate', 'approximate']), quota },
+    window: limit === 'swift' ? '1s' : '1m',
+    ...(dice.once(2) && { burst: 4 + dice.int(quota - 4) }),
+    ...(dice.once(3) && { onHostUnavailable: dice.pick(['deny', 'allow', 'localShare']) }),
+  };
+}
+
+function shuffled<T>(dice: Dice, list: readonly T[]): T[] {
+  return list.reduce<T[]>((some, one) => some.toSpliced(dice.int(some.length + 1), 0, one), []);
 }
 
 /** Programs for the request, for the response, or for both. */
@@ -174,6 +223,24 @@ function overrides(dice: Dice, plan: { readonly limits: readonly { name: string 
     ...{ limit, quota: 5 + dice.int(1_000) },
     ...(dice.once(2) && { mode: dice.pick(['enforce', 'shadow', 'off']) }),
   }));
+}
+
+/** Credentials of those whom a proxy has verified. */
+function principals(dice: Dice, applications: readonly string[]) {
+  const forms = [
+    ...dice.some(PRINCIPALS).map((principal) => ({ principal })),
+    ...dice
+      .some(ISSUERS)
+      .flatMap((issuer) =>
+        dice.some(SUBJECTS).map((value) => ({ claim: { issuer, name: dice.pick(CLAIMS), value } })),
+      ),
+  ];
+  return forms.map((form, at) =>
+    resource('Credential', `principal-${at}`, {
+      ...{ application: dice.pick(applications), ...form, state: dice.pick(STATES) },
+      ...(dice.once(6) && { cidrs: dice.pick(NETWORKS) }),
+    }),
+  );
 }
 
 function credential(dice: Dice, name: string, key: string, applications: readonly string[]) {

@@ -37,7 +37,7 @@ export function limitFields(
     denied === undefined ? leastLeft(limits, owner, accounts) : limits.find(isNamed(denied));
   if (shown === undefined) return standard;
   const { name, quota } = shown;
-  const left = quota - accounts.used(owner, shown);
+  const left = Math.min(accounts.standing(owner, shown)?.units ?? 0, quota);
   if (product.standardFields) {
     standard.push(['ratelimit', `"${wireText(name)}";r=${left};t=${SECONDS}`]);
   }
@@ -56,8 +56,8 @@ function isNamed(wanted: string) {
 
 /** The limit with the least part left, the earlier of two that are equal. */
 function leastLeft(limits: readonly PolicyLimit[], owner: number, accounts: Accounts) {
-  const part = (limit: PolicyLimit) => 1 - accounts.used(owner, limit) / limit.quota;
-  return limits.toSorted((a, b) => part(a) - part(b))[0];
+  const part = (limit: PolicyLimit) => accounts.standing(owner, limit)?.part ?? Infinity;
+  return limits.filter((limit) => part(limit) <= 1).toSorted((a, b) => part(a) - part(b))[0];
 }
 
 /** What a denial says to a page of another site. */

@@ -11,8 +11,9 @@ import type {
   PolicyPlan,
   PolicyProduct,
 } from '../../../host/wire/policy.ts';
-import type { Accounts } from './accounts.ts';
+import type { Accounts, AskedAt } from './accounts.ts';
 import { corsFields, limitFields, preflightOf, withFields } from './answers.ts';
+import { type Caller, callerText } from './caller.ts';
 import { mediated, type Party, withoutIdentity, withoutKeys } from './edits.ts';
 import { countedKeys, isWellFormed, oneKey } from './identify.ts';
 import { type Match, match, slice } from './match.ts';
@@ -23,6 +24,8 @@ import type { Credential, Settings, Subscription, World } from './world.ts';
 /** A request as the filter sees it: headers in lower case, pseudo headers included. */
 export interface Request {
   readonly headers: readonly Pair[];
+  /** Whom the proxy has verified, if anybody. */
+  readonly caller?: Caller | undefined;
 }
 
 /** What has to become of a request. */
@@ -54,8 +57,10 @@ export interface Verdict {
 export interface Facts {
   readonly world: World;
   readonly settings: Settings;
+  /** Unix milliseconds. */
   readonly nowMs: number;
   readonly accounts: Accounts;
+  readonly at: AskedAt;
 }
 
 /** Beyond these the filter does not read a request (docs/limits.md). */
@@ -88,7 +93,7 @@ export function decide(request: Request, facts: Facts): Verdict {
     return verdict('request_unreadable', withoutKeys(world.policy, world.policy.products, plain));
   }
   if (settings.mode === 'off') return verdict('mode_off', plain);
-  const [reason, found] = phases(headers, facts);
+  const [reason, found] = phases(request, facts);
   const { policy } = world;
   const { product } = found;
   if (reason === 'other_host_passed') return verdict(reason, plain);
@@ -139,7 +144,7 @@ function isUnreadable(headers: readonly Pair[]): boolean {
 }
 
 /** Match, identify, format, look up, state, subscription, quota. */
-function phases(headers: readonly Pair[], facts: Facts): [string, Found] {
+function phases({ headers, caller }: Request, facts: Facts): [string, Found] {
   const { policy } = facts.world;
   const first = (name: string) => headers.find(([other]) => other === name)?.[1] ?? '';
   const asked = preflightOf(headers);
@@ -159,15 +164,10 @@ function phases(headers: readonly Pair[], facts: Facts): [string, Found] {
   const operation = policy.operations[found.operation];
   if (product === undefined || operation === undefined) return ['operation_not_found', {}];
   if (operation.anonymous) return ['anonymous', { product, operation }];
-  const key = oneKey(countedKeys(policy, product, headers));
-  if (key === 'missing' || key === 'conflict') return [`key_${key}`, { product }];
-  if (!isWellFormed(policy, product, key)) return ['key_malformed', { product }];
-  const digest = createHash('sha256').update(key, 'latin1').digest('hex');
-  const credential = facts.world.directory.credentials.get(digest);
-  const refusal = credential === undefined ? 'key_unknown' : stateOf(credential, facts.nowMs);
-  if (credential === undefined || refusal !== undefined) {
-    return [refusal ?? 'key_unknown', { product }];
-  }
+  const credential = identified(facts, product, headers, caller);
+  if (typeof credential === 'string') return [credential, { product }];
+  const refusal = stateOf(credential, facts.nowMs);
+  if (refusal !== undefined) return [refusal, { product }];
   const against = ruleAgainst(credential, headers, facts.settings);
   if (against !== undefined) return [against, { product }];
   const [reason, more] = subscribed(product, operation.cost, credential, facts);
@@ -183,6 +183,29 @@ function unmatched(found: Match, policy: Policy, settings: Settings): [string, F
   const product = policy.products[found.product];
   if (product === undefined) return undefined;
   return [product.passUnmatched ? 'unmatched_passed' : 'operation_not_found', { product }];
+}
+
+/** The credential of a request, or why it has none. */
+function identified(
+  { world }: Facts,
+  product: PolicyProduct,
+  headers: readonly Pair[],
+  caller: Caller | undefined,
+): Credential | string {
+  const { policy, directory } = world;
+  const key = oneKey(countedKeys(policy, product, headers));
+  if (key === 'conflict') return 'key_conflict';
+  if (key === 'missing') {
+    if (product.identities.count === 0) return 'key_missing';
+    const text = callerText(policy, product, caller ?? {});
+    if (text === undefined) return 'caller_missing';
+    const digest = createHash('sha256').update(text).digest();
+    const inverted = Buffer.from(digest.map((byte) => byte ^ 0xff));
+    return directory.credentials.get(inverted.toString('hex')) ?? 'caller_unknown';
+  }
+  if (!isWellFormed(policy, product, key)) return 'key_malformed';
+  const digest = createHash('sha256').update(key, 'latin1').digest('hex');
+  return directory.credentials.get(digest) ?? 'key_unknown';
 }
 
 function stateOf(credential: Credential, nowMs: number): string | undefined {
@@ -233,7 +256,7 @@ function quota(
   if (facts.accounts.isBlurred(subscription.id)) {
     return ['allowed', { ...about, vague: true }];
   }
-  const denies = facts.accounts.take(subscription.id, limits, cost);
+  const denies = facts.accounts.take(subscription.id, limits, cost, facts.at);
   if (denies === undefined) return ['allowed', about];
   return ['quota_exceeded', { ...about, limit: denies.name }];
 }

@@ -3,17 +3,18 @@
  * show what the filter now believes. Each answers what must not be, or undefined.
  */
 import type { Pair } from '../../../host/emulator/index.ts';
+import { LEVEL_UNIT, RATE_UNIT } from '../../../host/quota/share.ts';
 import { decodeDirectory, type WireRecord } from '../../../host/wire/directory.ts';
 import { decodeManifest } from '../../../host/wire/manifest.ts';
-import { decodePolicy, type Policy } from '../../../host/wire/policy.ts';
-import { decodeSyncReply } from '../../../host/wire/sync.ts';
+import { decodePolicy, type Policy, type PolicyLimit } from '../../../host/wire/policy.ts';
+import { decodeSyncReply, type SyncAnswerItem } from '../../../host/wire/sync.ts';
 import { decodeWatchReply } from '../../../host/wire/watch.ts';
 import { Accounts } from '../oracle/accounts.ts';
-import { decide } from '../oracle/oracle.ts';
+import { decide, type Verdict } from '../oracle/oracle.ts';
 import { type Directory, readDirectory, type World } from '../oracle/world.ts';
 import type { Compiled } from './compiled.ts';
 import type { AnswerKind, Tamper } from './host.ts';
-import { type Played, Scene, type SceneRequest } from './scene.ts';
+import { limitsOf, type Played, Scene, type SceneRequest } from './scene.ts';
 
 /** What an attack is made of. */
 export interface Attack {
@@ -147,22 +148,22 @@ function watch(attack: Attack): string | undefined {
 /** The answer to a sync call: no more passes than it says, and nothing if it says nothing. */
 function sync(attack: Attack): string | undefined {
   const { scene, changed } = tampered(attack, 'sync');
-  const { policy: rules, directory: known } = attack.compiled.world;
+  const { world } = attack.compiled;
   const passed = new Map<string, number>();
   for (const probe of attack.probes) {
     const played = scene.play(probe);
     const clocks = skewsOf(scene, changed());
-    const fault = faultOf(scene) ?? believed(played, [attack.compiled.world], clocks);
+    const fault = faultOf(scene) ?? believed(played, [world], clocks);
     if (fault !== undefined) return fault;
     if (played.verdict.owner === undefined || !/reason=allowed/.test(played.state)) continue;
     const { owner, cost = 1 } = played.verdict;
-    const plan = [...known.subscriptions.values()].find(({ id }) => id === owner)?.plan;
-    const { first = 0, count = 0 } = rules.plans.find(({ id }) => id === plan)?.limits ?? {};
-    for (const limit of rules.limits.slice(first, first + count)) {
+    for (const limit of limitsOf(world, owner)) {
       if (limit.mode !== 0) continue;
       const account = `${owner}/${limit.id}`;
       passed.set(account, (passed.get(account) ?? 0) + cost);
-      const granted = grantedIn(changed(), BigInt(owner), BigInt(limit.id));
+      const told = itemsOf(changed(), BigInt(owner), BigInt(limit.id));
+      const { elapsedMs } = scene.clock;
+      const granted = limit.class === 1 ? grantedIn(told) : sharedIn(told, limit, elapsedMs);
       if ((passed.get(account) ?? 0) > granted) {
         return `${passed.get(account)} units of ${limit.name} pass, ${granted} were granted`;
       }
@@ -171,18 +172,35 @@ function sync(attack: Attack): string | undefined {
   return undefined;
 }
 
-function grantedIn(bodies: readonly Uint8Array[], owner: bigint, limit: bigint): number {
-  const granted = bodies.flatMap((body) => {
+function itemsOf(bodies: readonly Uint8Array[], owner: bigint, limit: bigint) {
+  return bodies.flatMap((body) => {
     const decoded = decodeSyncReply(body);
     const items = decoded.ok ? decoded.value.items : [];
     return items.filter((item) => item.owner === owner && item.limit === limit);
   });
+}
+
+function grantedIn(items: readonly SyncAnswerItem[]): number {
   // A holding that was dropped and opened anew is granted anew.
   const most = new Map<number, number>();
-  for (const { generation, granted: units } of granted) {
+  for (const { generation, granted: units } of items) {
     most.set(generation, Math.max(units, most.get(generation) ?? 0));
   }
   return [...most.values()].reduce((sum, units) => sum + units, 0);
+}
+
+/** Most that shares can come to: the level that each number brought, and the highest rate. */
+function sharedIn(items: readonly SyncAnswerItem[], limit: PolicyLimit, elapsedMs: number): number {
+  const starts = new Map<number, number>();
+  for (const { windowId, quota } of items) {
+    starts.set(windowId, Math.max(quota, starts.get(windowId) ?? 0));
+  }
+  const most = Math.max(0, ...items.map(({ granted }) => granted));
+  const brought = [...starts.values()].reduce((sum, start) => sum + start, 0);
+  // Before any word an approximate limit acts on what the policy says.
+  const own =
+    limit.class === 3 ? limit.burst + (limit.quota / limit.windowKind / 1_000) * elapsedMs : 0;
+  return own + brought / LEVEL_UNIT + (most / RATE_UNIT) * elapsedMs;
 }
 
 /** A filter at work one kind of whose answers is changed from now on. */
@@ -235,21 +253,25 @@ function believed(
   possible: readonly World[],
   skews: readonly number[],
 ): string | undefined {
-  const { stream, state, settings, nowMs, sent, left } = played;
-  if (/reason=(policy_pending|no_policy|quota_unavailable|quota_exceeded|held_full)/.test(state)) {
+  const { stream, state, settings, nowMs, at, sent, caller, left } = played;
+  if (
+    /reason=(policy_pending|no_policy|quota_unavailable|quota_exceeded|held_full)\b/.test(state)
+  ) {
     return stream.outcome === 'continued' && !state.includes('shadow=true')
       ? `passes with ${state}`
       : undefined;
   }
   const verdicts = possible.flatMap((world) =>
     skews.map((skew) => {
-      const facts = { world, settings, nowMs: nowMs + skew, accounts: new Accounts() };
-      return decide({ headers: sent }, facts);
+      const facts = { world, settings, nowMs: nowMs + skew, accounts: new Accounts(), at };
+      return { ...decide({ headers: sent, caller }, facts), world };
     }),
   );
-  const fitting = verdicts.filter(({ reason, shadow, denial }) => {
-    const passes = denial === undefined || shadow;
-    return state.includes(`reason=${reason}`) && passes === (stream.outcome === 'continued');
+  const fitting = verdicts.filter((verdict) => {
+    const passes = verdict.denial === undefined || verdict.shadow;
+    const reasons = [verdict.reason, ...withoutWord(verdict.world, verdict)];
+    const isSaid = reasons.some((reason) => state.includes(`reason=${reason}`));
+    return isSaid && passes === (stream.outcome === 'continued');
   });
   // What is left of a request that went nowhere is the other target's matter.
   const denied = stream.outcome === 'replied';
@@ -259,6 +281,16 @@ function believed(
   if (fits) return undefined;
   const expected = verdicts.map(({ reason }) => reason).join(' or ');
   return `${stream.outcome} with ${state}, expected ${expected}${fitting.length > 0 ? ' and other headers' : ''}`;
+}
+
+/** As what a request that is allowed may pass while the host says nothing of its quota. */
+function withoutWord(world: World, { reason, owner }: Verdict): string[] {
+  if (reason !== 'allowed' || owner === undefined) return [];
+  const ways = limitsOf(world, owner).map(({ onHostUnavailable }) => onHostUnavailable);
+  return [
+    ...(ways.includes(1) ? ['quota_unavailable_passed'] : []),
+    ...(ways.includes(2) ? ['quota_local_share'] : []),
+  ];
 }
 
 /** By how much the clock of the host may be off, if the messages are believed. */

@@ -1,16 +1,21 @@
 /**
  * The host's end of the wire as a script: it answers every call of a filter at once with the bytes
- * it was given, so that a test can change any of them. Messages come from the host's own encoders;
- * quota is handed out whole to the one holder there is.
+ * it was given, so that a test can change any of them. Messages come from the host's own encoders,
+ * shares of rates from its own arithmetic; quota is handed out whole to the one holder there is.
  */
 import type { CallAnswer, CallResult, HttpCall } from '../../../host/emulator/index.ts';
+import { answerShare } from '../../../host/http/share-items.ts';
+import type { Account, AccountTerms } from '../../../host/quota/report.ts';
+import { Shares } from '../../../host/quota/share.ts';
 import { encodeDirectory, WALK_START, type WireRecord } from '../../../host/wire/directory.ts';
 import type { HostSection } from '../../../host/wire/host.ts';
 import { encodeManifest, type PagedPolicy, pagePolicy } from '../../../host/wire/manifest.ts';
 import {
   decodeSyncRequest,
   encodeSyncReply,
+  type SyncAnswerItem,
   type SyncReportItem,
+  type SyncRequest,
 } from '../../../host/wire/sync.ts';
 import {
   decodeWatchRequest,
@@ -24,10 +29,10 @@ export type AnswerKind = 'watch' | 'manifest' | 'page' | 'directory' | 'sync';
 /** Changes the bytes of an answer before the filter has them. */
 export type Tamper = (kind: AnswerKind, body: Uint8Array) => Uint8Array;
 
-/** What quota a subscription has of a limit, by their ids. */
-export type QuotaOf = (owner: bigint, limit: bigint) => number;
+/** What a subscription has of a limit, by their ids. */
+export type TermsOf = (owner: bigint, limit: bigint) => AccountTerms | undefined;
 
-interface Account {
+interface Holding {
   generation: number;
   used: number;
   folded: number;
@@ -45,31 +50,36 @@ export class ScriptedHost {
   tamper: Tamper = (_, body) => body;
   /** What the newest watch of the filter said. */
   heard: WatchRequest | undefined;
+  /** The shares in the answers to calls, by the numbers of the calls, until they are forgotten. */
+  readonly shares = new Map<number, SyncAnswerItem[]>();
   /** Calls answered so far, by kind. */
   readonly answered: Record<AnswerKind, number> = {
     ...{ watch: 0, manifest: 0, page: 0, directory: 0, sync: 0 },
   };
   readonly #nowMs: () => number;
-  readonly #quotaOf: QuotaOf;
-  readonly #accounts = new Map<string, Account>();
+  readonly #termsOf: TermsOf;
+  readonly #shares: Shares;
+  readonly #accounts = new Map<string, Holding>();
   #watch: HttpCall | undefined;
 
   constructor(
     content: { policy: Uint8Array; records: readonly WireRecord[] },
     nowMs: () => number,
-    quotaOf: QuotaOf,
+    termsOf: TermsOf,
   ) {
     this.paged = pagePolicy(content.policy);
     this.records = content.records;
     this.#nowMs = nowMs;
-    this.#quotaOf = quotaOf;
+    this.#termsOf = termsOf;
+    const onPrompt = () => {};
+    this.#shares = new Shares({ clockMs: nowMs, learn: false, firstNumber: 1, onPrompt });
   }
 
   /** Serves a call; a watch stays open until there is something to say. */
   readonly serve = (call: HttpCall): CallResult => {
     const [, , resource = '', , digest] = call.path.replace(/\?.*/, '').split('/');
     if (resource === 'watch') return this.#watched(call);
-    if (resource === 'sync') return this.#answer('sync', this.#synced(call.body));
+    if (resource === 'sync') return this.#answer('sync', this.#synced(call));
     if (resource === 'directory') return this.#answer('directory', this.#directory(call.path));
     if (digest === undefined) return this.#answer('manifest', this.#manifest());
     const page = this.paged.pages[Number(call.path.split('/').at(-1))];
@@ -158,15 +168,25 @@ export class ScriptedHost {
     return encodeManifest({ host, policyRevision, length, pageBytes: 32_768, digest, pageDigests });
   }
 
-  #synced(body: Uint8Array): Uint8Array {
+  #synced({ token, body }: HttpCall): Uint8Array {
     const asked = decodeSyncRequest(body);
     if (!asked.ok) throw new Error(`the filter reports what nobody understands: ${asked.what}`);
     const { sequence, items } = asked.value;
+    const shared = items.map((item) => this.#shared(asked.value, item));
+    this.shares.set(
+      token,
+      shared.filter((item) => item !== undefined),
+    );
     const { host, policyRevision } = this;
     return encodeSyncReply({
       ...{ host, sequence, heartbeatMs: 1_000, policyRevision, usageAcknowledged: 0 },
-      items: items.map((item) => this.#granted(item)),
+      items: items.map((item, at) => shared[at] ?? this.#granted(item)),
     });
+  }
+
+  #shared({ incarnation, sequence }: SyncRequest, item: SyncReportItem) {
+    const terms = { resolve: ({ owner, limit }: Account) => this.#termsOf(owner, limit) };
+    return answerShare(incarnation, sequence, item, { shares: this.#shares, terms });
   }
 
   #granted(item: SyncReportItem) {
@@ -179,7 +199,7 @@ export class ScriptedHost {
     }
     account.used = item.used;
     this.#accounts.set(key, account);
-    const quota = this.#quotaOf(owner, limit);
+    const quota = this.#termsOf(owner, limit)?.quota ?? 0;
     const granted = Math.max(item.granted, quota - account.folded);
     const windowMs = windowKind * 1_000;
     const now = this.#nowMs();

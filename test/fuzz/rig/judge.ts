@@ -20,7 +20,7 @@ export function judge(played: Played): string | undefined {
   if (failure !== undefined) return `trap in ${failure.in}: ${failure.message}`;
   const reason = /(?:^| )reason=(\w+)/.exec(state)?.[1];
   if (verdict.vague) {
-    const fits = reason === 'allowed' || /^quota_(exceeded|unavailable)$/.test(reason ?? '');
+    const fits = reason === 'allowed' || reason?.startsWith('quota_');
     return fits ? undefined : `${reason}, expected allowed or a matter of quota`;
   }
   const expected = verdict.denial === undefined || verdict.shadow ? 'continued' : 'replied';

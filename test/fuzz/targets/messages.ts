@@ -5,9 +5,9 @@
 import { Dice } from '../generate/dice.ts';
 import { mutateBytes, mutateMessage } from '../generate/frames.ts';
 import { drawRequest } from '../generate/requests.ts';
-import { drawResources } from '../generate/resources.ts';
 import { ATTACKS } from '../rig/attacks.ts';
-import { type Compiled, compileText } from '../rig/compiled.ts';
+import { compileText } from '../rig/compiled.ts';
+import { drawCompiled } from '../rig/draw.ts';
 import type { SceneRequest } from '../rig/scene.ts';
 import type { Round, Target } from '../target.ts';
 
@@ -24,7 +24,6 @@ export interface MessageCase {
 
 const ATTACKS_PER_ROUND = 20;
 const PROBES = 12;
-const DRAWS_MAX = 50;
 
 /** The target. */
 export const messages: Target = { name: 'messages', round, replay };
@@ -81,16 +80,4 @@ async function shrink(input: MessageCase, what: string): Promise<MessageCase> {
   const none = { ...input, probes: [] };
   if ((await replay(none)) === what) best = none;
   return best;
-}
-
-/** Resources that compile; the first draws are sometimes such that the host refuses them. */
-async function drawCompiled(
-  dice: Dice,
-): Promise<{ compiled: Compiled; yaml: string; keys: readonly string[] }> {
-  for (let i = 0; i < DRAWS_MAX; i++) {
-    const { yaml, keys } = drawResources(dice);
-    const compiled = await compileText(yaml);
-    if (compiled !== undefined) return { compiled, yaml, keys };
-  }
-  throw new Error(`${DRAWS_MAX} sets in a row are refused`);
 }

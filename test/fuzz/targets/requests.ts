@@ -4,8 +4,8 @@
  */
 import { Dice } from '../generate/dice.ts';
 import { mutate } from '../generate/mutate.ts';
-import { drawRequest } from '../generate/requests.ts';
-import { drawResources } from '../generate/resources.ts';
+import { drawRequest, type Palette, Pause } from '../generate/requests.ts';
+import { drawCompiled } from '../rig/draw.ts';
 import { judge } from '../rig/judge.ts';
 import { Scene, type SceneRequest } from '../rig/scene.ts';
 import { type Round, readCorpus, type Target } from '../target.ts';
@@ -30,16 +30,18 @@ const known: readonly SceneRequest[] = [...readCorpus('requests').values()].flat
 
 async function round(seed: number): Promise<Round> {
   const dice = new Dice(seed);
-  const { yaml, keys } = drawResources(dice);
-  const scene = await Scene.of(yaml);
-  if (scene === undefined) return { executions: 0, findings: [] };
-  const palette = { world: scene.compiled.world, keys };
+  const { yaml, keys, compiled } = await drawCompiled(dice);
+  const scene = new Scene(compiled);
+  const palette = { world: compiled.world, keys };
   const played: SceneRequest[] = [];
+  const metered: SceneRequest[] = [];
+  const pause = new Pause(dice);
   for (let i = 0; i < REQUESTS_PER_ROUND; i++) {
-    const old = known.length > 0 && dice.once(10) ? dice.pick(known) : undefined;
-    const request = old ? mutate(dice, old, keys) : drawRequest(dice, palette);
+    const request = { ...drawNext(dice, palette, metered), afterMs: pause.next() };
     played.push(request);
-    const what = judge(scene.play(request));
+    const { verdict, ...rest } = scene.play(request);
+    if (verdict.owner !== undefined) metered.push(request);
+    const what = judge({ verdict, ...rest }) ?? scene.excess();
     if (what === undefined) continue;
     const input = await shrink({ resources: yaml.split('\n'), requests: played }, what);
     return { executions: i + 1, findings: [{ what, input }] };
@@ -47,12 +49,21 @@ async function round(seed: number): Promise<Round> {
   return { executions: REQUESTS_PER_ROUND, findings: [] };
 }
 
+/** A new request, one of the corpus changed, or again one that came as far as to the limits. */
+function drawNext(dice: Dice, palette: Palette, metered: readonly SceneRequest[]): SceneRequest {
+  const last = metered.at(-1);
+  // The same one again and again, or no rate would come to its end.
+  if (last !== undefined && dice.once(2)) return dice.once(2) ? last : dice.pick(metered);
+  if (known.length > 0 && dice.once(10)) return mutate(dice, dice.pick(known), palette.keys);
+  return drawRequest(dice, palette);
+}
+
 async function replay(input: unknown): Promise<string | undefined> {
   const { resources, requests: list } = input as RequestCase;
   const scene = await Scene.of(resources.join('\n'));
   if (scene === undefined) return 'the host refuses these resources';
   for (const request of list) {
-    const what = judge(scene.play(request));
+    const what = judge(scene.play(request)) ?? scene.excess();
     if (what !== undefined) return what;
   }
   return undefined;

@@ -25,6 +25,8 @@ export interface Target {
 
 const DEFAULT_HOST = 'http://127.0.0.1:8080';
 const TIMEOUT_MS = 10_000;
+const START_ADVICE =
+  'Start one with "npm start" or "sidegate serve", or say where it is with --host.';
 
 /**
  * Finds the host: options, then the context that was named, then environment, the current context,
@@ -94,6 +96,8 @@ function readDemo(folder: string): { host: string; token: string } | undefined {
 export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
+  /** Sent along, so that the call is made again when its answer is lost, and yet done once. */
+  readonly idempotencyKey?: string;
   /** What the answer is; JSON unless told. */
   readonly as?: 'json' | 'text';
 }
@@ -118,23 +122,32 @@ async function send(
   method: string,
   path: string,
   body: unknown,
-  { headers = {}, timeoutMs = TIMEOUT_MS }: CallOptions,
+  { headers = {}, timeoutMs = TIMEOUT_MS, idempotencyKey }: CallOptions,
 ): Promise<Response> {
   const sent: Record<string, string> = { ...headers, authorization: `Bearer ${token}` };
   if (body !== undefined) sent['content-type'] = 'application/json';
-  try {
-    return await fetch(new URL(path, host), {
+  if (idempotencyKey !== undefined) sent['idempotency-key'] = idempotencyKey;
+  const attempt = () =>
+    fetch(new URL(path, host), {
       method,
       headers: sent,
       redirect: 'error',
       signal: AbortSignal.timeout(timeoutMs),
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
+  const advice = [START_ADVICE];
+  try {
+    return await attempt().catch((error) => {
+      const wasSent = reasonOf(error, timeoutMs) !== 'ECONNREFUSED';
+      if (idempotencyKey === undefined || !wasSent) throw error;
+      advice.push(
+        `It may be done all the same: repeat it with --idempotency-key ${idempotencyKey}.`,
+      );
+      return attempt();
+    });
   } catch (error) {
     const why = reasonOf(error, timeoutMs);
-    throw new CommandError(Exit.unreachable, `no host answers at ${host} (${why})`, [
-      'Start one with "npm start" or "sidegate serve", or say where it is with --host.',
-    ]);
+    throw new CommandError(Exit.unreachable, `no host answers at ${host} (${why})`, advice);
   }
 }
 

@@ -2,6 +2,7 @@
  * `sidegate quota`: what is left of the quotas of a subscription, more of one on the word of an
  * operator, and who is near the end of one.
  */
+import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import type { NearLimit, QuotaState } from '../quota/view.ts';
 import { type ApiOptions, callApi, findTarget } from './admin-api.ts';
@@ -60,13 +61,13 @@ export function addQuota(program: Command, context: Context): void {
     .description('add units to the window now; the next one begins with the quota again')
     .requiredOption('--limit <name>', 'limit of the plan')
     .requiredOption('--units <count>', 'how many', readUnits);
-  withFormat(withApi(add)).action((name: string, options: Options & Adding) =>
+  withFormat(withApi(withOnce(add))).action((name: string, options: Options & Adding) =>
     change(context, name, options, { limit: options.limit, add: options.units }),
   );
   const reset = withSubscription(noun.command('reset'))
     .description('add as many units as were used in the window now; done twice it is done once')
     .requiredOption('--limit <name>', 'limit of the plan');
-  withFormat(withApi(reset)).action((name: string, options: Options & Limited) =>
+  withFormat(withApi(withOnce(reset))).action((name: string, options: Options & Limited) =>
     change(context, name, options, { limit: options.limit, reset: true }),
   );
   const near = noun.command('near').description('list accounts that have used 80 % of a quota');
@@ -75,6 +76,7 @@ export function addQuota(program: Command, context: Context): void {
 
 interface Limited {
   readonly limit: string;
+  readonly idempotencyKey?: string;
 }
 
 interface Adding extends Limited {
@@ -85,6 +87,16 @@ function withSubscription(command: Command): Command {
   return command
     .argument('<subscription>', 'name of the subscription')
     .option('-n, --namespace <name>', 'namespace of the name', 'default');
+}
+
+function withOnce(command: Command): Command {
+  const help = 'what a repetition has in common with the first; made up when absent';
+  return command.option('--idempotency-key <text>', help, readKey);
+}
+
+function readKey(text: string): string {
+  if (/^[\x21-\x7e]{1,128}$/.test(text)) return text;
+  throw new CommandError(Exit.usage, '--idempotency-key has 1 to 128 printable characters');
 }
 
 function readUnits(text: string): number {
@@ -106,13 +118,18 @@ function named(quota: QuotaState): Row {
 async function change(
   context: Context,
   name: string,
-  options: Options,
+  options: Options & Limited,
   body: object,
 ): Promise<void> {
   const target = findTarget(context, options);
-  const quota = await callApi<QuotaState>(target, 'POST', pathOf(name, options), body);
+  const { idempotencyKey = randomUUID() } = options;
+  const quota = await callApi<QuotaState & { readonly replayed?: true }>(
+    ...([target, 'POST', pathOf(name, options), body] as const),
+    { idempotencyKey },
+  );
   printRows(context, options.output, [named(quota)], COLUMNS);
-  const { limit, remaining, endsInMs } = quota;
+  const { limit, remaining, endsInMs, replayed } = quota;
+  if (replayed === true) tell(context, 'This was done before, and is not done twice.');
   tell(context, `${remaining} units of ${limit} are left for ${secondsOf(endsInMs)}.`);
 }
 

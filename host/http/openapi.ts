@@ -50,6 +50,7 @@ interface Schemas {
   readonly body?: object;
   readonly params?: ObjectSchema;
   readonly querystring?: ObjectSchema;
+  readonly headers?: ObjectSchema;
 }
 
 interface ObjectSchema {
@@ -106,13 +107,17 @@ const PROBLEM = {
 };
 
 function operation(route: RouteOptions): object {
-  const { body, params, querystring } = (route.schema ?? {}) as Schemas;
+  const { body, params, querystring, headers } = (route.schema ?? {}) as Schemas;
   const { role = 'admin' } = route.config ?? {};
   const open = route.url === '/healthz' || route.url === '/readyz';
   return {
     summary: SUMMARIES[`${route.method} ${route.url}`] ?? route.url,
     ...(open ? { security: [] } : { 'x-sidegate-role': role }),
-    parameters: [...parameters('path', params), ...parameters('query', querystring)],
+    parameters: [
+      ...parameters('path', params),
+      ...parameters('query', querystring),
+      ...parameters('header', headers),
+    ],
     ...(body !== undefined && {
       requestBody: { content: { 'application/json': { schema: body } } },
     }),
@@ -123,7 +128,10 @@ function operation(route: RouteOptions): object {
   };
 }
 
-function parameters(place: 'path' | 'query', schema: ObjectSchema | undefined): object[] {
+function parameters(
+  place: 'path' | 'query' | 'header',
+  schema: ObjectSchema | undefined,
+): object[] {
   const { properties = {}, required = [] } = schema ?? {};
   return Object.entries(properties).map(([name, each]) => ({
     ...{ name, in: place, required: place === 'path' || required.includes(name) },

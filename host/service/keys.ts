@@ -13,6 +13,7 @@ import { type CredentialRules, NO_RULES, RULES_MAX } from '../credential/rules.t
 import type { Secret } from '../credential/secret.ts';
 import { readCidrText, readReferer } from '../resources/names.ts';
 import type { NewCredential, Outcome, Refusal, Store, StoredCredential } from '../store/store.ts';
+import { keptAs } from './idempotency.ts';
 
 /** What a key is made for. Times are Unix milliseconds. */
 export interface KeyRequest {
@@ -140,7 +141,7 @@ export class Keys {
         rules: request.rules ?? NO_RULES,
         createdAtMs: this.#nowMs(),
         ...(request.by !== undefined && { by: request.by }),
-        ...(idempotencyKey !== undefined && { idempotencyKey: hexOf(idempotencyKey) }),
+        ...(idempotencyKey !== undefined && { idempotencyKey: keptAs(idempotencyKey) }),
       });
       if (outcome.ok && !outcome.changed) {
         return { ok: true, replayed: true, credential: outcome.value, revision: outcome.revision };
@@ -275,9 +276,4 @@ function faultOfRules({ cidrs, referers }: CredentialRules): string | undefined 
 
 function badRequest(message: string, subject: string): BadRequest {
   return { ok: false, code: 'bad_request', message, subject };
-}
-
-/** Whatever a caller chose as its idempotency key, only a digest of it is kept. */
-function hexOf(idempotencyKey: string): string {
-  return Buffer.from(digestOf(idempotencyKey)).toString('hex');
 }

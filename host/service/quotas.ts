@@ -1,7 +1,7 @@
 /**
  * What is left of a subscription's quotas, and more of them on the word of an operator: a top-up
- * adds units to the window now, a reset as many as were used. It must never take units away, and
- * writes down what it is going to do before it does it.
+ * adds units to the window now, a reset as many as were used. It must never take units away nor add
+ * them twice for one idempotency key, and writes down what it is going to do before it does it.
  */
 import { limitKey, subscriptionKey } from '../compile/ids.ts';
 import type { Account } from '../quota/report.ts';
@@ -11,9 +11,11 @@ import { passed } from '../resources/formats.ts';
 import { readWindow } from '../resources/names.ts';
 import { type Reference, resolveReference } from '../resources/reference.ts';
 import { specOf } from '../resources/spec.ts';
+import type { AuditFacts, Noted } from '../store/audit.ts';
 import type { AccountState, Ledger } from '../store/ledger.ts';
 import type { Store } from '../store/store.ts';
 import type { Caller } from './access.ts';
+import { keptAs } from './idempotency.ts';
 import type { Terms } from './terms.ts';
 
 /** A change of one quota. */
@@ -21,8 +23,16 @@ export interface QuotaChange {
   readonly limit: string;
   /** Units to add; undefined = a reset. */
   readonly add: number | undefined;
+  /** Asked twice with one by one actor within a day, the second adds nothing. */
+  readonly idempotencyKey?: string | undefined;
   readonly by: Caller;
 }
+
+/** What a quota is since it was changed. */
+export type ChangedQuota = QuotaState & {
+  /** Whether the change was made before, by the same idempotency key. */
+  readonly replayed?: true;
+};
 
 /** Why there is nothing to show or change. */
 export interface NoQuota {
@@ -63,13 +73,13 @@ export class Quotas {
   }
 
   /** Adds to a quota, or resets it; answers what it is since. One change at a time. */
-  change(subscription: Reference, change: QuotaChange): Promise<QuotaState | NoQuota> {
+  change(subscription: Reference, change: QuotaChange): Promise<ChangedQuota | NoQuota> {
     const turn = this.#last.then(() => this.#change(subscription, change));
     this.#last = turn.catch(() => undefined);
     return turn;
   }
 
-  async #change(subscription: Reference, change: QuotaChange): Promise<QuotaState | NoQuota> {
+  async #change(subscription: Reference, change: QuotaChange): Promise<ChangedQuota | NoQuota> {
     const { store, ledger } = this.#parts;
     // One point of time for all of it: what was used in one window is added to no other.
     const atMs = this.#parts.nowMs();
@@ -78,25 +88,44 @@ export class Quotas {
     const one = found.find(({ limit }) => limit === change.limit);
     if (one === undefined) return noLimit(subscription, change.limit, found);
     const before = await this.#state(one, atMs);
-    const { add } = change;
+    const { add, idempotencyKey, by } = change;
     const extra = add === undefined ? Math.max(before.extra, before.used) : before.extra + add;
     if (!Number.isSafeInteger(one.quota + extra)) {
-      return { ok: false, code: 'bad_request', message: 'the quota would be more than 2^53 - 1' };
+      return badRequest('the quota would be more than 2^53 - 1');
     }
-    if (extra === before.extra) return before;
+    if (extra === before.extra && idempotencyKey === undefined) return before;
     const verb = add === undefined ? 'reset' : 'add';
     // Written down first: an addition that nobody knows of would be worse than one that failed.
-    await store.note(
-      {
-        ...{ action: `quota.${verb}`, kind: 'Quota', namespace: subscription.namespace },
-        name: `${subscription.name}/${change.limit}`,
-        before: JSON.stringify(before),
-        after: JSON.stringify({ ...before, extra, remaining: one.quota + extra - before.used }),
-      },
-      { actor: change.by.name, atMs, cause: `quota ${verb}` },
+    const facts = {
+      ...{ action: `quota.${verb}` as const, kind: 'Quota', namespace: subscription.namespace },
+      name: `${subscription.name}/${change.limit}`,
+      before: JSON.stringify(before),
+      after: JSON.stringify({ ...before, extra, remaining: one.quota + extra - before.used }),
+    };
+    const noted = await store.note(
+      facts,
+      { actor: by.name, atMs, cause: `quota ${verb}` },
+      idempotencyKey === undefined ? undefined : keptAs(idempotencyKey),
     );
+    if (noted !== undefined) return this.#again(one, noted, { facts, add, atMs });
     await ledger.topUp(one.account, extra, atMs);
     return this.#state(one, atMs);
+  }
+
+  /**
+   * Makes a change good that was written down with the same idempotency key: in its window it is
+   * made if it was cut short, and not made twice.
+   */
+  async #again(one: Found, noted: Noted, asked: Asked): Promise<ChangedQuota | NoQuota> {
+    const { facts, add, atMs } = asked;
+    const isSame = (['action', 'namespace', 'name'] as const).every((f) => noted[f] === facts[f]);
+    const [before, after] = [noted.before, noted.after].map(extraOf);
+    if (!isSame || before === undefined || after === undefined) return badRequest(OTHER_CHANGE);
+    if (add !== undefined && after - before !== add) return badRequest(OTHER_CHANGE);
+    const lengthMs = windowLengthMs(one.account.windowKind) ?? 0;
+    const endMs = (ms: number) => windowAt(lengthMs, ms).endMs;
+    if (endMs(noted.atMs) === endMs(atMs)) await this.#parts.ledger.topUp(one.account, after, atMs);
+    return { ...(await this.#state(one, atMs)), replayed: true };
   }
 
   async #state({ limit, account, quota }: Found, atMs: number): Promise<QuotaState> {
@@ -140,6 +169,23 @@ export class Quotas {
       return { limit, account: whole, quota: terms.resolve(whole)?.quota ?? quota };
     });
   }
+}
+
+/** What a change that was written down before is held against. */
+interface Asked {
+  readonly facts: AuditFacts;
+  readonly add: number | undefined;
+  readonly atMs: number;
+}
+
+const OTHER_CHANGE = 'this Idempotency-Key was sent with another change';
+
+function extraOf(state: string | null): number | undefined {
+  return state === null ? undefined : (JSON.parse(state) as QuotaState).extra;
+}
+
+function badRequest(message: string): NoQuota {
+  return { ok: false, code: 'bad_request', message };
 }
 
 function noLimit({ name }: Reference, limit: string, found: readonly Found[]): NoQuota {

@@ -2,6 +2,7 @@
  * Access tokens as the store keeps them: who may call the admin API, as what, until when. It
  * describes them and must never hold a token: only digests are kept.
  */
+import type { Noted } from './audit.ts';
 import type { Outcome } from './store.ts';
 
 /** What a caller may do, each with all that stands before it. */
@@ -61,8 +62,15 @@ export interface Creation {
   readonly atMs: number;
 }
 
+/** What an actor wrote down with an idempotency key. */
+export interface Note {
+  readonly actor: string;
+  readonly idempotencyKey: string;
+  readonly noted: Noted;
+}
+
 /** What an idempotency key led to is remembered for so long. */
-export const CREATIONS_KEPT_MS = 86_400_000;
+export const REMEMBERED_MS = 86_400_000;
 
 /** Rows of access tokens, and of what they asked to be made once. */
 export interface AccessTables {
@@ -70,6 +78,10 @@ export interface AccessTables {
   creation(actor: string, idempotencyKey: string): number | undefined;
   /** Remembers one and forgets those before `forgetBeforeMs`. */
   addCreation(creation: Creation, forgetBeforeMs: number): void;
+  /** What this actor wrote down with this idempotency key. */
+  noted(actor: string, idempotencyKey: string): Noted | undefined;
+  /** Remembers one and forgets those before `forgetBeforeMs`. */
+  addNote(note: Note, forgetBeforeMs: number): void;
   addToken(token: NewAccessToken): AccessToken;
   /** Tokens that are not revoked, by name. */
   livingTokens(): AccessToken[];

@@ -2,13 +2,14 @@
  * Audit trail and access tokens in memory. It keeps rows and must never decide anything; what it
  * adds inside a transaction that throws is taken back by the undo steps it hands over.
  */
-import type { AccessTables, AccessToken, Creation, NewAccessToken } from './access.ts';
+import type { AccessTables, AccessToken, Creation, NewAccessToken, Note } from './access.ts';
 import type {
   AuditEntry,
   AuditFacts,
   AuditOrigin,
   AuditQuery,
   AuditTables,
+  Noted,
   ResourceRevision,
 } from './audit.ts';
 
@@ -93,6 +94,7 @@ export class MemoryAudit implements AuditTables {
 /** Access tokens in a list. */
 export class MemoryAccess implements AccessTables {
   #creations: readonly Creation[] = [];
+  #notes: readonly Note[] = [];
   readonly #tokens: (AccessToken & { readonly digest: Uint8Array })[] = [];
   readonly #onUndo: OnUndo;
 
@@ -111,6 +113,19 @@ export class MemoryAccess implements AccessTables {
       this.#creations = before;
     });
     this.#creations = [...before.filter(({ atMs }) => atMs >= forgetBeforeMs), creation];
+  }
+
+  noted(actor: string, idempotencyKey: string): Noted | undefined {
+    const isIt = (each: Note) => each.actor === actor && each.idempotencyKey === idempotencyKey;
+    return this.#notes.find(isIt)?.noted;
+  }
+
+  addNote(note: Note, forgetBeforeMs: number): void {
+    const before = this.#notes;
+    this.#onUndo(() => {
+      this.#notes = before;
+    });
+    this.#notes = [...before.filter(({ noted }) => noted.atMs >= forgetBeforeMs), note];
   }
 
   addToken(token: NewAccessToken): AccessToken {

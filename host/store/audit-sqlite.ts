@@ -3,7 +3,7 @@
  * and must never decide anything.
  */
 import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
-import type { AccessTables, AccessToken, Creation, NewAccessToken, Role } from './access.ts';
+import type { AccessTables, AccessToken, Creation, NewAccessToken, Note, Role } from './access.ts';
 import type {
   AuditAction,
   AuditEntry,
@@ -11,6 +11,7 @@ import type {
   AuditOrigin,
   AuditQuery,
   AuditTables,
+  Noted,
   ResourceRevision,
 } from './audit.ts';
 
@@ -111,6 +112,18 @@ export class SqliteAccess implements AccessTables {
     this.#db.run('DELETE FROM creations WHERE at_ms < ?', forgetBeforeMs);
     const sql = 'INSERT OR REPLACE INTO creations VALUES (?, ?, ?, ?)';
     this.#db.run(sql, actor, idempotencyKey, credential, atMs);
+  }
+
+  noted(actor: string, idempotencyKey: string): Noted | undefined {
+    const sql = 'SELECT noted FROM notes WHERE actor = ? AND idempotency_key = ?';
+    const [row] = this.#db.all(sql, actor, idempotencyKey);
+    return row === undefined ? undefined : (JSON.parse(String(row.noted)) as Noted);
+  }
+
+  addNote({ actor, idempotencyKey, noted }: Note, forgetBeforeMs: number): void {
+    this.#db.run('DELETE FROM notes WHERE at_ms < ?', forgetBeforeMs);
+    const sql = 'INSERT INTO notes VALUES (?, ?, ?, ?)';
+    this.#db.run(sql, actor, idempotencyKey, noted.atMs, JSON.stringify(noted));
   }
 
   addToken(token: NewAccessToken): AccessToken {

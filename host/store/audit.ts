@@ -43,6 +43,11 @@ export interface AuditOrigin {
   readonly cause: string;
 }
 
+/** What was written down with an idempotency key. */
+export interface Noted extends AuditFacts {
+  readonly atMs: number;
+}
+
 /** An entry of the trail. */
 export interface AuditEntry extends AuditFacts, AuditOrigin {
   /** From 1, in the order of commits. */
@@ -74,8 +79,12 @@ export interface ResourceRevision extends AuditOrigin {
 
 /** The part of the store that remembers. */
 export interface AuditStore {
-  /** Writes down what is about to be done outside the store's own tables; no new revision. */
-  note(facts: AuditFacts, origin: AuditOrigin): Promise<void>;
+  /**
+   * Writes down what is about to be done outside the store's own tables; no new revision. With an
+   * idempotency key it answers what the same actor has written down with that one within a day, and
+   * writes nothing then.
+   */
+  note(facts: AuditFacts, origin: AuditOrigin, idempotencyKey?: string): Promise<Noted | undefined>;
 
   /** Entries of the trail, newest first. */
   audit(query: AuditQuery): Promise<readonly AuditEntry[]>;

@@ -6,7 +6,7 @@
 
 import { type NameKey, RecordKind } from '../compile/output.ts';
 import { NO_RULES } from '../credential/rules.ts';
-import { CREATIONS_KEPT_MS } from './access.ts';
+import { REMEMBERED_MS } from './access.ts';
 import { ResourceChangePlan } from './change.ts';
 import {
   credentialIdKey,
@@ -323,7 +323,7 @@ export class StoreCore extends Trail implements Store {
     const { idempotencyKey } = credential;
     if (idempotencyKey !== undefined) {
       const creation = { actor, idempotencyKey, credential: row.id, atMs };
-      tables.access.addCreation(creation, atMs - CREATIONS_KEPT_MS);
+      tables.access.addCreation(creation, atMs - REMEMBERED_MS);
     }
     const action = cause === 'key import' ? 'key.import' : 'key.create';
     this.noteCredential(action, { actor, cause, atMs }, null, stored(row));

@@ -68,6 +68,11 @@ const STEPS: readonly string[] = [
      at_ms INTEGER NOT NULL, PRIMARY KEY (actor, idempotency_key)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX creations_by_time ON creations (at_ms);`,
+  `CREATE TABLE notes (
+     actor TEXT NOT NULL, idempotency_key TEXT NOT NULL, at_ms INTEGER NOT NULL,
+     noted TEXT NOT NULL, PRIMARY KEY (actor, idempotency_key)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX notes_by_time ON notes (at_ms);`,
 ];
 
 /** The version a file has after all steps. */

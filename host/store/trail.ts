@@ -7,6 +7,7 @@ import {
   type AccessStore,
   type AccessToken,
   type NewAccessToken,
+  REMEMBERED_MS,
 } from './access.ts';
 import {
   AUDIT_KEPT,
@@ -16,6 +17,7 @@ import {
   type AuditOrigin,
   type AuditQuery,
   type AuditStore,
+  type Noted,
   type ResourceRevision,
 } from './audit.ts';
 import type { Outcome, Refusal, StoredCredential } from './store.ts';
@@ -85,8 +87,23 @@ export class Trail implements AccessStore, AuditStore {
     return this.#tables().access.tokenWithDigest(digest);
   }
 
-  async note(facts: AuditFacts, origin: AuditOrigin): Promise<void> {
-    this.#tables().transact(() => this.#add(0, origin, facts));
+  async note(
+    facts: AuditFacts,
+    origin: AuditOrigin,
+    idempotencyKey?: string,
+  ): Promise<Noted | undefined> {
+    const tables = this.#tables();
+    const { actor, atMs } = origin;
+    const before =
+      idempotencyKey === undefined ? undefined : tables.access.noted(actor, idempotencyKey);
+    if (before !== undefined) return before;
+    tables.transact(() => {
+      this.#add(0, origin, facts);
+      if (idempotencyKey === undefined) return;
+      const note = { actor, idempotencyKey, noted: { ...facts, atMs } };
+      tables.access.addNote(note, atMs - REMEMBERED_MS);
+    });
+    return undefined;
   }
 
   async audit(query: AuditQuery): Promise<readonly AuditEntry[]> {

@@ -86,4 +86,34 @@ export const credentialChangesContract: readonly ContractTest[] = [
       assert.equal((await store.credentials({ limit: 9 })).length, 3);
     },
   },
+
+  // Guarantees that what is done outside the store is written down once for each time it was asked.
+  {
+    name: 'what was written down with an idempotency key is answered again',
+    async run({ store }) {
+      const facts = { kind: 'Quota', namespace: 'default', name: 'a/daily', before: null } as const;
+      const note = (after: string, actor: string, atMs: number, key?: string) =>
+        store.note(
+          { ...facts, action: 'quota.add', after },
+          { actor, atMs, cause: 'quota add' },
+          key,
+        );
+      assert.equal(await note('1', 'ann', 5, 'k'), undefined);
+      const before = { ...facts, action: 'quota.add', after: '1', atMs: 5 };
+      assert.deepEqual(await note('2', 'ann', 6, 'k'), before);
+      assert.equal(await note('3', 'bob', 6, 'k'), undefined, 'each actor has its own');
+      assert.equal(await note('4', 'ann', 6), undefined);
+      const trail = await store.audit({ limit: 9 });
+      assert.deepEqual(
+        trail.map(({ after }) => after),
+        ['4', '3', '1'],
+      );
+      assert.equal(await note('5', 'ann', 86_400_006, 'l'), undefined);
+      assert.equal(
+        await note('6', 'ann', 86_400_007, 'k'),
+        undefined,
+        'after a day it is forgotten',
+      );
+    },
+  },
 ];

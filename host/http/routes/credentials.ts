@@ -2,7 +2,7 @@
  * Keys over the admin API: create (the key is in this one answer and nowhere else), list, show,
  * revoke.
  */
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { type Static, Type } from 'typebox';
 import { RULES_MAX } from '../../credential/rules.ts';
 import { type Caller, mayUse } from '../../service/access.ts';
@@ -12,7 +12,7 @@ import type { StoredCredential } from '../../store/store.ts';
 import type { AdminServices } from '../admin-port.ts';
 import { callerOf, requireNamespace } from '../auth.ts';
 import { Problem } from '../problem.ts';
-import { iso, LABEL, LIMIT, TIME } from './forms.ts';
+import { IdempotencyHeader, iso, LABEL, LIMIT, type Once, TIME } from './forms.ts';
 
 /** An id as a path has it. */
 export const ID = '^[1-9][0-9]{0,15}$';
@@ -74,9 +74,12 @@ export function credentialRoutes(server: FastifyInstance, { keys, usage }: Admin
 }
 
 function changeRoutes(server: FastifyInstance, keys: Keys, usage: UsageService): void {
-  server.post<{ Body: Static<typeof CreateBody> }>(
+  server.post<Once & { Body: Static<typeof CreateBody> }>(
     '/v1/credentials',
-    { schema: { body: CreateBody }, config: { role: 'operate' } },
+    {
+      schema: { body: CreateBody, headers: IdempotencyHeader },
+      config: { role: 'operate' },
+    },
     async (request, reply) => {
       const { namespace = 'default', application, name, brand } = request.body;
       const { cidrs = [], referers = [] } = request.body;
@@ -90,7 +93,7 @@ function changeRoutes(server: FastifyInstance, keys: Keys, usage: UsageService):
         rules: { cidrs, referers },
         by: callerOf(request).name,
       };
-      const made = await keys.createOnce(asked, idempotencyKeyOf(request));
+      const made = await keys.createOnce(asked, request.headers['idempotency-key']);
       if (!made.ok) throw new Problem(made.code, made.message);
       const { credential, revision } = made;
       if ('replayed' in made) {
@@ -145,14 +148,6 @@ function readRoutes(server: FastifyInstance, keys: Keys, usage: UsageService): v
       return (await viewsOf([found], usage))[0];
     },
   );
-}
-
-/** What a caller chose so that a request sent twice makes one key. */
-function idempotencyKeyOf(request: FastifyRequest): string | undefined {
-  const key = request.headers['idempotency-key'];
-  if (key === undefined) return undefined;
-  if (typeof key === 'string' && /^[\x21-\x7e]{1,128}$/.test(key)) return key;
-  throw new Problem('bad_request', 'Idempotency-Key is 1 to 128 printable characters');
 }
 
 /** A credential by id; one of a foreign namespace is answered as if it were not there. */

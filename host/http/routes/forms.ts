@@ -2,7 +2,7 @@
  * The forms of values that several routes of the admin API take or answer: names, times, pages. It
  * must never hold a route.
  */
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 
 /** A DNS label. */
 export const LABEL = Type.String({
@@ -16,6 +16,16 @@ export const TIME = Type.String({ format: 'date-time' });
 
 /** How many items of a page, as a query has it. */
 export const LIMIT = Type.String({ pattern: '^[1-9][0-9]{0,2}$' });
+
+/** The header by which a request that is sent twice is done once: printable characters. */
+export const IdempotencyHeader = Type.Object({
+  'idempotency-key': Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,128}$' })),
+});
+
+/** A request of a route that has {@link IdempotencyHeader} as its headers. */
+export interface Once {
+  Headers: Static<typeof IdempotencyHeader>;
+}
 
 /** Unix milliseconds as ISO 8601. */
 export function iso(ms: number): string;

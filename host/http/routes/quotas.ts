@@ -6,7 +6,7 @@ import { type Static, Type } from 'typebox';
 import type { Quotas } from '../../service/quotas.ts';
 import { callerOf, requireNamespace } from '../auth.ts';
 import { Problem } from '../problem.ts';
-import { LABEL } from './forms.ts';
+import { IdempotencyHeader, LABEL, type Once } from './forms.ts';
 
 const Params = Type.Object({ namespace: LABEL, name: LABEL });
 const Change = Type.Union([
@@ -30,15 +30,19 @@ export function quotaRoutes(server: FastifyInstance, quotas: Quotas): void {
       return { items: found };
     },
   );
-  server.post<{ Params: Static<typeof Params>; Body: Static<typeof Change> }>(
+  server.post<Once & { Params: Static<typeof Params>; Body: Static<typeof Change> }>(
     url,
-    { schema: { params: Params, body: Change }, config: { role: 'operate' } },
+    {
+      schema: { params: Params, body: Change, headers: IdempotencyHeader },
+      config: { role: 'operate' },
+    },
     async (request) => {
       requireNamespace(request, request.params.namespace);
       const { limit } = request.body;
       const add = 'add' in request.body ? request.body.add : undefined;
       const by = callerOf(request);
-      const outcome = await quotas.change(request.params, { limit, add, by });
+      const idempotencyKey = request.headers['idempotency-key'];
+      const outcome = await quotas.change(request.params, { limit, add, by, idempotencyKey });
       if ('ok' in outcome) throw new Problem(outcome.code, outcome.message);
       return outcome;
     },

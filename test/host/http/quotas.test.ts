@@ -4,8 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { LedgerError } from '../../../host/store/ledger.ts';
 import { Holder, namedAccount } from '../../support/holder.ts';
 import { type LimitSpec, resourcesOf } from '../../support/policies.ts';
+import { Relay } from '../../support/relay.ts';
 import { TrialHost } from '../../support/trial-host.ts';
 import { sidegate } from '../cli/command.ts';
 
@@ -99,6 +101,75 @@ test('without the store nothing is added', async () => {
   assert.deepEqual([failed.status, failed.body.code], [503, 'store_unavailable']);
   host.store.note = note;
   assert.equal((await host.ask('GET', URL)).body.items[0].extra, 0);
+});
+
+// Guarantees that a request which is sent again because its answer was lost adds nothing, that one
+// which was cut short is made good, and that a key is good for one request only.
+test('an idempotency key adds once', async () => {
+  await using setting = await started();
+  const { host, spend } = setting;
+  const change = (body: object, key = 'abc') =>
+    host.ask('POST', URL, body, { headers: { 'idempotency-key': key } });
+  const add = { limit: 'daily', add: 4 };
+  const first = await change(add);
+  assert.deepEqual([first.status, first.body.extra], [200, 4]);
+  assert.deepEqual((await change(add)).body, { ...first.body, replayed: true });
+  assert.equal((await change(add, 'abd')).body.extra, 8);
+  for (const other of [{ ...add, add: 5 }, { ...add, limit: 'hourly' }, resetOf('daily')]) {
+    const refused = await change(other);
+    assert.deepEqual([refused.status, refused.body.code], [400, 'bad_request']);
+  }
+  assert.equal((await change(add, 'a b')).status, 400);
+
+  const { topUp } = host.ledger;
+  host.ledger.topUp = () => Promise.reject(new LedgerError('ledger_unavailable', 'cut short'));
+  assert.equal((await change(add, 'cut')).status, 503);
+  host.ledger.topUp = topUp;
+  assert.equal((await change(add, 'cut')).body.extra, 12);
+  assert.equal((await change(add, 'cut')).body.extra, 12);
+
+  await change(resetOf('daily'), 'reset');
+  await spend(14);
+  const late = await change(resetOf('daily'), 'reset');
+  assert.deepEqual(
+    [late.body.extra, late.body.replayed],
+    [12, true],
+    'not asked for a second time',
+  );
+  host.aheadMs = 86_400_000;
+  assert.equal((await change(add, 'abd')).body.extra, 0, 'the next window is another one');
+});
+
+function resetOf(limit: string) {
+  return { limit, reset: true };
+}
+
+// Guarantees that the command line sends its request again when the answer is lost, that this adds
+// once, and that whoever gives up knows how to ask again.
+test('sidegate quota add, on a bad line', async () => {
+  await using setting = await started();
+  const { host } = setting;
+  const admin = new globalThis.URL(await host.listenAdmin());
+  await using relay = await Relay.start(() => Number(admin.port));
+  const env = {
+    ...{ SIDEGATE_HOST: `http://127.0.0.1:${relay.port}`, SIDEGATE_ADMIN_TOKEN: host.adminToken },
+  };
+  const add = (...more: string[]) => {
+    const args = ['quota', 'add', 'shop', '--limit', 'daily', '--units', '5', ...more];
+    return sidegate(args, { env });
+  };
+  relay.treat = () => ({ cut: relay.calls.length === 1 });
+  const kept = await add();
+  assert.equal(kept.exit, 0, kept.stderr);
+  assert.match(kept.stderr, /This was done before, and is not done twice\.\n15 units of daily/);
+  relay.treat = () => ({ cut: true });
+  const lost = await add();
+  assert.equal(lost.exit, 6);
+  const key = /repeat it with --idempotency-key (\S+)\./.exec(lost.stderr)?.[1];
+  assert.ok(key !== undefined, lost.stderr);
+  relay.treat = () => ({});
+  assert.match((await add('--idempotency-key', key)).stderr, /^This was .*\n20 units of daily/);
+  assert.equal((await add('--idempotency-key', 'a b')).exit, 2);
 });
 
 // Guarantees that the same can be done from a terminal, in every format.

@@ -10,6 +10,7 @@ import {
   type HttpCall,
   type LoadedModule,
   origin,
+  type Pair,
   seededRandom,
   VirtualClock,
   Vm,
@@ -27,13 +28,14 @@ export class EmulatedFilter {
   watchedBytes = 0;
   readonly #onRevision: (from: number, to: number) => void;
   readonly #stop: () => void;
+  readonly #vm: Vm;
 
   /** `seed` makes the filter's chance repeatable; `onRevision` hears of every step forward. */
   constructor(
     module: LoadedModule,
     syncPort: number,
     seed: number,
-    onRevision: (from: number, to: number) => void,
+    onRevision: (from: number, to: number) => void = () => undefined,
   ) {
     this.#onRevision = onRevision;
     const host = origin(`http://127.0.0.1:${syncPort}`);
@@ -50,12 +52,31 @@ export class EmulatedFilter {
     const configuration = JSON.stringify({ clusters: [CLUSTER] });
     const root = vm.createRoot({ name: 'sidegate', configuration });
     assert.equal(root.state, 'live');
+    this.#vm = vm;
     const stopClock = followRealTime(clock, TICK_MS);
     this.#stop = () => {
       stopClock();
       vm.close();
       host.close();
     };
+  }
+
+  /**
+   * Sends a request and answers its status and the headers that went upstream, if it did; undefined
+   * while the filter holds it, which ends it.
+   */
+  ask(path: string, key: string): { status: number; upstream: Pair[] } | undefined {
+    const stream = this.#vm.request({
+      headers: [
+        ...[pair(':method', 'GET'), pair(':path', path), pair(':authority', 'orders')],
+        ...[pair(':scheme', 'http'), pair('x-api-key', key)],
+      ],
+    });
+    const upstream = stream.upstreamHeaders ?? [];
+    if (stream.outcome === 'continued') stream.respond({ headers: [pair(':status', '200')] });
+    const { answer } = stream;
+    stream.end();
+    return answer && { status: answer.status, upstream };
   }
 
   /** Ends the filter and its connections. */
@@ -71,4 +92,8 @@ export class EmulatedFilter {
     this.#onRevision(this.revision, directoryRevision);
     this.revision = directoryRevision;
   }
+}
+
+function pair(name: string, value: string): Pair {
+  return [name, value];
 }

@@ -1,186 +1,112 @@
 /**
- * A host that is killed at random points of random changes: what it acknowledged is there when it
- * comes back, store, revision and audit trail agree, and proxies get to the same state. A few
- * kills by default; SIDEGATE_CHANGES=1000 for the long run. The seed is printed.
+ * A host that is killed at random points of random changes of every kind: what it acknowledged is
+ * there when it comes back, what was under way is made whole or not at all, store, revision and
+ * audit trail agree, and the filter that ships gets to the same state. A few kills by default;
+ * SIDEGATE_CHANGES=1000 for the long run. The seed is printed.
  */
 import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
-import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { seededRandom } from '../../../host/quota/random.ts';
-import { ROOT } from '../../runner/layers.ts';
+import { filterModule } from '../../emulator/support/filter.ts';
+import { EmulatedFilter } from '../../support/emulated-filter.ts';
 import { Folder } from '../../support/folders.ts';
-import { resourcesOf } from '../../support/policies.ts';
-import { Program } from '../../support/programs.ts';
-import { ProtocolClient } from '../../support/protocol-client.ts';
 import { printSeed, seed } from '../../support/seed.ts';
 import { until } from '../../support/wait.ts';
+import { changeOf } from './kill-changes.ts';
+import { KilledHost } from './kill-host.ts';
+import { type HeldKey, World } from './kill-world.ts';
 
 printSeed();
 
 const CHANGES = Number(process.env.SIDEGATE_CHANGES ?? 40);
+/** Changes between two kills, on average. */
 const CHANGES_A_KILL = 10;
-const TOKEN = 'token-of-the-kill-test';
 
-/** What was acknowledged: quotas by plan, keys by credential id. */
-interface Acknowledged {
-  readonly plans: Map<string, number>;
-  readonly keys: Map<number, { digest: string; state: string }>;
-  revision: number;
+/** What a request with a key must come to: its status and the plan's quota. */
+function expectedOf({ declared }: World, { application, state, isEnded }: HeldKey): string {
+  if (state !== 'enabled' || isEnded) return '401';
+  if (declared.states[application] !== 'active') return '403';
+  return `200 ${declared.plans[application]}`;
 }
 
-/** A host without a folder, in a process that may be killed. */
-class Killed {
-  admin = '';
-  sync = 0;
-  #program: Program | undefined;
-  readonly #store: string;
-
-  constructor(store: string) {
-    this.#store = store;
-  }
-
-  async start(): Promise<void> {
-    const main = path.join(ROOT, 'host/main.ts');
-    const args = [main, '--store', this.#store, '--admin-port', '0', '--sync-port', '0'];
-    const program = new Program(process.execPath, args, { env: { SIDEGATE_ADMIN_TOKEN: TOKEN } });
-    this.#program = program;
-    const line = await until(
-      'the host is ready',
-      () => {
-        if (!program.isRunning) throw new Error(program.output);
-        return /^\{"ready":true.*\}$/m.exec(program.output)?.[0];
-      },
-      { deadlineMs: 60_000 },
-    );
-    const { admin, sync } = JSON.parse(line);
-    this.admin = admin;
-    this.sync = Number(new URL(sync).port);
-  }
-
-  kill(): Promise<void> {
-    return this.#program?.crash() ?? Promise.resolve();
-  }
-
-  /** The answer's body, or undefined when the host went away before it answered. */
-  async ask(method: string, url: string, body?: object): Promise<Answer | undefined> {
+/** Waits until the filter that ships decides as what was acknowledged says. */
+async function converge(world: World, filter: EmulatedFilter): Promise<void> {
+  for (const held of world.keys.values()) {
+    const { key } = held;
+    if (key === undefined) continue;
+    const wanted = expectedOf(world, held);
+    let got = 'nothing';
     try {
-      const answer = await fetch(new URL(url, this.admin), {
-        method,
-        headers: {
-          authorization: `Bearer ${TOKEN}`,
-          ...(body !== undefined && { 'content-type': 'application/json' }),
+      await until(
+        'the filter decides as was acknowledged',
+        () => {
+          const answer = filter.ask('/orders', key);
+          const quota = answer?.upstream.find(([name]) => name === 'x-quota')?.[1];
+          got = [answer?.status, quota].filter((each) => each !== undefined).join(' ');
+          return got === wanted;
         },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
-      });
-      const read = (await answer.json()) as Answer;
-      assert.ok(answer.ok, `${method} ${url}: ${JSON.stringify(read)}`);
-      return read;
-    } catch (error) {
-      if (error instanceof assert.AssertionError) throw error;
-      return undefined;
+        { deadlineMs: 60_000 },
+      );
+    } catch (cause) {
+      throw new Error(`a key that is ${JSON.stringify(held)} got ${got}, not ${wanted}`, { cause });
     }
   }
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: the tests of each route hold its answers to a form.
-type Answer = Record<string, any>;
-
-const PLANS = ['plan-0', 'plan-1', 'plan-2'];
-
-function planFile(name: string, quota: number) {
-  const spec = { limits: [{ name: 'daily', quota, window: '1d' }] };
-  const whole = { apiVersion: 'sidegate.dev/v1alpha1', kind: 'Plan', metadata: { name }, spec };
-  return { name: `${name}.yaml`, text: JSON.stringify(whole) };
-}
-
-type Change = (host: Killed, known: Acknowledged) => Promise<boolean>;
-
-/** A random change; answers whether it was acknowledged. What is unsure is taken off the books. */
-function changeOf(random: () => number): Change {
-  const draw = Math.floor(random() * 4);
-  const quota = 10 + Math.floor(random() * 1_000);
-  if (draw === 0) return (host, known) => applyPlan(host, known, PLANS[quota % 3] ?? '', quota);
-  if (draw === 1) return createKey;
-  const verb = draw === 2 ? 'revoke' : quota % 2 === 0 ? 'disable' : 'enable';
-  return (host, known) => changeKey(host, known, verb, quota);
-}
-
-async function applyPlan(host: Killed, known: Acknowledged, name: string, quota: number) {
-  const answer = await host.ask('POST', '/v1/apply', { files: [planFile(name, quota)] });
-  if (answer === undefined) known.plans.delete(name);
-  else known.plans.set(name, quota);
-  known.revision = Math.max(known.revision, answer?.revision ?? 0);
-  return answer !== undefined;
-}
-
-async function createKey(host: Killed, known: Acknowledged) {
-  const made = await host.ask('POST', '/v1/credentials', { application: 'shop' });
-  if (made === undefined) return false;
-  const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(made.key));
-  const digest = Buffer.from(hash).toString('hex');
-  known.keys.set(made.id, { digest, state: 'enabled' });
-  known.revision = Math.max(known.revision, made.revision);
-  return true;
-}
-
-async function changeKey(host: Killed, known: Acknowledged, verb: string, at: number) {
-  const living = [...known.keys].filter(([, { state }]) => state !== 'revoked');
-  const [id, held] = living[at % Math.max(1, living.length)] ?? [];
-  if (id === undefined || held === undefined) return true;
-  const answer = await host.ask('POST', `/v1/credentials/${id}/${verb}`);
-  if (answer === undefined) known.keys.delete(id);
-  else known.keys.set(id, { ...held, state: answer.state });
-  known.revision = Math.max(known.revision, answer?.revision ?? 0);
-  return answer !== undefined;
-}
-
-/** Everything that was acknowledged is there, and the trail tells of the newest revision. */
-async function check(host: Killed, known: Acknowledged, client: ProtocolClient): Promise<void> {
-  const status = await host.ask('GET', '/v1/status');
-  assert.ok((status?.revision ?? 0) >= known.revision, 'no acknowledged revision is gone');
-  for (const [name, quota] of known.plans) {
-    const plan = await host.ask('GET', `/v1/resources/plan/default/${name}`);
-    assert.equal(plan?.spec.limits[0].quota, quota, name);
-  }
-  for (const [id, { state }] of known.keys) {
-    const credential = await host.ask('GET', `/v1/credentials/${id}`);
-    assert.equal(credential?.state, state, `credential ${id}`);
-  }
-  const trail = await host.ask('GET', '/v1/audit?limit=1');
-  assert.equal(trail?.items[0].revision, status?.revision, 'the trail ends where the store does');
-  await client.catchUp();
-  for (const { digest, state } of known.keys.values()) {
-    const decision = client.decide(digest, 'read');
-    const { outcome } = decision;
-    assert.equal(outcome, state === 'enabled' ? 'admitted' : 'denied', `${digest} is ${state}`);
+/** Makes changes until the host is killed in the midst of the last one. */
+async function changeUntilKilled(world: World, random: () => number, tookMs: Map<string, number>) {
+  const last = Math.floor(random() * 2 * CHANGES_A_KILL);
+  for (let made = 0; ; made += 1) {
+    const change = changeOf(world, random);
+    const began = performance.now();
+    const usual = tookMs.get(change.name) ?? 20;
+    const killed =
+      made < last ? undefined : delay(random() * 1.2 * usual).then(() => world.host.kill());
+    const answer = await change.act();
+    if (answer !== undefined) {
+      const took = performance.now() - began;
+      tookMs.set(change.name, usual + (took - usual) / 4);
+      change.acknowledged(answer);
+    }
+    if (killed === undefined) {
+      assert.ok(answer !== undefined, 'a host that lives answers');
+      continue;
+    }
+    await killed;
+    return { made: made + 1, unsure: answer === undefined ? change : undefined };
   }
 }
 
 // Guarantees that a host that dies at any point loses nothing it said it had done.
-test('kill -9 at random points of random changes', { timeout: 3_600_000 }, async () => {
+test('kill -9 at random points of random changes', { timeout: 3_600_000 }, async (t) => {
   const random = seededRandom(seed);
   await using folder = await Folder.make();
   await mkdir(folder.join('store'));
-  const host = new Killed(folder.join('store'));
+  const host = new KilledHost(folder.join('store'));
   await host.start();
-  const client = new ProtocolClient({ port: () => host.sync, group: 'default' });
-  const known: Acknowledged = { plans: new Map(), keys: new Map(), revision: 0 };
+  const filter = new EmulatedFilter(filterModule(), host.syncPort, seed);
+  const world = new World(host);
+  const tookMs = new Map<string, number>();
+  const cutShort = new Map<string, number>();
   try {
-    const files = Object.entries(resourcesOf()).map(([name, text]) => ({ name, text }));
-    assert.ok(await host.ask('POST', '/v1/apply', { files }));
-    for (let made = 0; made < CHANGES; ) {
-      const ends = made + CHANGES_A_KILL;
-      const killed = delay(Math.floor(random() * 600)).then(() => host.kill());
-      while (made < ends && (await changeOf(random)(host, known))) made += 1;
-      await killed;
-      made += 1;
+    await world.begin();
+    let [made, kills] = [0, 0];
+    for (; made < CHANGES; kills += 1) {
+      const outcome = await changeUntilKilled(world, random, tookMs);
+      made += outcome.made;
       await host.start();
-      await check(host, known, client);
+      const { unsure } = outcome;
+      if (unsure !== undefined) cutShort.set(unsure.name, (cutShort.get(unsure.name) ?? 0) + 1);
+      await unsure?.settle();
+      await world.check();
+      await converge(world, filter);
     }
+    const cut = [...cutShort].map(([name, count]) => `${name} ${count}`).join(', ');
+    t.diagnostic(`${made} changes, ${kills} kills, cut short: ${cut || 'none'}`);
   } finally {
-    client.stop();
+    filter.stop();
     await host.kill();
   }
 });

@@ -50,7 +50,8 @@ export async function removeDemo(file: string): Promise<void> {
 
 /** What a newcomer reads: the key, and a line to copy for each outcome. */
 export function describeDemo(demo: Demo): string {
-  const [application = '', key = ''] = Object.entries(demo.keys)[0] ?? [];
+  const [application, key = ''] = Object.entries(demo.keys)[0] ?? [];
+  if (application === undefined) return describeEmpty(demo);
   return `
 Sidegate is running. The key of application "${application}", shown once:
 
@@ -69,5 +70,21 @@ Policies: envoy/quickstart/policies (edit and save: in force at once)
 Tour:     envoy/quickstart/README.md
 For scripts: .sidegate/demo.json
 Ctrl-C stops everything. What the proxy decides is shown below.
+`;
+}
+
+/** The same where there is nothing yet. */
+function describeEmpty(demo: Demo): string {
+  return `
+Sidegate is running without resources, so that every call is refused with 403. In a second terminal:
+
+  sidegate() { npm run -s sidegate -- "$@"; }
+  sidegate init shop
+  sidegate apply -f shop
+  KEY=$(sidegate key create demo)
+  sidegate proxies --wait 30
+  curl -i ${demo.try} -H "x-api-key: $KEY"
+
+Ctrl-C stops everything and forgets it. What the proxy decides is shown below.
 `;
 }

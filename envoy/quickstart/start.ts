@@ -1,7 +1,8 @@
 /**
  * `npm start`: brings up host, example service and a real Envoy with the filter, makes a key, says
- * how to try it, and takes everything down again. It must never leave a process behind, and says in
- * a sentence what to do when something is in the way.
+ * how to try it, and takes everything down again. With `--empty` the host has no resources and takes
+ * them by the admin API. It must never leave a process behind, and says in a sentence what to do
+ * when something is in the way.
  */
 
 import { spawn } from 'node:child_process';
@@ -81,12 +82,24 @@ async function makeKey(host: string, adminToken: string): Promise<string> {
   return body.key;
 }
 
-async function startHost(children: Children, ports: Ports, adminToken: string): Promise<void> {
+/** What a quickstart was asked for. */
+interface Wanted {
+  readonly ports: Ports;
+  /** No resources, which come by the admin API then, and no key. */
+  readonly empty: boolean;
+}
+
+async function startHost(
+  children: Children,
+  { ports, empty }: Wanted,
+  adminToken: string,
+): Promise<void> {
   say('starting the host ...');
   const store = path.join(FOLDER, `quickstart-${ports.base}`);
   // Each start is a first start: a quota used up in the last one would greet a newcomer with 429.
   await rm(store, { recursive: true, force: true });
-  const args = ['host/main.ts', '--resources', path.join(QUICKSTART, 'policies'), '--store', store];
+  const args = ['host/main.ts', '--store', store];
+  if (!empty) args.push('--resources', path.join(QUICKSTART, 'policies'));
   args.push('--admin-port', String(ports.hostAdmin), '--sync-port', String(ports.hostSync));
   children.start({
     name: 'host',
@@ -128,10 +141,11 @@ async function startEnvoy(
 }
 
 /** Everything up to the first request that the proxy decides. */
-async function bringUp(children: Children, ports: Ports): Promise<Demo> {
+async function bringUp(children: Children, wanted: Wanted): Promise<Demo> {
+  const { ports, empty } = wanted;
   await mkdir(FOLDER, { recursive: true });
   const adminToken = randomBytes(24).toString('base64url');
-  await startHost(children, ports, adminToken);
+  await startHost(children, wanted, adminToken);
   children.start({
     name: 'service',
     command: process.execPath,
@@ -143,13 +157,15 @@ async function bringUp(children: Children, ports: Ports): Promise<Demo> {
   const [envoy] = await Promise.all([locateEnvoy(say), buildFilter()]);
   const host = `http://127.0.0.1:${ports.hostAdmin}`;
   await waitFor('the host', `${host}/readyz`, (status) => status === 200);
-  const key = await makeKey(host, adminToken);
+  const keys: Record<string, string> = {};
+  if (!empty) keys[APPLICATION] = await makeKey(host, adminToken);
   // The first lines of the access log are of the requests below, which nobody sent.
   let isUp = false;
   await startEnvoy(children, ports, envoy.path, () => isUp);
-  const demo = demoOf(ports, adminToken, { [APPLICATION]: key });
-  // Without a key the answer is 401 as soon as the filter has its policy; it costs no quota.
-  await waitFor('the proxy', demo.try, (status) => status === 401);
+  const demo = demoOf(ports, adminToken, keys);
+  // Without a key the answer is 401 as soon as the filter has its policy; it costs no quota. A policy
+  // without products governs no host.
+  await waitFor('the proxy', demo.try, (status) => status === (empty ? 403 : 401));
   isUp = true;
   await writeDemo(DEMO, demo);
   return demo;
@@ -169,14 +185,14 @@ function untilSignal(): Promise<string> {
 }
 
 /** Brings everything up and waits until it is to end. Throws when something ends it. */
-async function run(ports: Ports): Promise<void> {
+async function run(wanted: Wanted): Promise<void> {
   const signal = untilSignal();
   const children = new Children();
   const ended = children.unexpectedEnd.then((end) => {
     throw new StartError(describeEnd(end));
   });
   try {
-    const ready = bringUp(children, ports).then((demo) => console.log(describeDemo(demo)));
+    const ready = bringUp(children, wanted).then((demo) => console.log(describeDemo(demo)));
     await Promise.race([Promise.all([ready, ended]), signal]);
     say('stopping ...');
   } finally {
@@ -185,12 +201,20 @@ async function run(ports: Ports): Promise<void> {
   }
 }
 
+/** What the arguments ask for. Throws `StartError` for others than `--empty`. */
+function readArguments([option, ...more]: readonly string[]): Pick<Wanted, 'empty'> {
+  if (option === undefined) return { empty: false };
+  if (option === '--empty' && more.length === 0) return { empty: true };
+  throw new StartError(`"${[option, ...more].join(' ')}" is not known here, only --empty`);
+}
+
 try {
+  const { empty } = readArguments(process.argv.slice(2));
   const ports = planPorts(process.env.SIDEGATE_PORT_BASE);
   // Before anything else: a second quickstart must not touch what belongs to the first.
   await checkPortsFree(ports);
   await removeDemo(DEMO);
-  await run(ports);
+  await run({ ports, empty });
 } catch (error) {
   const kinds = [StartError, PortsUnusable, EnvoyUnavailable];
   const isForPeople = kinds.some((kind) => error instanceof kind);

@@ -72,6 +72,8 @@ function writeFiles(context: Context, folder: string): void {
     writeFileSync(join(at, name), text);
     say(context, join(folder, name));
   }
-  tell(context, `Next: sidegate validate ${folder}, sidegate apply -f ${folder},`);
-  tell(context, 'sidegate key create demo.');
+  tell(context, 'Next, with a host that has no folder of its own ("npm start -- --empty"):');
+  for (const line of ['validate', 'diff -f', 'apply -f'])
+    tell(context, `  sidegate ${line} ${folder}`);
+  tell(context, '  sidegate key create demo');
 }

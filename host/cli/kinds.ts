@@ -6,14 +6,16 @@ import { KINDS, type Kind } from '../resources/schema/schema.ts';
 import { suggest } from '../resources/suggest.ts';
 import { CommandError, Exit } from './outcome.ts';
 
+/** The kinds as people write them. */
+export const KIND_WORDS = KINDS.map((kind) => kind.toLowerCase());
+
 /** The kind that a word means; `word` may be `plan`, `Plans` or `proxygroups`. */
 export function readKind(word: string): Kind {
   const plain = word.toLowerCase().replaceAll('-', '').replace(/s$/, '');
   const kind = KINDS.find((each) => each.toLowerCase() === plain);
   if (kind !== undefined) return kind;
-  const words = KINDS.map((each) => each.toLowerCase());
-  const meant = suggest(plain, words);
+  const meant = suggest(plain, KIND_WORDS);
   throw new CommandError(Exit.usage, `unknown kind ${JSON.stringify(word)}`, [
-    meant === undefined ? `Use ${words.join(', ')}.` : `Did you mean ${meant}?`,
+    meant === undefined ? `Use ${KIND_WORDS.join(', ')}.` : `Did you mean ${meant}?`,
   ]);
 }

@@ -22,7 +22,7 @@ export function readExpiry(text: string, nowMs: number): string {
   const atMs = unit === '' ? Date.parse(text) : nowMs + Number(count) * (UNITS_MS[unit] ?? 0);
   const hasZone = unit !== '' || /(Z|[+-]\d\d:?\d\d)$/i.test(text);
   if (Number.isFinite(atMs) && hasZone) return new Date(atMs).toISOString();
-  throw new CommandError(Exit.usage, `--expires ${JSON.stringify(text)} is neither`, [
+  throw new CommandError(Exit.usage, `--expires ${JSON.stringify(text)} is no time`, [
     'Write a lifetime such as 90d, 12h or 30m, or a time such as 2027-01-31T12:00:00Z.',
   ]);
 }

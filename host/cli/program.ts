@@ -80,7 +80,7 @@ function makeProgram(context: Context, setExit: SetExit): Command {
   const samples = program.command('samples').description('print files to begin with');
   addSamplesIstio(samples, context);
   addDoctor(program, context, setExit);
-  addProxies(program, context);
+  addProxies(program, context, setExit);
   addUsage(program, context);
   addTop(program, context);
   // The launcher runs the host itself, so that it gets the signals; this is for the help text.

@@ -2,16 +2,23 @@
  * `sidegate proxies`: every engine of every proxy as the host hears it: what it holds, whether it
  * lags and since when.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Command, Option } from 'commander';
 import { type ApiOptions, callApi, findTarget } from './admin-api.ts';
 import { type Context, say, tell } from './context.ts';
 import { withApi } from './key.ts';
+import { CommandError, Exit } from './outcome.ts';
 import { type Column, printValue, tableOf } from './output.ts';
+import type { SetExit } from './program.ts';
+
+/** How often a host is asked anew by `--wait`. */
+const WAIT_STEP_MS = 100;
 
 const FORMATS = ['table', 'wide', 'json', 'yaml'] as const;
 
 interface Options extends ApiOptions {
   readonly group?: string;
+  readonly wait?: number;
   readonly output: (typeof FORMATS)[number];
 }
 
@@ -40,34 +47,68 @@ interface Answer {
 }
 
 /** Adds the verb. */
-export function addProxies(program: Command, context: Context): void {
+export function addProxies(program: Command, context: Context, setExit: SetExit): void {
   const verb = program
     .command('proxies')
     .description(
       'engines of all proxies (one per worker, one more per proxy): who lags, who is full',
     )
-    .option('--group <name>', 'only of this proxy group');
+    .option('--group <name>', 'only of this proxy group')
+    .option('--wait <seconds>', 'until all have what is in force; exit code 3 if not', readWait);
   const formats = new Option('-o, --output <format>', 'how to print it').choices(FORMATS);
   withApi(verb).addOption(formats.default('table'));
-  verb.action((options: Options) => showProxies(context, options));
+  verb.action((options: Options) => showProxies(context, options, setExit));
 }
 
-async function showProxies(context: Context, options: Options): Promise<void> {
-  const { output, group } = options;
-  const answer = await callApi<Answer>(findTarget(context, options), 'GET', '/v1/proxies');
-  const items = answer.items.filter((item) => group === undefined || item.group === group);
+async function showProxies(context: Context, options: Options, setExit: SetExit): Promise<void> {
+  const { output, wait } = options;
+  const answer = await answerOf(context, options);
+  const { engines, current, revision, items } = answer;
+  if (wait !== undefined && !isSettled(answer)) setExit(Exit.problems);
   if (output === 'json' || output === 'yaml') {
-    printValue(context, output, { ...answer, items });
+    printValue(context, output, answer);
     return;
   }
   const columns = columnsAt(context.nowMs());
   say(context, tableOf(items, output === 'wide' ? [...columns, ...WIDE] : columns));
-  const { engines, current, revision } = answer;
   tell(context, `${current} of ${engines} engines have what is in force (revision ${revision}).`);
   const stores = new Set(items.flatMap(({ storeId }) => storeId ?? []));
   if ([...stores].some((id) => id !== answer.storeId)) {
     tell(context, `Engines follow other stores than ${answer.storeId}: two hosts, two ledgers?`);
   }
+}
+
+/** The engines asked for, at once or when they have what is in force, if they ever do. */
+async function answerOf(context: Context, options: Options): Promise<Answer> {
+  const { group, wait = 0 } = options;
+  const target = findTarget(context, options);
+  const endMs = context.nowMs() + wait * 1_000;
+  for (;;) {
+    const all = await callApi<Answer>(target, 'GET', '/v1/proxies');
+    const answer = group === undefined ? all : ofGroup(all, group);
+    if (isSettled(answer) || context.nowMs() >= endMs) return answer;
+    await delay(WAIT_STEP_MS);
+  }
+}
+
+/** What is there of one proxy group. */
+function ofGroup(all: Answer, group: string): Answer {
+  const items = all.items.filter((item) => item.group === group);
+  const there = items.filter(({ standing }) => standing !== 'silent');
+  const current = there.filter(({ standing }) => standing === 'current').length;
+  return { ...all, items, engines: there.length, current };
+}
+
+function isSettled({ engines, current }: Answer): boolean {
+  return engines > 0 && current === engines;
+}
+
+function readWait(text: string): number {
+  const seconds = Number(text);
+  if (/^\d{1,5}$/.test(text) && seconds > 0) return seconds;
+  throw new CommandError(Exit.usage, `--wait ${JSON.stringify(text)} is no number of seconds`, [
+    'Write a whole number from 1 to 99999.',
+  ]);
 }
 
 function columnsAt(nowMs: number): readonly Column<EngineView>[] {

@@ -9,7 +9,7 @@ import { type ApiOptions, callApi, findTarget, type Target } from './admin-api.t
 import { type ChangeAnswer, printChange, tellChange } from './changes.ts';
 import { type Context, say } from './context.ts';
 import { withApi, withFormat } from './key.ts';
-import { readKind } from './kinds.ts';
+import { KIND_WORDS, readKind } from './kinds.ts';
 import { type Column, FORMATS, type Format, printRows, printValue } from './output.ts';
 
 /** A resource as the admin API shows it. */
@@ -45,7 +45,7 @@ const SHOWN: Record<Kind, readonly [readonly string[], readonly string[]]> = {
 export function addResources(program: Command, context: Context): void {
   const get = withApi(program.command('get'))
     .description('show resources of one kind, or one of them')
-    .argument('<kind>', 'such as plan, plans or Plan')
+    .argument('<kind>', `${KIND_WORDS.join(', ')}; one or many`)
     .argument('[name]', 'one of them')
     .option('-n, --namespace <name>', 'only of this namespace; that of the name is default')
     .addOption(

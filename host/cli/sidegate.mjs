@@ -15,6 +15,10 @@ const serves = verb === 'serve';
 const script = fileURLToPath(new URL(serves ? '../main.ts' : './main.ts', import.meta.url));
 const args = serves ? rest : process.argv.slice(2);
 
+// npm runs its scripts in the folder of the package; paths are meant from where npm was called.
+const { npm_lifecycle_event: npmScript, INIT_CWD: calledFrom } = process.env;
+if (npmScript === 'sidegate' && calledFrom !== undefined) process.chdir(calledFrom);
+
 if (isNewEnough() && !serves) {
   process.argv.splice(1, 1, script);
   await import(pathToFileURL(script).href);

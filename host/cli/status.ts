@@ -5,6 +5,7 @@
 import type { Command } from 'commander';
 import { type ApiOptions, callApi, findTarget } from './admin-api.ts';
 import { type Context, say } from './context.ts';
+import { count } from './inputs.ts';
 import { withApi, withFormat } from './key.ts';
 import { Exit } from './outcome.ts';
 import { type Format, printValue } from './output.ts';
@@ -61,7 +62,7 @@ function linesOf(
     ...groups.map((group) => {
       const { name, policyRevision, directoryRevision, credentials, engines, current } = group;
       const at = `policy ${policyRevision}, directory ${directoryRevision}`;
-      return `proxy group ${name}: ${at}, ${credentials} credentials, ${current} of ${engines} engines current`;
+      return `proxy group ${name}: ${at}, ${count(credentials, 'credential')}, ${current} of ${count(engines, 'engine')} current`;
     }),
     ...problems,
   ];

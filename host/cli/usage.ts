@@ -7,6 +7,7 @@ import { csvOf } from '../usage/csv.ts';
 import { USAGE_DIMENSIONS } from '../usage/group.ts';
 import { type ApiOptions, callApi, findTarget, type Target } from './admin-api.ts';
 import { type Context, say, tell } from './context.ts';
+import { count } from './inputs.ts';
 import { withApi } from './key.ts';
 import { CommandError, Exit } from './outcome.ts';
 import { type Column, printValue, tableOf } from './output.ts';
@@ -64,7 +65,7 @@ async function showUsage(context: Context, options: Options): Promise<void> {
   const answer = await callApi<Answer>(target, 'GET', `/v1/usage?${query}`);
   const names = [...options.by.split(','), 'requests'];
   printTable(context, options.output, names, answer.items, answer);
-  tell(context, `${answer.requests} requests from ${answer.since} to ${answer.until}.`);
+  tell(context, `${count(answer.requests, 'request')} from ${answer.since} to ${answer.until}.`);
   for (const { group, from, to, lostMs } of answer.gaps) {
     const where = `of proxy group ${group} between ${from} and ${to}`;
     tell(context, `May lack what one holder counted in ${lostMs} ms ${where}.`);

@@ -25,6 +25,12 @@ export type Explained =
   | { readonly ok: true; readonly text: string }
   | { readonly ok: false; readonly message: string };
 
+/** Every kind in a line of its own. */
+export function explainKinds(): string {
+  const lines = KINDS.map((kind) => (resourceSchema(kind) as Shape).description ?? kind);
+  return lines.join('\n');
+}
+
 /** Explains a topic such as `plan` or `plan.spec.limits.window`; kinds in any case. */
 export function explainTopic(topic: string): Explained {
   const [first = '', ...fields] = topic.split('.');

@@ -72,7 +72,8 @@ export function problem(parts: ProblemParts): Problem {
     fix: fill(ERRORS[code].fix, facts),
     ...(printable ? { suggestion } : {}),
     excerpt: shown,
-    more: kind === undefined ? '' : topicOf(kind, path),
+    // There is nothing to be said of a field that does not exist, but of where it stands.
+    more: kind === undefined ? '' : topicOf(kind, code === 'SG1103' ? path.slice(0, -1) : path),
   };
 }
 

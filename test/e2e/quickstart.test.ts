@@ -16,6 +16,7 @@ import { send } from '../support/requests.ts';
 import { until } from '../support/wait.ts';
 
 const COPIED = ['assembly', 'build', 'envoy', 'host', 'asconfig.json', 'package.json'];
+const FROM_NOTHING = '## Your own API, from nothing';
 const START_MS = 60_000;
 
 /** A copy of the tree that shares what is installed and fetched. */
@@ -47,8 +48,8 @@ function isFree(port: number): Promise<boolean> {
   });
 }
 
-function start(copy: Folder, base: number): Program {
-  const args = ['envoy/setup.mjs', 'envoy/quickstart/start.ts'];
+function start(copy: Folder, base: number, ...more: string[]): Program {
+  const args = ['envoy/setup.mjs', 'envoy/quickstart/start.ts', ...more];
   const env = { SIDEGATE_PORT_BASE: String(base) };
   return new Program(process.execPath, args, { cwd: copy.path, env });
 }
@@ -93,6 +94,9 @@ describe('npm start', () => {
       'try',
     ]);
     const [key = ''] = Object.values(demo.keys);
+    await until('the minute of the quota has room', () => new Date().getSeconds() < 45, {
+      deadlineMs: 20_000,
+    });
     const answer = await send({
       port: portOf(demo.try),
       path: new URL(demo.try).pathname,
@@ -123,6 +127,40 @@ describe('npm start', () => {
     for (let port = base; port < base + 5; port++) assert.ok(await isFree(port), `${port} is free`);
   });
 
+  // Guarantees that whoever copies the README from "init" on has a published product, a key and a
+  // refused sixth request, each command ending as it says there. Five minutes are more than enough.
+  test('leads from init to a refused sixth request, as the README says', async (t) => {
+    await using program = start(copy, base, '--empty');
+    await until(
+      'demo.json is written',
+      () => {
+        assert.ok(program.isRunning, program.output);
+        return readDemo(copy);
+      },
+      { deadlineMs: START_MS },
+    );
+    const commands = await readmeCommands();
+    // Each line as it stands there but for the port, and behind it how it ended.
+    const script = commands.map((line) => `${line.replaceAll('18080', String(base))}\necho "= $?"`);
+    script.splice(-1, 0, 'while [ "$(date +%-S)" -ge 45 ]; do sleep 1; done');
+    const started = performance.now();
+    await using shell = new Program('bash', ['-c', script.join('\n')], { cwd: copy.path });
+    assert.equal(await shell.ended, 0);
+    const tookS = (performance.now() - started) / 1_000;
+    t.diagnostic(`from init to the refused sixth request in ${tookS.toFixed(1)} s`);
+    const verbs = commands.map((line) => /^(?:KEY=\$\()?(\w+(?: \w+)?)/.exec(line)?.[1]);
+    assert.deepEqual(verbs, [
+      ...['sidegate', 'sidegate init', 'sidegate validate', 'sidegate diff', 'sidegate apply'],
+      ...['sidegate key', 'sidegate proxies', 'for i'],
+    ]);
+    const exits = [...shell.output.matchAll(/^= (\d+)$/gm)].map(([, code]) => Number(code));
+    assert.deepEqual(exits, [0, 0, 0, 4, 0, 0, 0, 0], shell.output);
+    const statuses = [...shell.output.matchAll(/^\d{3}$/gm)].map(([status]) => status);
+    assert.deepEqual(statuses, ['200', '200', '200', '200', '200', '429'], shell.output);
+    assert.ok(tookS < 300, 'five minutes are enough');
+    await program.stop('SIGINT');
+  });
+
   // Guarantees a sentence with the way out when a port is taken, and that nothing is started.
   test('names a taken port and how to move', async () => {
     const server = createServer();
@@ -148,6 +186,14 @@ describe('npm start', () => {
     for (let port = base; port < base + 5; port++) assert.ok(await isFree(port), `${port} is free`);
   });
 });
+
+/** The commands of the README's way from nothing, line by line. */
+async function readmeCommands(): Promise<string[]> {
+  const readme = await readFile(path.join(ROOT, 'README.md'), 'utf8');
+  const section = readme.split(FROM_NOTHING)[1]?.split('\n## ')[0] ?? '';
+  const block = /```sh\n(.*?)```/s.exec(section)?.[1] ?? '';
+  return block.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+}
 
 /** Runs a line as it was printed and answers what it printed. */
 async function printedStatuses(line: string): Promise<string> {

@@ -28,6 +28,7 @@ test('help, unknown commands and no command', async () => {
   assert.equal((await sidegate([])).exit, 2);
   assert.equal((await sidegate(['key'])).exit, 2);
   assert.equal((await sidegate(['version', '--colour'])).exit, 2);
+  assert.match((await sidegate(['explain'])).stdout, /^Product: .*\nPlan: A named/);
   const version = await sidegate(['version']);
   assert.match(version.stdout, /^sidegate \d+\.\d+\.\d+\n$/);
 });
@@ -67,6 +68,14 @@ test('the launcher finds a Node that runs the sources', () => {
     const text = execFileSync(node, [LAUNCHER, 'version'], { encoding: 'utf8' });
     assert.match(text, /^sidegate \d/);
   }
+  // As npm runs a script: in the folder of the package, whatever folder it was called in.
+  const env = {
+    ...process.env,
+    npm_lifecycle_event: 'sidegate',
+    INIT_CWD: path.join(ROOT, 'envoy'),
+  };
+  const policies = [LAUNCHER, 'validate', 'quickstart/policies'];
+  execFileSync(process.execPath, policies, { cwd: ROOT, env, stdio: 'pipe' });
   assert.throws(
     () => execFileSync(outside, [LAUNCHER, 'nothing'], { stdio: 'pipe' }),
     (error: { status?: number }) => error.status === 2,

@@ -115,6 +115,25 @@ test('proxies shows who lags and who is full', async () => {
   assert.match((await run('proxies')).stdout, /sidecar~1 .* silent +\d+s\n/);
 });
 
+// Guarantees that a script can wait until a change is in force everywhere, and learns when it is not.
+test('proxies --wait ends when all have what is in force', async () => {
+  await using setting = await startHost();
+  const { host, run } = setting;
+  const none = await run('proxies', '--wait', '1');
+  assert.deepEqual([none.exit, /^0 of 0 engines/m.test(none.stderr)], [3, true], 'nobody is there');
+  watching(host, { directoryRevision: 0 });
+  await until('it is heard', async () => host.engines.list().length === 1);
+  const late = await run('proxies', '--wait', '1', '-o', 'json');
+  assert.deepEqual([late.exit, JSON.parse(late.stdout).current], [3, 0]);
+  assert.equal((await run('proxies')).exit, 0, 'who only looks is told no problem');
+  const waiting = run('proxies', '--wait', '60', '--group', 'default');
+  watching(host, {});
+  const ended = await waiting;
+  assert.deepEqual([ended.exit, /^1 of 1 engines have/m.test(ended.stderr)], [0, true]);
+  assert.equal((await run('proxies', '--wait', '1', '--group', 'other')).exit, 3);
+  assert.equal((await run('proxies', '--wait', 'soon')).exit, 2);
+});
+
 // Guarantees that an operator sees who calls now, how often, and how much of it is denied.
 test('top shows what usage grows by', async () => {
   await using setting = await startHost();

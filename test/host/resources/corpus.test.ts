@@ -9,6 +9,7 @@ import { describe, test } from 'node:test';
 import { InlineCompiler } from '../../../host/compile/compiler.ts';
 import { digestOf } from '../../../host/credential/key.ts';
 import { ERRORS } from '../../../host/resources/errors.ts';
+import { explainTopic } from '../../../host/resources/explain.ts';
 import { LOAD_BOUNDS, loadResources } from '../../../host/resources/load.ts';
 import { mergeResources, NO_CHANGE } from '../../../host/resources/merge.ts';
 import { formatProblems, type Problem } from '../../../host/resources/problem.ts';
@@ -92,6 +93,9 @@ describe('bad files', () => {
       const text = formatProblems(problems);
       if (process.env.UPDATE_GOLDEN === '1') writeFileSync(golden, text);
       assert.equal(text, readFileSync(golden, 'utf8'));
+      for (const { more } of problems) {
+        assert.ok(more === '' || explainTopic(more).ok, `sidegate explain ${more} says something`);
+      }
       const code = name.slice(0, 6);
       assert.ok(problems.some((problem) => problem.code === code));
     });

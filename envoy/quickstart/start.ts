@@ -1,8 +1,8 @@
 /**
  * `npm start`: brings up host, example service and a real Envoy with the filter, makes a key, says
- * how to try it, and takes everything down again. With `--empty` the host has no resources and takes
- * them by the admin API. It must never leave a process behind, and says in a sentence what to do
- * when something is in the way.
+ * how to try it, and takes everything down again. With `--empty` the host has no resources and
+ * takes them by the admin API. It must never leave a process behind, and says in a sentence what to
+ * do when something is in the way.
  */
 
 import { spawn } from 'node:child_process';
@@ -163,8 +163,8 @@ async function bringUp(children: Children, wanted: Wanted): Promise<Demo> {
   let isUp = false;
   await startEnvoy(children, ports, envoy.path, () => isUp);
   const demo = demoOf(ports, adminToken, keys);
-  // Without a key the answer is 401 as soon as the filter has its policy; it costs no quota. A policy
-  // without products governs no host.
+  // Without a key the answer is 401 as soon as the filter has its policy; it costs no quota. A
+  // policy without products governs no host.
   await waitFor('the proxy', demo.try, (status) => status === (empty ? 403 : 401));
   isUp = true;
   await writeDemo(DEMO, demo);

@@ -60,7 +60,7 @@ test('every failure has its exit code', async () => {
     [['enable', 'gone'], '', 5, /revoked for good/],
     [['rotate', 'gone'], '', 5, /revoked for good/],
     [['rotate', 'gone', '--overlap', 'long'], '', 2, /--overlap "long"/],
-    [['expire', 'gone', '--at', 'soon'], '', 2, /neither/],
+    [['expire', 'gone', '--at', 'soon'], '', 2, /is no time/],
     [['import', 'shop'], '', 2, /nothing came/],
     [['import', 'shop'], 'short', 2, /at least 22/],
     [['import', 'nobody'], 'x'.repeat(30), 5, /no application/],

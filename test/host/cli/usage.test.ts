@@ -115,7 +115,8 @@ test('proxies shows who lags and who is full', async () => {
   assert.match((await run('proxies')).stdout, /sidecar~1 .* silent +\d+s\n/);
 });
 
-// Guarantees that a script can wait until a change is in force everywhere, and learns when it is not.
+// Guarantees that a script can wait until a change is in force everywhere, and learns when it is
+// not.
 test('proxies --wait ends when all have what is in force', async () => {
   await using setting = await startHost();
   const { host, run } = setting;

@@ -170,7 +170,8 @@ test('a file of the first version is brought up to this one', async () => {
   await first.applyResources({ resources: [resource], credentials: [], groups: [], nowMs: 1 });
   await first.close();
   const database = new DatabaseSync(join(folder, 'store.db'));
-  database.exec(`DROP TABLE audit; DROP TABLE access_tokens; DROP TABLE creations; DROP INDEX ids_by_id;
+  database.exec(`DROP TABLE audit; DROP TABLE access_tokens;
+    DROP TABLE creations; DROP TABLE notes; DROP INDEX ids_by_id;
     DELETE FROM meta WHERE name IN ('audit_forgotten', 'resource_revision');
     ALTER TABLE credentials DROP COLUMN rules;
     PRAGMA user_version = 1`);

@@ -16,6 +16,7 @@ const KINDS: readonly (readonly [group: string, ...kinds: string[]])[] = [
   ['/apis/apps/v1', 'deployments', 'statefulsets', 'daemonsets'],
   ['/apis/extensions.istio.io/v1alpha1', 'wasmplugins', 'trafficextensions'],
   ['/apis/networking.istio.io/v1', 'gateways', 'sidecars'],
+  ['/apis/networking.istio.io/v1alpha3', 'envoyfilters'],
   [
     '/apis/security.istio.io/v1',
     'authorizationpolicies',

@@ -131,6 +131,10 @@ export const FINDINGS = {
     message: 'no pod of the host is ready behind Service {service}: every call of the filter fails',
     fix: 'kubectl -n {namespace} get pods, and the logs of the host.',
   },
+  SG2310: {
+    message: 'a waypoint is not given the cluster of the host: every request gets 503',
+    fix: 'Name {service} to it as istio/layouts/waypoint/host.yaml does.',
+  },
   SG2401: {
     message: 'no pod has the labels that this selects: the plugin is nowhere and the API is open',
     fix: 'Correct matchLabels, or the labels of the workload.',

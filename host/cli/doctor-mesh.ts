@@ -2,7 +2,7 @@
  * What `sidegate doctor` can see around the plugins: Services, Sidecars, exports and secrets that
  * leave the API open or the filter without a host.
  */
-import { hostsOfCluster } from './doctor-clusters.ts';
+import { hostsOfCluster, type NamedHost } from './doctor-clusters.ts';
 import { type Finding, finding } from './doctor-findings.ts';
 import type { Manifest, Manifests } from './doctor-manifests.ts';
 import { type Plugin, ROOT_NAMESPACE, selects } from './doctor-plugins.ts';
@@ -123,6 +123,7 @@ export function checkHost(plugin: Plugin, manifests: Manifests): Finding[] {
     ...findings,
     ...hosts.flatMap((host) => [
       ...checkSidecars(plugin, host, manifests),
+      ...checkWaypoint(plugin, host, manifests),
       ...checkHostWorkload(plugin, host, manifests),
     ]),
     ...[...services].flatMap((service) => [
@@ -136,7 +137,7 @@ export function checkHost(plugin: Plugin, manifests: Manifests): Finding[] {
 
 function checkSidecars(
   { manifest, labels, gateway }: Plugin,
-  host: { readonly name: string; readonly namespace: string },
+  host: NamedHost,
   { all }: Manifests,
 ): Finding[] {
   if (gateway) return [];
@@ -155,6 +156,26 @@ function checkSidecars(
     if (egress.length === 0 || hosts.some((name) => reaching.includes(name))) return [];
     return [finding('SG2303', sidecar, path, { namespace: host.namespace })];
   });
+}
+
+const REFERENCED = 'envoyfilter.istio.io/referenced-services';
+
+/** A waypoint has the clusters of its own Services, and of those that an EnvoyFilter names. */
+function checkWaypoint(
+  { manifest }: Plugin,
+  { name, namespace }: NamedHost,
+  { all }: Manifests,
+): Finding[] {
+  const targets = manifest.list(['spec', 'targetRefs']) as readonly { kind?: string }[];
+  const at = targets.findIndex(({ kind }) => kind === 'Service' || kind === 'ServiceEntry');
+  if (at === -1) return [];
+  const service = `${namespace}/${name}`;
+  const named = all.some((one) => {
+    const here = [manifest.namespace, ROOT_NAMESPACE].includes(one.namespace);
+    const names = one.text(['metadata', 'annotations', REFERENCED])?.split(',') ?? [];
+    return one.kind === 'EnvoyFilter' && here && (names.includes(service) || names.includes(name));
+  });
+  return named ? [] : [finding('SG2310', manifest, ['spec', 'targetRefs', at], { service })];
 }
 
 function checkExport({ manifest }: Plugin, service: Manifest): Finding[] {

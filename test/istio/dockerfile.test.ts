@@ -8,22 +8,19 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
 import { readSettings } from '../../host/config/settings.ts';
+import { copyOf, readStages, valuesOf } from './dockerfile.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const read = (name: string) => readFileSync(path.join(ROOT, name), 'utf8');
-const lines = read('Dockerfile')
-  .replace(/^#.*\n/gm, '')
-  .replace(/\\\n/g, ' ')
-  .split('\n');
-const last = lines.slice(lines.findLastIndex((line) => line.startsWith('FROM ')));
-const valuesOf = (of: readonly string[], word: string) =>
-  of.filter((line) => line.startsWith(`${word} `)).map((line) => line.slice(word.length + 1));
+const stages = readStages();
+const steps = stages.flat();
+const last = stages.at(-1) ?? [];
 
 // Guarantees that a build fails on no missing file and that nothing else goes into the image.
 test('what is copied is there, and is what the ignore file lets through', () => {
-  const copied = valuesOf(lines, 'COPY')
-    .filter((line) => !line.startsWith('--from='))
-    .flatMap((line) => line.split(/\s+/).slice(0, -1));
+  const copied = valuesOf(steps, 'COPY')
+    .map(copyOf)
+    .flatMap(({ from, stage }) => (stage ? [] : from));
   for (const name of copied) assert.ok(existsSync(path.join(ROOT, name)), name);
   const [everything, ...let_] = read('Dockerfile.dockerignore').trim().split('\n');
   assert.equal(everything, '*');
@@ -53,7 +50,7 @@ test('entry, arguments and Node are those of the package', () => {
   const [command = '[]'] = valuesOf(last, 'CMD');
   assert.ok(readSettings(JSON.parse(command), {}).ok);
   const { dependencies } = JSON.parse(read('package.json'));
-  for (const image of valuesOf(lines, 'FROM')) {
+  for (const image of valuesOf(steps, 'FROM')) {
     assert.match(image, new RegExp(`^node:${dependencies.node}-[a-z]+-slim`));
   }
 });

@@ -3,11 +3,11 @@
  * nothing passes.
  */
 import assert from 'node:assert/strict';
-import net from 'node:net';
 import type { Checks } from './checks.ts';
 import { apply, type KubeObject, kube, pathOf } from './kube.ts';
-import { NODE_ADDRESS } from './processes.ts';
-import { ask } from './s2.ts';
+import { endHanging, type Mesh } from './pods.ts';
+import { SilentRegistry } from './registry.ts';
+import { ask, PODS, pluginOf, pointedTo } from './s2.ts';
 import { inARow } from './traffic.ts';
 
 /** For longer than a fetch that works, and shorter than one that hangs, which is 30 s. */
@@ -15,12 +15,12 @@ const WATCHED_MS = 6_000;
 
 /** Checks the belt of the layout that is in force; leaves its plugin as it was. */
 export async function checkBelt(
+  mesh: Mesh,
   objects: readonly KubeObject[],
   key: string,
   checks: Checks,
 ): Promise<void> {
-  const plugin = objects.find(({ kind }) => kind === 'WasmPlugin' || kind === 'TrafficExtension');
-  assert.ok(plugin !== undefined);
+  const plugin = pluginOf(objects);
   const back = async () => {
     await apply(plugin);
     await inARow('the plugin decides', () => ask({}).status === 401 && ask({ key }).status === 200);
@@ -34,25 +34,17 @@ export async function checkBelt(
   });
   // Guarantees that a first installation is closed while a registry hangs.
   await checks.check('the belt: a hanging registry opens nothing', async () => {
-    const silent = net.createServer();
-    await new Promise<void>((resolve) => silent.listen(0, NODE_ADDRESS, resolve));
-    const { port } = silent.address() as net.AddressInfo;
+    const silent = await SilentRegistry.start();
     await kube('DELETE', pathOf(plugin));
     await inARow('nothing passes', () => ask({ key }).status === 403);
-    await apply(hanging(plugin, `oci://${NODE_ADDRESS}:${port}/sidegate/filter:0.1.0`));
+    await apply(pointedTo(plugin, { url: silent.url }));
     const end = performance.now() + WATCHED_MS;
     const seen = new Set<number>();
     // Without a key: a pooled connection may yet meet the plugin that was, where a key passes.
     while (performance.now() < end || seen.size === 0) seen.add(ask({}).status);
     assert.ok(!seen.has(200) && seen.has(403), [...seen].join());
     await kube('DELETE', pathOf(plugin));
-    silent.close();
+    await endHanging(mesh, PODS.orders, silent);
     await back();
   });
-}
-
-function hanging(plugin: KubeObject, url: string): KubeObject {
-  const changed = structuredClone(plugin);
-  (changed.spec.wasm ?? changed.spec).url = url;
-  return changed;
 }

@@ -1,7 +1,7 @@
 /**
  * The programs of a mesh, built once from source into a cache outside the clone: istiod, its agent,
- * istioctl, crane, the API server, helm, kustomize. The only place of the rig that knows their
- * versions. It must never write anywhere but below the cache's folder and Go's own.
+ * istioctl, crane, oras, the API server, helm, kustomize. The only place of the rig that knows
+ * their versions. It must never write anywhere but below the cache's folder and Go's own.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -21,6 +21,7 @@ const ISTIO = `v0.0.0-20260827124520-${ISTIO_COMMIT}`;
 const ISTIO_VERSION = `1.31-${ISTIO_COMMIT}`;
 const KUBERNETES = '1.33.13';
 const CRANE = 'v0.20.6';
+const ORAS = 'v1.3.6';
 const KUSTOMIZE = 'v5.7.1';
 const HELM = 'v3.22.0';
 
@@ -35,6 +36,7 @@ const inCache = (name: string) => path.join(CACHE, 'bin', name);
 /** Every file of the cache by what it is. */
 export const BUILT = {
   crane: inCache(`crane-${CRANE}`),
+  oras: inCache(`oras-${ORAS}`),
   istiod: inCache(`istiod-${ISTIO_VERSION}`),
   agent: inCache(`pilot-agent-${ISTIO_VERSION}`),
   definitions: inCache(`crds-${ISTIO_VERSION}.yaml`),
@@ -74,6 +76,15 @@ const STEPS: readonly Step[] = [
   { file: BUILT.helm, minutes: 2, build: () => buildTool(HELM_MODULE, BUILT.helm) },
 ];
 
+/** For what is built within a run that is bounded itself. */
+const LIMIT_MS = 150_000;
+
+/** What one check needs; without it that check alone is left out. */
+const OPTIONAL: readonly Step[] = [
+  { file: BUILT.oras, minutes: 0.5, build: () => buildTool(ORAS_MODULE, BUILT.oras, LIMIT_MS) },
+];
+
+const ORAS_MODULE = `oras.land/oras/cmd/oras@${ORAS}`;
 const CRANE_MODULE = `github.com/google/go-containerregistry/cmd/crane@${CRANE}`;
 const KUSTOMIZE_MODULE = `sigs.k8s.io/kustomize/kustomize/v5@${KUSTOMIZE}`;
 const HELM_MODULE = `helm.sh/helm/v3/cmd/helm@${HELM}`;
@@ -101,8 +112,21 @@ export function fillCache(say: (line: string) => void): void {
   }
 }
 
-function buildTool(module: string, file: string): void {
-  install(module, '-s -w', file);
+/** Builds what takes a few seconds and may be missing; says what could not be built. */
+export function fillOptional(say: (line: string) => void): void {
+  for (const { file, build } of OPTIONAL) {
+    if (existsSync(file)) continue;
+    say(`building ${path.basename(file)}`);
+    try {
+      build();
+    } catch {
+      say(`${path.basename(file)} could not be built within ${LIMIT_MS / 1_000} s.`);
+    }
+  }
+}
+
+function buildTool(module: string, file: string, limitMs?: number): void {
+  install(module, '-s -w', file, [], limitMs);
 }
 
 function buildIstio(command: string, flags: readonly string[] = []): void {
@@ -115,9 +139,15 @@ function buildIstio(command: string, flags: readonly string[] = []): void {
   install(`${ISTIO_MODULE}/${command}@${ISTIO}`, ['-s -w', ...set].join(' '), target, flags);
 }
 
-function install(of: string, linker: string, file: string, flags: readonly string[] = []): void {
+function install(
+  of: string,
+  linker: string,
+  file: string,
+  flags: readonly string[] = [],
+  limitMs?: number,
+): void {
   const folder = path.join(CACHE, 'build', 'gobin');
-  go(['install', ...flags, `-ldflags=${linker}`, of], path.join(CACHE, 'build'), folder);
+  go(['install', ...flags, `-ldflags=${linker}`, of], path.join(CACHE, 'build'), folder, limitMs);
   // A module of a later major ends in it, and its command does not.
   const name = path.basename(of.replace(/(\/v\d+)?@.*/, ''));
   renameSync(path.join(folder, name), file);
@@ -157,9 +187,12 @@ function buildApiServer(): void {
 
 const ENVIRONMENT = { CGO_ENABLED: '0', GOFLAGS: '-p=1 -buildvcs=false' };
 
-function go(args: readonly string[], cwd: string, bin?: string): void {
+function go(args: readonly string[], cwd: string, bin?: string, timeout?: number): void {
   const env = { ...process.env, ...ENVIRONMENT, ...(bin === undefined ? {} : { GOBIN: bin }) };
-  execFileSync('nice', ['-n', '19', 'go', ...args], { cwd, env, stdio: ['ignore', 2, 2] });
+  // What takes long leaves the machine to others.
+  const command = [...(timeout === undefined ? ['nice', '-n', '19'] : []), 'go', ...args];
+  const [program = '', ...rest] = command;
+  execFileSync(program, rest, { cwd, env, stdio: ['ignore', 2, 2], timeout });
 }
 
 function read(args: readonly string[]): string {

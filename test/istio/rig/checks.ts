@@ -7,6 +7,7 @@ import { inspect } from 'node:util';
 export class Checks {
   passed = 0;
   failed = 0;
+  skipped = 0;
   readonly #say: (line: string) => void;
 
   constructor(say: (line: string) => void) {
@@ -48,6 +49,12 @@ export class Checks {
   /** Tells a figure of the check that runs. */
   note(text: string): void {
     this.#say(`     ${text}`);
+  }
+
+  /** Counts a check that cannot be made here, and tells what it lacks. */
+  skip(name: string, lacks: string): void {
+    this.skipped += 1;
+    this.#say(`  SKIPPED ${name}: ${lacks}`);
   }
 
   /** Counts a failure and tells it. */

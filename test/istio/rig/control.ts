@@ -42,13 +42,17 @@ const GATEWAYS = 'gateways.gateway.networking.k8s.io';
 export type Program = 'registry' | 'etcd' | 'apiserver' | 'istiod';
 
 /** Starts one of them. */
-export function startProgram(processes: Processes, program: Program): void {
+export function startProgram(
+  processes: Processes,
+  program: Program,
+  env: Readonly<Record<string, string>> = {},
+): void {
   const { folder } = processes;
   if (program === 'registry') {
     processes.start(program, [BUILT.crane, 'registry', 'serve', '--address', REGISTRY]);
   } else if (program === 'etcd') processes.start(program, etcd(folder));
   else if (program === 'apiserver') processes.start(program, apiServer(folder));
-  else processes.start(program, istiod(folder), ISTIOD);
+  else processes.start(program, istiod(folder), { ...ISTIOD, ...env });
 }
 
 /** Waits for the API server. */
@@ -178,6 +182,9 @@ const ISTIOD = {
   POD_NAME: 'istiod',
   POD_NAMESPACE: 'istio-system',
 };
+
+/** What istiod needs to be told of for waypoints. */
+export const AMBIENT = { PILOT_ENABLE_AMBIENT: 'true' } as const;
 
 const KUBECONFIG = kubeconfigOf(
   { server: 'https://127.0.0.1:17443', 'insecure-skip-tls-verify': true },

@@ -4,16 +4,18 @@
  */
 import assert from 'node:assert/strict';
 import http from 'node:http';
+import { CANARY, checkFirstInstallation } from './canary.ts';
 import type { Checks } from './checks.ts';
 import { pushesOf } from './control.ts';
 import { admin, applicationOn, type MadeKey, makeKey, writeResources } from './host.ts';
 import { apply, type KubeObject } from './kube.ts';
 import { type Mesh, podReady, restartProxy, startPod } from './pods.ts';
-import { type Processes, until } from './processes.ts';
+import { until } from './processes.ts';
 import { endpoints, HOST_NAME, layoutObjects, PODS, pod, replace, startOrders } from './s2.ts';
 import { send, type Target } from './traffic.ts';
 
-const SECOND = pod('orders-2', 'shop', 'orders', '10.1.0.14', { app: 'orders' });
+const LABELS = { app: 'orders', ...CANARY };
+const SECOND = pod('orders-2', 'shop', 'orders', '10.1.0.14', LABELS);
 /** The pods with a filter. */
 export const FILTERED = [PODS.gateway, PODS.orders, SECOND];
 
@@ -22,14 +24,21 @@ export const PROXIES: readonly Target[] = FILTERED.map((one) => {
   return { address: one.address, port: one === PODS.gateway ? 80 : 8080, host: HOST_NAME };
 });
 
-/** Lays the fleet out in place of what is there; answers its objects. */
+/** Lays the fleet out in place of what is there, the sidecars' plugin last; answers its objects. */
 export async function layOutFleet(
   mesh: Mesh,
+  checks: Checks,
   old: readonly KubeObject[],
   digest: string,
 ): Promise<KubeObject[]> {
   const objects = fleetObjects(digest);
-  await replace(old, objects);
+  const plugin = objects.find((one) => one.kind === 'WasmPlugin' && isOfShop(one));
+  const belt = objects.find(({ metadata }) => metadata.name === 'sidegate-belt');
+  assert.ok(plugin !== undefined && belt !== undefined);
+  await replace(
+    old,
+    objects.filter((one) => one !== plugin && one !== belt),
+  );
   await startPod(mesh, SECOND);
   await apply(endpoints([PODS.orders, SECOND], 'orders', { http: 8080 }));
   await apply(endpoints([PODS.caller], 'behind', { http: 8080 }));
@@ -37,6 +46,10 @@ export async function layOutFleet(
   // What stands behind the gateway has no filter, so that the gateway's is the only one.
   startOrders(mesh.processes, objects, PODS.caller);
   await podReady(mesh, SECOND);
+  const [, rest, canary] = PROXIES;
+  assert.ok(rest !== undefined && canary !== undefined);
+  const workload = { canary: SECOND, targets: { canary, rest } };
+  await checkFirstInstallation(mesh, workload, plugin, belt, checks);
   await until('all three refuse a request without a key', async () => {
     const replies = await Promise.all(PROXIES.map((target) => send(target)));
     return replies.every(({ status }) => status === 401);
@@ -65,6 +78,8 @@ function fleetObjects(digest: string): KubeObject[] {
   };
   return [...sidecars, ...ofGateway, behind];
 }
+
+const isOfShop = ({ metadata }: KubeObject) => metadata.namespace === 'shop';
 
 const isCallers = ({ kind, metadata }: KubeObject) =>
   kind === 'AuthorizationPolicy' && metadata.name === 'filters';
@@ -105,7 +120,7 @@ class Stopwatch {
 }
 
 /** Checks of changes, each seen at all three proxies. */
-export async function checkChanges(checks: Checks, processes: Processes): Promise<void> {
+export async function checkChanges(checks: Checks): Promise<void> {
   // Guarantees that neither keys nor plans nor quotas cost the mesh a push; something else may.
   await checks.checkPatiently('changes of keys, quotas and plans reach all, no push', async () => {
     const watch = new Stopwatch();
@@ -123,7 +138,7 @@ export async function checkChanges(checks: Checks, processes: Processes): Promis
         return key;
       });
     }
-    await changePlans(watch, processes);
+    await changePlans(watch);
     watch.close();
     assert.equal((await pushesOf()) - before, 0, 'pushes of istiod');
     const took = watch.tookMs.toSorted((a, b) => a - b);
@@ -133,9 +148,9 @@ export async function checkChanges(checks: Checks, processes: Processes): Promis
   });
 }
 
-async function changePlans(watch: Stopwatch, processes: Processes): Promise<void> {
+async function changePlans(watch: Stopwatch): Promise<void> {
   const write = (...of: Parameters<typeof applicationOn>) => {
-    writeResources(processes, 'changing.yaml', applicationOn(...of));
+    writeResources('changing.yaml', applicationOn(...of));
   };
   write('changing', 2);
   const { key } = await makeKey('changing');
@@ -170,7 +185,7 @@ export async function checkWorkers(mesh: Mesh, checks: Checks): Promise<void> {
     const name = `workers-${workers}`;
     // Guarantees that no unit is given out twice, and that none stays behind while it is wanted.
     await checks.check(`${QUOTA} units over three proxies of ${workers} workers`, async () => {
-      writeResources(mesh.processes, `${name}.yaml`, applicationOn(name, QUOTA));
+      writeResources(`${name}.yaml`, applicationOn(name, QUOTA));
       const { key } = await makeKey(name);
       await Promise.all(FILTERED.map((one) => restartProxy(mesh, one, workers)));
       await until('all three have a policy', async () => {

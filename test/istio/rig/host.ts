@@ -3,9 +3,17 @@
  * its pod, asked as an operator asks it.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { ROOT } from '../../runner/layers.ts';
+import { MountedConfig } from './config-map.ts';
+import {
+  type Container,
+  type Image,
+  inContainer,
+  makeMountPoint,
+  makeVolume,
+  type Volume,
+} from './image.ts';
 import type { KubeObject } from './kube.ts';
 import { FORWARDED, forward, type Mesh, type Pod } from './pods.ts';
 import { inPod, type Processes, runIn, until } from './processes.ts';
@@ -65,33 +73,75 @@ spec: { application: ${name}, product: orders, plan: ${plan}, state: ${state} }
 `;
 }
 
-let command: string[] = [];
+/** What is started again and again, and changed meanwhile. */
+let container: Container | undefined;
+let args: readonly string[] = [];
+let config: MountedConfig | undefined;
 
-/** Runs the host with the arguments and resources of its manifests. */
-export async function startHost(mesh: Mesh, objects: readonly KubeObject[]): Promise<void> {
-  const { processes } = mesh;
-  const folder = folderOf(processes);
-  mkdirSync(folder);
+/** Runs the host in a container as its manifests ask for it. */
+export async function startHost(
+  mesh: Mesh,
+  objects: readonly KubeObject[],
+  image: Image,
+): Promise<void> {
+  const { folder } = mesh.processes;
   const texts = objects.find(({ kind }) => kind === 'ConfigMap')?.data as Record<string, string>;
-  for (const [name, text] of Object.entries(texts)) writeFileSync(path.join(folder, name), text);
   // One whose quota is not what a test is about.
-  writeFileSync(path.join(folder, 'rig.yaml'), applicationOn('roomy', 1_000_000));
-  const stateful = objects.find(({ kind }) => kind === 'StatefulSet');
-  const args = stateful?.spec.template.spec.containers[0].args as string[];
-  const placed = args.map((argument) =>
-    argument
-      .replace('/etc/sidegate', folder)
-      .replace('/var/lib/sidegate', path.join(processes.folder, 'store')),
-  );
-  command = [process.execPath, path.join(ROOT, 'host/main.ts'), ...placed];
+  const all = { ...texts, 'rig.yaml': applicationOn('roomy', 1_000_000) };
+  config = new MountedConfig(path.join(folder, 'resources'), all);
+  const pod = objects.find(({ kind }) => kind === 'StatefulSet')?.spec.template.spec;
+  args = pod.containers[0].args;
+  container = containerOf(pod, image, folder, config.folder);
   forward(mesh, HOST_POD, FORWARDED, 8080);
-  await runHost(processes);
+  await runHost(mesh.processes);
+}
+
+/** The container of a pod, its volumes made. */
+function containerOf(
+  pod: KubeObject['spec'],
+  image: Image,
+  folder: string,
+  resources: string,
+): Container {
+  const { runAsUser: user, runAsGroup: group, fsGroup } = pod.securityContext;
+  const volumes = pod.containers[0].volumeMounts.map((mount: VolumeMount): Volume => {
+    const { name, mountPath: at, readOnly = false } = mount;
+    makeMountPoint(image, at);
+    const { configMap, emptyDir } = pod.volumes.find((one: VolumeMount) => one.name === name) ?? {};
+    if (configMap !== undefined) return { at, from: resources, readOnly };
+    if (emptyDir !== undefined)
+      return { at, size: emptyDir.sizeLimit.replace('Mi', 'm'), readOnly };
+    const from = path.join(folder, name);
+    makeVolume(from, fsGroup);
+    return { at, from, readOnly };
+  });
+  const memoryMb = Number.parseInt(pod.containers[0].resources.limits.memory, 10);
+  return { image, user, group, memoryMb, volumes };
+}
+
+interface VolumeMount {
+  readonly name: string;
+  readonly mountPath: string;
+  readonly readOnly?: boolean;
+}
+
+/** The container of the host. Throws before the host was started. */
+export function hostContainer(): Container {
+  if (container === undefined) throw new Error('the host has not been started');
+  return container;
+}
+
+function mounted(): MountedConfig {
+  if (config === undefined) throw new Error('the host has not been started');
+  return config;
 }
 
 /** Starts the host, or starts it again after it was stopped, and waits until it is ready. */
 export async function runHost(processes: Processes): Promise<void> {
   const env = { SIDEGATE_SYNC_SECRET: SECRET, SIDEGATE_ADMIN_TOKEN: ADMIN_TOKEN };
-  processes.start('host', inPod(HOST_POD.name, command), env);
+  const one = hostContainer();
+  const command = inContainer(one, [...one.image.entry, ...args], env);
+  processes.start('host', inPod(HOST_POD.name, command));
   const ready = async () => {
     return (await fetch(`${ADMIN_PORT.url}/readyz`, { signal: AbortSignal.timeout(10_000) })).ok;
   };
@@ -102,25 +152,19 @@ export async function runHost(processes: Processes): Promise<void> {
   }
 }
 
-function folderOf({ folder }: Processes): string {
-  return path.join(folder, 'resources');
-}
-
 /** Writes a file of resources, as a changed ConfigMap would; the host reads it by itself. */
-export function writeResources(processes: Processes, name: string, text: string): void {
-  const written = path.join(processes.folder, 'written');
-  writeFileSync(written, text);
-  renameSync(written, path.join(folderOf(processes), name));
+export function writeResources(name: string, text: string): void {
+  mounted().write(name, text);
 }
 
 /** A file of resources as it stands. */
-export function readResources(processes: Processes, name: string): string {
-  return readFileSync(path.join(folderOf(processes), name), 'utf8');
+export function readResources(name: string): string {
+  return mounted().read(name);
 }
 
 /** Takes a file of resources away. */
-export function removeResources(processes: Processes, name: string): void {
-  rmSync(path.join(folderOf(processes), name));
+export function removeResources(name: string): void {
+  mounted().remove(name);
 }
 
 /** A command of `sidegate` inside the host's pod, as port-forward brings an operator there. */

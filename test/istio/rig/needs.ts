@@ -39,7 +39,8 @@ export function checkNeeds(say: (line: string) => void): string[] {
   return lacks;
 }
 
-function onPath(name: string): boolean {
+/** Whether a program is there. */
+export function onPath(name: string): boolean {
   const folders = (process.env.PATH ?? '').split(':');
   return folders.some((folder) => existsSync(path.join(folder, name)));
 }

@@ -5,10 +5,23 @@
 import assert from 'node:assert/strict';
 import { checkBelt } from './belt.ts';
 import type { Checks } from './checks.ts';
+import { checkClaims } from './claims.ts';
 import { applicationOn, makeKey, readResources, removeResources, writeResources } from './host.ts';
-import type { KubeObject } from './kube.ts';
-import { type Processes, until } from './processes.ts';
-import { ask, layoutObjects, OUTSIDE, PODS, replace, serviceAddress, startOrders } from './s2.ts';
+import { apply, type KubeObject } from './kube.ts';
+import { type Mesh, runsModule } from './pods.ts';
+import { until } from './processes.ts';
+import { type Digests, referenceOf } from './registry.ts';
+import {
+  ask,
+  layoutObjects,
+  OUTSIDE,
+  PODS,
+  pluginOf,
+  pointedTo,
+  replace,
+  serviceAddress,
+  startOrders,
+} from './s2.ts';
 import { checkAdapterSteps } from './s5.ts';
 import { answered, inARow } from './traffic.ts';
 
@@ -21,10 +34,10 @@ spec: { application: roomy, principal: spiffe://cluster.local/ns/shop/sa/caller 
 
 /** Runs the checks of the other layouts one after another; answers the objects of the last. */
 export async function checkOtherLayouts(
-  processes: Processes,
+  mesh: Mesh,
   checks: Checks,
   first: readonly KubeObject[],
-  digest: string,
+  digests: Digests,
 ): Promise<readonly KubeObject[]> {
   const { key } = await makeKey('roomy');
   const inside = `http://${await serviceAddress(first, 'orders')}/orders`;
@@ -36,7 +49,7 @@ export async function checkOtherLayouts(
   const plain = { url: `http://${PODS.orders.address}:8080/orders`, host };
   let now = first;
   const moveTo = async (layout: string, kind: string) => {
-    now = await replace(now, layoutObjects(layout, kind, digest));
+    now = await replace(now, layoutObjects(layout, kind, digests.image));
   };
 
   // Guarantees that moving from WasmPlugin to TrafficExtension leaves the API enforced.
@@ -46,23 +59,26 @@ export async function checkOtherLayouts(
     await inARow('no key is refused', () => ask({}).status === 401);
     await inARow('the caller is refused', () => byCaller() === 401);
   });
-  await checkBelt(now, key, checks);
+  await checkBelt(mesh, now, key, checks);
+  await checkArtifact(checks, pluginOf(now), digests.artifact, key);
+  await moveTo('s2', 'WasmPlugin');
+  await checkClaims(checks, pluginOf(now));
   await moveTo('s5', 'WasmPlugin');
   await inARow('no key is refused', () => ask({}).status === 401);
-  await checkAdapterSteps(processes, checks);
+  await checkAdapterSteps(checks);
   // Guarantees that east-west callers need nothing but their key.
   await checks.check('S3: a workload of the mesh passes with its key', async () => {
     await moveTo('s3', 'WasmPlugin');
     await inARow('the caller passes', () => byCaller(key) === 200);
     await inARow('the caller is refused', () => byCaller() === 401);
   });
-  await checkCertificate(processes, checks, inside, byCaller);
+  await checkCertificate(checks, inside, byCaller);
   // Guarantees that calls can be held where they leave, and that other calls pass.
   await checks.check('S3 outbound: the sidecar of the caller decides', async () => {
     await moveTo('s3-outbound', 'WasmPlugin');
     await inARow('no key is refused', () => byCaller() === 401);
     await inARow('a key passes', () => byCaller(key) === 200);
-    startOrders(processes, first, OUTSIDE);
+    startOrders(mesh.processes, first, OUTSIDE);
     const url = `http://${OUTSIDE.address}:8080/`;
     const other = { from: PODS.caller.name, url, host: 'other.example.com' };
     assert.equal((await answered(200, () => ask(other), [401, 403])).body, 'hello nobody');
@@ -76,8 +92,26 @@ export async function checkOtherLayouts(
   });
   await checkGatewayLayouts(checks, moveTo, { key, byCaller, plain });
   await moveTo('s10-both', 'WasmPlugin');
-  await checkCountedOnce(processes, checks, key, byCaller);
+  await checkCountedOnce(checks, key, byCaller);
   return now;
+}
+
+/** The other form of the module, which the agent unpacks in another way. */
+async function checkArtifact(
+  checks: Checks,
+  plugin: KubeObject,
+  digest: string,
+  key: string,
+): Promise<void> {
+  // Guarantees that who pushes the artifact form gets the same filter.
+  await checks.check('the artifact form is pulled and decides', async () => {
+    const sha256 = digest.replace('sha256:', '');
+    await apply(pointedTo(plugin, { url: `oci://${referenceOf('artifact')}`, sha256 }));
+    await until('the proxy runs it', () => runsModule(PODS.orders, sha256));
+    const decides = () => ask({}).status === 401 && ask({ key }).status === 200;
+    await inARow('it decides', decides);
+    await apply(plugin);
+  });
 }
 
 interface Asking {
@@ -111,35 +145,33 @@ async function checkGatewayLayouts(
 
 /** A workload as the caller of S3, by its certificate. */
 async function checkCertificate(
-  processes: Processes,
   checks: Checks,
   url: string,
   byCaller: () => number,
 ): Promise<void> {
   // Guarantees that a workload is known by its certificate alone, and another one is not.
   await checks.check('S3: a workload of the mesh passes by its certificate', async () => {
-    const orders = readResources(processes, 'orders.yaml');
+    const orders = readResources('orders.yaml');
     const known = orders.replace(/^( *)- apiKey: .*$/m, '$&\n$1- mtls: {}');
     assert.notEqual(known, orders);
-    writeResources(processes, 'orders.yaml', known);
-    writeResources(processes, 'caller.yaml', BY_CERTIFICATE);
+    writeResources('orders.yaml', known);
+    writeResources('caller.yaml', BY_CERTIFICATE);
     await inARow('the caller passes without a key', () => byCaller() === 200);
     const question = { from: PODS.caller.name, url, host: 'orders.shop.svc.cluster.local' };
     assert.equal((await answered(200, () => ask(question))).body, 'hello acme');
-    removeResources(processes, 'caller.yaml');
-    writeResources(processes, 'orders.yaml', orders);
+    removeResources('caller.yaml');
+    writeResources('orders.yaml', orders);
     await inARow('the caller is refused', () => byCaller() === 401);
   });
 }
 
 /** Filters on gateway and workload, of which one counts. */
 async function checkCountedOnce(
-  processes: Processes,
   checks: Checks,
   known: string,
   byCaller: (presented?: string) => number,
 ): Promise<void> {
-  writeResources(processes, 'counted.yaml', applicationOn('counted', 10));
+  writeResources('counted.yaml', applicationOn('counted', 10));
   const { key } = await makeKey('counted');
   // Guarantees that two filters count one request once: ten units are ten requests, of which five
   // pass both filters and five the inner one alone.

@@ -2,12 +2,14 @@
  * Pods of the rig: an object for istiod, a network with capture, and the agent with a real Envoy in
  * it, as the injector would have set them up.
  */
-import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { BUILT } from './cache.ts';
 import { REGISTRY } from './control.ts';
+import type { Certificate } from './hbone.ts';
 import { apply, type KubeObject, podToken } from './kube.ts';
 import { inPod, type Processes, run, runIn, until } from './processes.ts';
+import type { SilentRegistry } from './registry.ts';
 
 /** A pod to start. */
 export interface Pod {
@@ -16,7 +18,11 @@ export interface Pod {
   readonly account: string;
   readonly address: string;
   readonly labels: Readonly<Record<string, string>>;
-  readonly proxy: 'sidecar' | 'router';
+  readonly proxy: 'sidecar' | 'router' | 'waypoint';
+  /** What it says it is, when not of istiod's own version. */
+  readonly version?: string;
+  /** Probes that the agent answers by asking the application. */
+  readonly probers?: string;
 }
 
 /** What all pods share. */
@@ -41,16 +47,29 @@ export async function startPod(mesh: Mesh, pod: Pod): Promise<void> {
   const secrets = path.join(folder, 'var/run/secrets');
   mkdirSync(path.join(secrets, 'tokens'), { recursive: true });
   mkdirSync(path.join(secrets, 'istio'), { recursive: true });
+  mkdirSync(path.join(folder, CERTIFICATES));
   writeFileSync(path.join(secrets, 'tokens/istio-token'), token);
   writeFileSync(path.join(secrets, 'istio/root-cert.pem'), mesh.certificate);
-  const files = { agent: BUILT.agent, envoy: mesh.envoy, 'bootstrap.json': BUILT.bootstrap };
-  for (const [name, from] of Object.entries(files)) {
+  for (const [name, from] of Object.entries({ agent: BUILT.agent, envoy: mesh.envoy })) {
     copyFileSync(from, path.join(folder, name));
     chmodSync(path.join(folder, name), 0o755);
   }
+  // A stock Envoy lacks the extension by which Istio's own learns of peers, for telemetry.
+  const bootstrap = readFileSync(BUILT.bootstrap, 'utf8');
+  const stock = bootstrap.replaceAll('{{- if .metadata_discovery }}', '{{- if false }}');
+  writeFileSync(path.join(folder, 'bootstrap.json'), stock);
   run('chown', ['-R', `${PROXY_USER}:${PROXY_USER}`, folder]);
   if (pod.proxy === 'sidecar') capture(pod.name, folder);
   startProxy(mesh, pod);
+}
+
+const CERTIFICATES = 'certificates';
+
+/** The certificate that a pod's agent was given, for whoever speaks in the pod's place. */
+export function certificateOf(mesh: Mesh, pod: Pod): Certificate {
+  const read = (name: string) =>
+    readFileSync(path.join(folderOf(mesh, pod), CERTIFICATES, `${name}.pem`), 'utf8');
+  return { key: read('key'), cert: read('cert-chain'), ca: read('root-cert') };
 }
 
 /** Starts the agent and, with it, the proxy of a pod that has been set up. */
@@ -91,6 +110,25 @@ export async function podReady({ processes }: Mesh, pod: Pod): Promise<void> {
 export function extensionsOf({ name }: Pod): string {
   const url = '127.0.0.1:15000/config_dump?resource=ecds_filters';
   return runIn(name, 'curl', '-s', '-m', '30', url);
+}
+
+/** Whether a proxy runs the module of a manifest; the agent names its file by that digest. */
+export function runsModule(pod: Pod, sha256: string): boolean {
+  return extensionsOf(pod).includes(`/${sha256}.wasm`);
+}
+
+/**
+ * Ends a registry that hangs, and waits until the agent of a pod has given up on it: what it finds
+ * out later about one address it puts over what it was told since of another.
+ */
+export async function endHanging(
+  { processes }: Mesh,
+  pod: Pod,
+  registry: SilentRegistry,
+): Promise<void> {
+  registry.close();
+  const failed = `cannot fetch Wasm module ${registry.url}`;
+  await until('the agent has given up', () => processes.printed(proxyOf(pod)).includes(failed));
 }
 
 /** Forwards from the pod's address to a port of its loopback. */
@@ -168,13 +206,14 @@ function environment(pod: Pod, folder: string, workers: number): Record<string, 
     ISTIO_METAJSON_LABELS: JSON.stringify(pod.labels),
     ISTIO_META_CLUSTER_ID: 'Kubernetes',
     ISTIO_META_INTERCEPTION_MODE: 'REDIRECT',
-    ISTIO_META_ISTIO_VERSION: '1.31.0',
+    ISTIO_META_ISTIO_VERSION: pod.version ?? '1.31.0',
     CLOUD_PLATFORM: 'none',
-    PEER_METADATA_DISCOVERY: 'false',
     JWT_POLICY: 'third-party-jwt',
     PILOT_CERT_PROVIDER: 'istiod',
     WASM_INSECURE_REGISTRIES: REGISTRY,
+    OUTPUT_CERTS: path.join(folder, CERTIFICATES),
     HOME: folder,
     TMPDIR: folder,
+    ...(pod.probers !== undefined && { ISTIO_KUBE_APP_PROBERS: pod.probers }),
   };
 }

@@ -76,6 +76,13 @@ export class Processes {
     await stopChild(found.child);
   }
 
+  /** The process of a program that runs. */
+  pidOf(name: string): number {
+    const found = this.#children.findLast((each) => each.name === name);
+    if (found?.child.pid === undefined) throw new Error(`${name} is not running`);
+    return found.child.pid;
+  }
+
   /** The last lines a program printed. */
   tail(name: string, lines = 15): string {
     return this.printed(name).trimEnd().split('\n').slice(-lines).join('\n');

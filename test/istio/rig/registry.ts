@@ -1,14 +1,17 @@
 /**
- * The release module in a real registry: both forms are pushed as people push them, and the digest
- * that the registry computes is the one that the command line printed.
+ * The release module in a real registry: both forms are pushed by every tool that the page names,
+ * and the digest that the registry computes is the one that the command line printed.
  */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { ROOT } from '../../runner/layers.ts';
 import { BUILT } from './cache.ts';
 import type { Checks } from './checks.ts';
 import { REGISTRY } from './control.ts';
-import { type Processes, run, until } from './processes.ts';
+import { onPath } from './needs.ts';
+import { NODE_ADDRESS, type Processes, run, until } from './processes.ts';
 
 const REPOSITORY = `${REGISTRY}/sidegate/filter`;
 
@@ -45,21 +48,97 @@ export function pushOther({ folder }: Processes, module: string, tag: string) {
   return { url: `oci://${image}`, sha256: digest.replace('sha256:', '') };
 }
 
-/** Pushes the release module in both forms; answers the digest of the image. */
-export async function pushModule(processes: Processes, checks: Checks): Promise<string> {
+/** The forms of the module; the digest of each. */
+const FORMS = ['artifact', 'image'] as const;
+export type Digests = Readonly<Record<(typeof FORMS)[number], string>>;
+
+/** Where a form of the module is pulled from. */
+export function referenceOf(form: keyof Digests): string {
+  return form === 'image' ? IMAGE : `${REPOSITORY}:artifact`;
+}
+
+/** How a tool of the page pushes a layout. */
+interface Pusher {
+  readonly tool: string;
+  readonly program: string;
+  readonly there: boolean;
+  readonly args: (layout: string, to: string) => readonly string[];
+}
+
+const PUSHERS: readonly Pusher[] = [
+  {
+    ...{ tool: 'crane', program: BUILT.crane, there: true },
+    args: (layout, to) => ['push', layout, to],
+  },
+  {
+    ...{ tool: 'oras', program: BUILT.oras, there: existsSync(BUILT.oras) },
+    args: (layout, to) => ['cp', '--from-oci-layout', `${layout}:0.1.0`, '--to-plain-http', to],
+  },
+  {
+    ...{ tool: 'skopeo', program: 'skopeo', there: onPath('skopeo') },
+    args: (layout, to) => [
+      'copy',
+      '--dest-tls-verify=false',
+      `oci:${layout}:0.1.0`,
+      `docker://${to}`,
+    ],
+  },
+];
+
+/** Pushes the release module in both forms; answers their digests. */
+export async function pushModule({ folder }: Processes, checks: Checks): Promise<Digests> {
   await registryReady();
   const module = path.join(ROOT, 'build/filter.wasm');
-  let digest = '';
-  for (const form of ['artifact', 'image']) {
-    // Guarantees that what manifests are pinned to is what every puller gets.
-    await checks.check(`crane pushes the ${form}, and the digest stays`, () => {
-      const layout = path.join(processes.folder, form);
-      const built = ['oci', 'build', '--form', form, '--module', module, '--out', layout];
-      digest = sidegate(...built).trim();
-      const reference = form === 'image' ? IMAGE : `${REPOSITORY}:artifact`;
-      run(BUILT.crane, ['push', layout, reference]);
-      assert.equal(run(BUILT.crane, ['digest', reference]).trim(), digest);
-    });
+  const digests = { artifact: '', image: '' };
+  for (const form of FORMS) {
+    const layout = path.join(folder, form);
+    const built = ['oci', 'build', '--form', form, '--module', module, '--out', layout];
+    digests[form] = sidegate(...built).trim();
+    for (const { tool, program, there, args } of PUSHERS) {
+      // Guarantees that what manifests are pinned to is what every puller gets.
+      const name = `${tool} pushes the ${form}, and the digest stays`;
+      if (!there) {
+        checks.skip(name, `${tool} is not here`);
+        continue;
+      }
+      const at = tool === 'crane' ? referenceOf(form) : `${REGISTRY}/${tool}/filter:${form}`;
+      await checks.check(name, () => {
+        run(program, args(layout, at));
+        assert.equal(run(BUILT.crane, ['digest', at]).trim(), digests[form]);
+      });
+    }
   }
-  return digest;
+  return digests;
+}
+
+/** A registry that takes connections and never answers. */
+export class SilentRegistry {
+  readonly #server = net.createServer((socket) => {
+    this.#sockets.add(socket);
+    socket.on('error', () => {});
+  });
+  readonly #sockets = new Set<net.Socket>();
+  /** Where a plugin would pull from it. */
+  url = '';
+
+  /** Starts it at a port of its own. */
+  static async start(): Promise<SilentRegistry> {
+    const registry = new SilentRegistry();
+    const server = registry.#server;
+    await new Promise<void>((resolve) => server.listen(0, NODE_ADDRESS, resolve));
+    const { port } = server.address() as net.AddressInfo;
+    registry.url = `oci://${NODE_ADDRESS}:${port}/sidegate/filter:0.1.0`;
+    return registry;
+  }
+
+  /** How many connections it has taken. */
+  get asked(): number {
+    return this.#sockets.size;
+  }
+
+  /** Ends it, and what still waits for it. */
+  close(): void {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
 }

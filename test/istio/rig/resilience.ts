@@ -4,11 +4,13 @@
  */
 import assert from 'node:assert/strict';
 import type { Checks } from './checks.ts';
+import { PROBES, probe } from './container.ts';
 import { apiServerReady, istiodReady, type Program, startProgram } from './control.ts';
-import { PROXIES } from './fleet.ts';
+import { FILTERED, PROXIES } from './fleet.ts';
 import { makeKey, runHost } from './host.ts';
-import { type Mesh, podReady, proxyOf, startProxy } from './pods.ts';
-import { type Processes, until } from './processes.ts';
+import { apply, type KubeObject } from './kube.ts';
+import { extensionsOf, type Mesh, podReady, proxyOf, startProxy } from './pods.ts';
+import { type Processes, runIn, until } from './processes.ts';
 import { pushImage } from './registry.ts';
 import { PODS } from './s2.ts';
 import { answered, send, type Target, underLoad } from './traffic.ts';
@@ -18,7 +20,11 @@ const LOAD = { connections: 12, pauseMs: 40 };
 const ROUNDS = 10;
 
 /** Runs the checks on the fleet, and leaves everything running. */
-export async function checkResilience(mesh: Mesh, checks: Checks): Promise<void> {
+export async function checkResilience(
+  mesh: Mesh,
+  objects: readonly KubeObject[],
+  checks: Checks,
+): Promise<void> {
   const { processes } = mesh;
   const { key } = await makeKey('roomy');
   const targets = PROXIES.map((target) => ({ ...target, key }));
@@ -36,27 +42,8 @@ export async function checkResilience(mesh: Mesh, checks: Checks): Promise<void>
       });
     });
   }
-  // Guarantees the rows of the failure table about a host that is away.
-  await checks.check('the host away: held quota is spent, unknown keys are refused', async () => {
-    // Whoever has spent what it held gets 503 until the host is back, and nothing else.
-    const load = await underLoad(targets, { ...LOAD, allowed: [200, 503] }, async () => {
-      await processes.stopOne('host');
-      await enforced(key);
-      await runHost(processes);
-      await enforced(key);
-    });
-    checks.note(load.told());
-  });
-  // Guarantees that a proxy without a policy is closed, and opens when the host is back.
-  await checks.check('a proxy that starts while the host is away recovers', async () => {
-    await processes.stopOne('host');
-    await processes.stopOne(proxyOf(PODS.orders));
-    startProxy(mesh, PODS.orders);
-    await podReady(mesh, PODS.orders);
-    await answered(503, () => send({ ...sidecar(), key }), [200]);
-    await runHost(processes);
-    await recovered(key);
-  });
+  await checkCut(objects, targets, key, checks);
+  await checkHostAway(mesh, targets, key, checks);
   // Guarantees the same when nothing is left but the proxies.
   await checks.check('everything away at once, and a proxy that starts meanwhile', async () => {
     // The host goes last: what workers hold of a quota lasts for seconds, not for all of this.
@@ -76,6 +63,81 @@ export async function checkResilience(mesh: Mesh, checks: Checks): Promise<void>
     await runHost(processes);
     await recovered(key);
   });
+}
+
+/** The host alone away. */
+async function checkHostAway(
+  mesh: Mesh,
+  targets: readonly Target[],
+  key: string,
+  checks: Checks,
+): Promise<void> {
+  const { processes } = mesh;
+  // Guarantees the rows of the failure table about a host that is away.
+  await checks.check('the host away: held quota is spent, unknown keys are refused', async () => {
+    // Whoever has spent what it held gets 503 until the host is back, and nothing else.
+    const load = await underLoad(targets, { ...LOAD, allowed: [200, 503] }, async () => {
+      await processes.stopOne('host');
+      await enforced(key);
+      const asks = Object.values(PROBES).map((name) => answered(500, () => probe(name), [200]));
+      await Promise.all(asks);
+      await runHost(processes);
+      await enforced(key);
+    });
+    checks.note(load.told());
+  });
+  // Guarantees that a proxy without a policy is closed, and opens when the host is back.
+  await checks.check('a proxy that starts while the host is away recovers', async () => {
+    await processes.stopOne('host');
+    await processes.stopOne(proxyOf(PODS.orders));
+    startProxy(mesh, PODS.orders);
+    await podReady(mesh, PODS.orders);
+    await answered(503, () => send({ ...sidecar(), key }), [200]);
+    await runHost(processes);
+    await recovered(key);
+  });
+}
+
+const ISTIOD_PORT = '15012';
+
+/** The agents' connections to istiod cut, which goes on running. */
+async function checkCut(
+  objects: readonly KubeObject[],
+  targets: readonly Target[],
+  key: string,
+  checks: Checks,
+): Promise<void> {
+  const plugin = objects.find(
+    ({ kind, metadata }) => kind === 'WasmPlugin' && metadata.namespace === 'shop',
+  );
+  assert.ok(plugin !== undefined);
+  const rule = (verb: string) => {
+    const drop = ['OUTPUT', '-p', 'tcp', '--dport', ISTIOD_PORT, '-j', 'DROP'];
+    for (const one of FILTERED) runIn(one.name, 'iptables', '-w', verb, ...drop);
+  };
+  const changed = structuredClone(plugin);
+  changed.spec.pluginConfig.heartbeatMs = 1_234;
+  const hasIt = () => extensionsOf(PODS.orders).includes('heartbeatMs\\":1234');
+  // Guarantees that proxies live on what they have, and hear of what changed when they can again.
+  await checks.checkPatiently(
+    "the agents' xDS cut: enforcement goes on, changes wait",
+    async () => {
+      await underLoad(targets, LOAD, async (load) => {
+        rule('-I');
+        try {
+          await apply(changed);
+          await enforced(key);
+          await load.goesOn();
+          assert.ok(!hasIt(), 'the change came through');
+        } finally {
+          rule('-D');
+        }
+        await until('the change comes', hasIt);
+        await load.goesOn();
+      });
+      await apply(plugin);
+    },
+  );
 }
 
 function sidecar(): Target {

@@ -8,7 +8,7 @@ import type { Checks } from './checks.ts';
 import { FILTERED, PROXIES } from './fleet.ts';
 import { makeKey, runHost } from './host.ts';
 import { apply, type KubeObject } from './kube.ts';
-import { extensionsOf, type Mesh, type Pod } from './pods.ts';
+import { type Mesh, runsModule } from './pods.ts';
 import { type Processes, until } from './processes.ts';
 import { pushOther } from './registry.ts';
 import { underLoad } from './traffic.ts';
@@ -76,11 +76,9 @@ async function moveTo(plugins: readonly KubeObject[], to: object | undefined): P
   for (const plugin of plugins) {
     const spec = { ...plugin.spec, ...to };
     await apply({ ...plugin, spec });
-    // The agent keeps a module in a file that is named by the digest of its manifest.
-    const runs = (one: Pod) => extensionsOf(one).includes(`/${spec.sha256}.wasm`);
-    const { namespace } = plugin.metadata;
+    const own = FILTERED.filter(({ namespace }) => namespace === plugin.metadata.namespace);
     await until('the proxies run the module', () =>
-      FILTERED.filter((one) => one.namespace === namespace).every(runs),
+      own.every((one) => runsModule(one, spec.sha256)),
     );
   }
 }

@@ -10,12 +10,14 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { locateEnvoy } from '../../../envoy/locate.ts';
 import { ROOT } from '../../runner/layers.ts';
-import { fillCache, missing } from './cache.ts';
+import { fillCache, fillOptional, missing } from './cache.ts';
 import { Checks } from './checks.ts';
 import { checkConfiguration } from './configuration.ts';
+import { checkMemory } from './container.ts';
 import { startApiServer, startIstiod } from './control.ts';
 import { checkDoctor } from './doctor.ts';
 import { checkChanges, checkWorkers, layOutFleet } from './fleet.ts';
+import { installPackages, makeImage } from './image.ts';
 import type { KubeObject } from './kube.ts';
 import { checkManifests } from './manifests.ts';
 import { checkNeeds } from './needs.ts';
@@ -26,13 +28,14 @@ import { pushModule } from './registry.ts';
 import { checkResilience } from './resilience.ts';
 import { checkRollout } from './rollout.ts';
 import { checkSidecarLayout } from './s2.ts';
+import { checkWaypoint } from './waypoint.ts';
 
 const BUILD = path.join(ROOT, 'assembly/build.mjs');
-const INSIDE = 'SIDEGATE_RIG_ENVOY';
+const INSIDE = 'SIDEGATE_RIG';
 const say = (line: string) => console.log(line);
 
 if (process.env[INSIDE] === undefined) await outside();
-else await inside(process.env[INSIDE]);
+else await inside(JSON.parse(process.env[INSIDE]));
 
 /** Prepares, then runs this file again in a network of its own. */
 async function outside(): Promise<void> {
@@ -51,13 +54,15 @@ async function outside(): Promise<void> {
     return;
   }
   fillCache(say);
+  fillOptional(say);
+  const packages = await installPackages(say);
   const envoy = await locateEnvoy(say);
   execFileSync(process.execPath, [BUILD, '--if-changed', 'release'], { stdio: 'inherit' });
   makeNamespace();
   try {
     const script = fileURLToPath(import.meta.url);
     const args = ['netns', 'exec', NODE_NAMESPACE, process.execPath, script];
-    const env = { ...process.env, [INSIDE]: envoy.path };
+    const env = { ...process.env, [INSIDE]: JSON.stringify({ envoy: envoy.path, packages }) };
     const { status } = spawnSync('ip', args, { stdio: 'inherit', env });
     process.exitCode = status ?? 1;
   } finally {
@@ -83,16 +88,24 @@ async function checkFleet(
   digest: string,
 ): Promise<void> {
   const { processes } = mesh;
-  const objects = await layOutFleet(mesh, last, digest);
-  await checkChanges(checks, processes);
+  const objects = await layOutFleet(mesh, checks, last, digest);
+  await checkChanges(checks);
   await checkConfiguration(mesh, objects, checks);
   await checkRollout(mesh, objects, checks);
   await checkWorkers(mesh, checks);
-  await checkResilience(mesh, checks);
+  await checkResilience(mesh, objects, checks);
   await checkDoctor(processes, objects, checks);
+  await checkMemory(processes, checks);
+  await checkWaypoint(mesh, checks, objects, digest);
 }
 
-async function inside(envoy: string): Promise<void> {
+/** What is prepared where there is a network. */
+interface Prepared {
+  readonly envoy: string;
+  readonly packages: string;
+}
+
+async function inside({ envoy, packages }: Prepared): Promise<void> {
   const folder = mkdtempSync(path.join(tmpdir(), 'sidegate-istio-'));
   // Proxies run as a user of their own and read what lies here.
   chmodSync(folder, 0o755);
@@ -104,14 +117,15 @@ async function inside(envoy: string): Promise<void> {
   try {
     processes.makeBridge();
     await startApiServer(processes);
-    const digest = await pushModule(processes, checks);
+    const digests = await pushModule(processes, checks);
     await checkManifests(checks, processes.folder);
-    const layout = await checkSidecarLayout.prepare(digest);
+    const layout = await checkSidecarLayout.prepare(digests.image);
     const certificate = await startIstiod(processes);
     const mesh = { processes, certificate, envoy };
-    await checkSidecarLayout.run(mesh, layout, checks);
-    const last = await checkOtherLayouts(processes, checks, layout, digest);
-    await checkFleet(mesh, checks, last, digest);
+    const image = makeImage(path.join(folder, 'image'), packages);
+    await checkSidecarLayout.run(mesh, image, layout, checks);
+    const last = await checkOtherLayouts(mesh, checks, layout, digests);
+    await checkFleet(mesh, checks, last, digests.image);
   } catch (error) {
     checks.fail('the rig', error);
   } finally {
@@ -120,6 +134,7 @@ async function inside(envoy: string): Promise<void> {
     if (keep) say(`logs: ${folder}`);
     else rmSync(folder, { recursive: true, force: true });
   }
-  say(`\n${checks.passed} passed, ${checks.failed} failed`);
-  process.exitCode = checks.failed > 0 || checks.passed === 0 ? 1 : 0;
+  const { passed, failed, skipped } = checks;
+  say(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+  process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
 }

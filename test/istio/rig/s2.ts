@@ -7,7 +7,9 @@ import { spawnSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Hopeless } from '../../support/wait.ts';
 import type { Checks } from './checks.ts';
+import { checkContainer, probersOf } from './container.ts';
 import { HOST_POD, inHost, makeKey, SECRETS, startHost } from './host.ts';
+import type { Image } from './image.ts';
 import { apply, type KubeObject, kube, objectsOf, pathOf } from './kube.ts';
 import { type Mesh, type Pod, podReady, startPod } from './pods.ts';
 import { inPod, type Processes, until } from './processes.ts';
@@ -64,6 +66,20 @@ async function prepare(digest: string): Promise<readonly KubeObject[]> {
   return objects;
 }
 
+/** A plugin of either kind that takes its module from elsewhere. */
+export function pointedTo(plugin: KubeObject, to: { url: string; sha256?: string }): KubeObject {
+  const changed = structuredClone(plugin);
+  Object.assign(changed.spec.wasm ?? changed.spec, to);
+  return changed;
+}
+
+/** The plugin among the objects of a layout. */
+export function pluginOf(objects: readonly KubeObject[]): KubeObject {
+  const found = objects.find(({ kind }) => kind === 'WasmPlugin' || kind === 'TrafficExtension');
+  assert.ok(found !== undefined);
+  return found;
+}
+
 /** What Kubernetes would write of the pods behind a Service. */
 export function endpoints(
   pods: readonly Pod[],
@@ -85,11 +101,20 @@ export function endpoints(
   };
 }
 
-async function runLayout(mesh: Mesh, objects: readonly KubeObject[], checks: Checks) {
-  for (const one of Object.values(PODS)) await startPod(mesh, one);
+async function runLayout(
+  mesh: Mesh,
+  image: Image,
+  objects: readonly KubeObject[],
+  checks: Checks,
+): Promise<void> {
+  const probers = probersOf(objects);
+  for (const one of Object.values(PODS)) {
+    await startPod(mesh, one === HOST_POD ? { ...one, probers } : one);
+  }
   mesh.processes.makePod(OUTSIDE.name, OUTSIDE.address);
   for (const one of Object.values(PODS)) await podReady(mesh, one);
-  await startHost(mesh, objects);
+  await startHost(mesh, objects, image);
+  await checkContainer(mesh.processes, checks);
   startOrders(mesh.processes, objects, PODS.orders);
   const key = await makeKey('demo');
   await checkRequests(checks, key.key);

@@ -6,14 +6,14 @@ import assert from 'node:assert/strict';
 import { Hopeless } from '../../support/wait.ts';
 import type { Checks } from './checks.ts';
 import { applicationOn, inHost, makeKey, writeResources } from './host.ts';
-import { type Processes, until } from './processes.ts';
+import { until } from './processes.ts';
 import { HOST_NAME, PODS } from './s2.ts';
 import { answered, type Reply, send } from './traffic.ts';
 
 /** Checks the steps through the gateway, in whose place Mixer's proxy stood. */
-export async function checkAdapterSteps(processes: Processes, checks: Checks): Promise<void> {
-  writeResources(processes, 'two.yaml', applicationOn('two', 2));
-  writeResources(processes, 'stranger.yaml', applicationOn('stranger', 2, 'suspended'));
+export async function checkAdapterSteps(checks: Checks): Promise<void> {
+  writeResources('two.yaml', applicationOn('two', 2));
+  writeResources('stranger.yaml', applicationOn('stranger', 2, 'suspended'));
   const ask = (key?: string) => {
     const target = { address: PODS.gateway.address, port: 80, host: HOST_NAME };
     return send(key === undefined ? target : { ...target, key });

@@ -14,6 +14,7 @@ export interface Target {
   readonly port: number;
   readonly host: string;
   readonly key?: string;
+  readonly token?: string;
   readonly path?: string;
 }
 
@@ -33,8 +34,12 @@ const TIMEOUT_MS = 60_000;
 
 /** Sends one request; without an agent over a connection of its own. */
 export function send(target: Target, agent?: http.Agent): Promise<Reply> {
-  const { address, port, host, key, path = '/orders' } = target;
-  const headers = { host, ...(key !== undefined && { 'x-api-key': key }) };
+  const { address, port, host, key, token, path = '/orders' } = target;
+  const headers = {
+    host,
+    ...(key !== undefined && { 'x-api-key': key }),
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+  };
   return new Promise((resolve) => {
     const none = () => resolve({ status: 0, body: '', headers: {} });
     const options = {

@@ -8,7 +8,14 @@ import type { UsageFilter, UsageStore, UsageTotal } from '../store/usage.ts';
 import type { HolderPlace, HolderRow } from '../usage/book.ts';
 import { type Grouped, groupTotals, type UsageDimension } from '../usage/group.ts';
 import { reasonName } from '../usage/reasons.ts';
-import { gapOf, HOUR_MS, hourOf, recordId, type UsageGap } from '../usage/report.ts';
+import {
+  gapOf,
+  HOUR_MS,
+  hourOf,
+  recordId,
+  type UsageGap,
+  type UsageLabels,
+} from '../usage/report.ts';
 import type { SyncRequest } from '../wire/sync.ts';
 import { USAGE_MODES } from '../wire/usage.ts';
 import { ENGINE_SILENT_MS, type Engines } from './engines.ts';
@@ -16,6 +23,8 @@ import type { UsageNames } from './usage-names.ts';
 
 /** Longest wait of a call of a filter for the commit of its usage. */
 const CONFIRM_MS = 500;
+/** Longest wait for names that the store has to tell: it may be at a large change. */
+const NAMES_MS = 10;
 /** Silent holders looked at in one go. */
 const HOLDERS_PAGE = 1_000;
 /** After the end of an hour, until every holder has reported or is known to be gone. */
@@ -104,7 +113,9 @@ export class UsageService {
     // A disk that is slow must not gather reports that say the same.
     if (this.#merging.has(call.incarnation)) return 0;
     this.#merging.add(call.incarnation);
-    const merged = this.#merge(group, call, heartbeatMs)
+    const named = this.#options.names.labelsOf(group, call.usage);
+    const merged = named
+      .then((labels) => this.#merge(group, call, heartbeatMs, labels))
       .then((batch) => {
         this.#options.engines.confirmed(call.incarnation);
         return batch;
@@ -114,19 +125,20 @@ export class UsageService {
         return 0;
       })
       .finally(() => this.#merging.delete(call.incarnation));
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<number>((resolve) => {
-      timer = setTimeout(() => resolve(0), CONFIRM_MS);
-    });
-    const confirmed = await Promise.race([merged, late]);
-    clearTimeout(timer);
+    const settled = () => true;
+    const isNamed = await within(NAMES_MS, named.then(settled, settled), false);
+    const confirmed = isNamed ? await within(CONFIRM_MS, merged, 0) : 0;
     if (confirmed === 0 && call.usageBatch !== 0) this.#stats.unconfirmed += 1;
     return confirmed;
   }
 
-  async #merge(group: string, call: SyncRequest, heartbeatMs: number): Promise<number> {
-    const { store, names, nowMs } = this.#options;
-    const labels = await names.labelsOf(group, call.usage);
+  async #merge(
+    group: string,
+    call: SyncRequest,
+    heartbeatMs: number,
+    labels: readonly UsageLabels[],
+  ): Promise<number> {
+    const { store, nowMs } = this.#options;
     const rows = call.usage.flatMap(({ slot, generation, count, ...row }, index) => {
       const whose = labels[index];
       if (whose === undefined) return [];
@@ -223,6 +235,19 @@ export class UsageService {
     const toMs = (hourOf(untilMs - 1) + 1) * HOUR_MS;
     const gaps = await this.#options.store.gaps(fromMs, toMs);
     return gaps.filter((gap) => group === undefined || gap.group === group);
+  }
+}
+
+/** What a promise comes to, or `late` when that takes longer. */
+async function within<T>(ms: number, promise: Promise<T>, late: T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const end = new Promise<T>((resolve) => {
+    timer = setTimeout(() => resolve(late), ms);
+  });
+  try {
+    return await Promise.race([promise, end]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

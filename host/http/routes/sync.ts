@@ -24,6 +24,8 @@ import type { SyncServices } from '../sync-port.ts';
 const UNKNOWN_DENY_MS = 10_000;
 /** When to ask again while the ledger does not answer. */
 const UNAVAILABLE_DENY_MS = 1_000;
+/** When to ask again about an account that may be among what this host reads just now. */
+const BEHIND_DENY_MS = 100;
 /** Longest heartbeat a holder is believed; the bound of the bootstrap. */
 const HEARTBEAT_MS_MAX = 60_000;
 
@@ -75,6 +77,7 @@ async function answerItems(
   if (call.epoch > store.identity.epoch) return call.items.map(unavailable);
   await terms.settledSoon();
   if (call.items.length === 0) return [];
+  const { isBehind } = terms;
   // What another proxy group's proxies count is none of this caller's business.
   const served = call.items.filter(({ owner }) => terms.isServedBy(owner, group));
   const known = served.filter((item) => item.class === LimitClass.exact);
@@ -85,12 +88,19 @@ async function answerItems(
     });
     const byItem = new Map(known.map((item, index) => [item, replies[index]]));
     const isServed = new Set(served);
-    return call.items.map((item) => {
+    const answer = (item: SyncReportItem): SyncAnswerItem => {
       if (!isServed.has(item)) return unknownAccount(item);
       const answered = byItem.get(item);
       if (answered !== undefined) return answerOf(item, answered);
       const share = answerShare(call.incarnation, call.sequence, item, services);
       return share ?? unknownAccount(item);
+    };
+    return call.items.map((item) => {
+      const answered = answer(item);
+      // A filter may know what was committed before this host has read it: after an import of
+      // many thousand subscriptions that takes a moment, and nobody is unknown for that.
+      if (!isBehind || answered.status !== SyncStatus.unknown) return answered;
+      return empty(item, SyncStatus.unavailable, BEHIND_DENY_MS);
     });
   } catch (error) {
     if (!(error instanceof LedgerError)) throw error;

@@ -219,6 +219,30 @@ test('unknown accounts and classes are answered one by one', async () => {
   assert.ok(reply.items.every(({ status, denyForMs }) => status === fine || denyForMs > 0));
 });
 
+// Guarantees that nobody is called unknown because the host is still reading what was committed.
+test('a subscription that was just committed is unavailable until it is read, never unknown', async () => {
+  await using host = await TrialHost.start({ resources: resourcesOf({ limits: LIMITS }) });
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  const { store } = host;
+  const read = store.directoryAfter.bind(store);
+  store.directoryAfter = async (query) => {
+    await gate;
+    return read(query);
+  };
+  await host.apply(resourcesOf({ limits: LIMITS, applications: ['shop', 'late'] }));
+  const key = { kind: 'Subscription', namespace: 'default', name: 'late/orders' } as const;
+  const [id = 0] = await store.reserveIds([key]);
+  const late = { owner: BigInt(id), generation: 3 };
+  const [told] = (await sync(host, [late])).items;
+  assert.equal(told?.status, SyncStatus.unavailable);
+  assert.ok(told.denyForMs > 0 && told.denyForMs <= 1_000, 'it may ask again soon');
+  open();
+  await host.terms.settled();
+  const reply = await sync(host, [late, { owner: 999_999n, generation: 4 }]);
+  const statuses = reply.items.map(({ status }) => status);
+  assert.deepEqual(statuses, [SyncStatus.ok, SyncStatus.unknown]);
+});
+
 // Guarantees that units of another ledger are never counted here, nor granted on a newer epoch.
 test('another store and a newer epoch get nothing', async () => {
   await using host = await TrialHost.start({ resources: resourcesOf({ limits: LIMITS }) });

@@ -5,7 +5,7 @@
 import { type Document, isMap, isNode, isSeq, type Node, type Pair, parseAllDocuments } from 'yaml';
 import { pairOf, readDocuments } from '../resources/documents.ts';
 import type { InputFile } from '../resources/load.ts';
-import { type Place, type Printable, problem } from '../resources/problem.ts';
+import { type Place, type Printable, type Problem, problem } from '../resources/problem.ts';
 import { SourceFile } from '../resources/source.ts';
 
 /** A field of a manifest: keys and places in lists. */
@@ -119,7 +119,10 @@ function asDocument(document: Document) {
 
 /** What is wrong with the YAML. Anchors, which resources may not have, are fine in manifests. */
 function syntax(file: SourceFile): Printable[] {
-  const found = readDocuments(file).problems.filter(({ code }) => code !== 'SG1003');
+  const problems: Problem[] = [];
+  // Taken to the last document: only then is it known what is wrong with any of them.
+  Array.from(readDocuments(file, problems));
+  const found = problems.filter(({ code }) => code !== 'SG1003');
   if (found.length > 0) return found;
   const place = { file, offset: 0, length: 1 };
   return [problem({ code: 'SG1001', facts: { reason: 'it cannot be read' }, place })];

@@ -135,7 +135,10 @@ export class Checker {
       const { default: preset, description = '' } = schema as Shape;
       if (shape.required?.includes(field) === true) {
         this.#add('SG1104', { field, about: description }, path, 'key');
-      } else if (preset !== undefined) value[field] = structuredClone(preset);
+      } else if (preset !== undefined) {
+        // A copy of its own only where there is something to copy: many resources have defaults.
+        value[field] = typeof preset === 'object' ? structuredClone(preset) : preset;
+      }
     }
   }
 

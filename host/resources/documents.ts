@@ -12,48 +12,75 @@ import {
   type Pair,
   parseAllDocuments,
   visit,
-  type YAMLError,
 } from 'yaml';
 import type { Facts } from './errors.ts';
 import { type Problem, problem } from './problem.ts';
 import type { SourceFile } from './source.ts';
 
-/** The documents of a file that could be read, and what is wrong with the others. */
-export interface Documents {
-  readonly roots: readonly Node[];
-  readonly problems: readonly Problem[];
+/** A document of a file. */
+export interface Root {
+  /** What it says. */
+  readonly node: Node;
+  /** Where the text that `again` reads begins in the file. */
+  readonly base: number;
+  /** Reads it once more: a node with the place of everything is many times what it says. */
+  readonly again: () => Node;
 }
 
-/** Reads all documents. Empty ones, such as behind a last `---`, are left out. */
-export function readDocuments(file: SourceFile): Documents {
-  const parsed = parseAllDocuments(file.text, {
-    prettyErrors: false,
-    logLevel: 'silent',
-    stringKeys: true,
-  });
+/** Lines that mean more than that a document begins; files with one are read in one piece. */
+const UNUSUAL_LINE = /^(?:%|\.\.\.|---[^\n])/m;
+const MARK = /^---\n/gm;
+const OPTIONS = { prettyErrors: false, logLevel: 'silent', stringKeys: true } as const;
+/** Without these there is no anchor, alias or tag. */
+const HIDING = /[&*!]/;
+
+/**
+ * Reads all documents, one by one as they are taken, so that a file of a hundred thousand needs the
+ * memory of one; adds what is wrong with those that cannot be read. Empty ones, such as behind a
+ * last `---`, are left out.
+ */
+export function* readDocuments(file: SourceFile, problems: Problem[]): Iterable<Root> {
+  for (const { base, text } of partsOf(file.text)) yield* readPart(file, base, text, problems);
+}
+
+/** A text at the marks between its documents; nothing else can stand there in YAML. */
+function* partsOf(text: string): Iterable<{ readonly base: number; readonly text: string }> {
+  let base = 0;
+  if (!UNUSUAL_LINE.test(text)) {
+    for (const { index } of text.matchAll(MARK)) {
+      yield { base, text: text.slice(base, index) };
+      base = index + '---\n'.length;
+    }
+  }
+  yield { base, text: base === 0 ? text : text.slice(base) };
+}
+
+function readPart(file: SourceFile, base: number, text: string, problems: Problem[]): Root[] {
+  const parsed = parseAllDocuments(text, OPTIONS);
   const documents = 'empty' in parsed ? [] : parsed;
-  const roots: Node[] = [];
-  const problems: Problem[] = [];
-  for (const document of documents) {
-    const found = [...syntaxProblems(file, document), ...hiddenMeaning(file, document)];
+  const hides = HIDING.test(text);
+  return documents.flatMap((document, index): Root[] => {
+    const hidden = hides ? hiddenMeaning(file, base, document) : [];
+    const found = [...syntaxProblems(file, base, document), ...hidden];
     problems.push(...found);
     const root: unknown = document.contents;
     const empty = isScalar(root) && root.value === null;
-    if (found.length === 0 && isNode(root) && !empty) roots.push(root);
-  }
-  return { roots, problems };
+    if (found.length > 0 || !isNode(root) || empty) return [];
+    const again = () => (parseAllDocuments(text, OPTIONS) as Document[])[index]?.contents as Node;
+    return [{ node: root, base, again }];
+  });
 }
 
 /** One problem a line: what a parser says next on the same line follows from the first. */
-function syntaxProblems(file: SourceFile, document: Document): Problem[] {
+function syntaxProblems(file: SourceFile, base: number, document: Document): Problem[] {
   const lines = new Set<number>();
   return document.errors.flatMap((error) => {
-    const [start, end] = error.pos;
+    const [start, end] = [base + error.pos[0], base + error.pos[1]];
     const { line } = file.position(start);
     if (lines.has(line)) return [];
     lines.add(line);
     const place = { file, offset: start, length: Math.max(1, end - start) };
-    if (error.code === 'DUPLICATE_KEY') return duplicateKey(file, error);
+    if (error.code === 'DUPLICATE_KEY') return duplicateKey(file, start);
     // The first line says what; the rest of the library's text repeats the place.
     const [reason = ''] = error.message.split('\n');
     const facts: Facts = { reason: reason.replace(/[.:]$/, '') };
@@ -61,19 +88,18 @@ function syntaxProblems(file: SourceFile, document: Document): Problem[] {
   });
 }
 
-function duplicateKey(file: SourceFile, error: YAMLError): Problem {
-  const [start] = error.pos;
+function duplicateKey(file: SourceFile, start: number): Problem {
   const field = /^["']?([^"':\s]+)/.exec(file.text.slice(start))?.[1] ?? '';
   const place = { file, offset: start, length: field.length };
   return problem({ code: 'SG1002', facts: { field }, place, sensitive: true });
 }
 
 /** Anchors, aliases and tags of a document: one problem each. */
-function hiddenMeaning(file: SourceFile, document: Document): Problem[] {
+function hiddenMeaning(file: SourceFile, base: number, document: Document): Problem[] {
   const problems: Problem[] = [];
   const refuse = (what: string, node: Node): void => {
-    const [offset = 0, end = offset + 1] = node.range ?? [];
-    const place = { file, offset, length: Math.max(1, end - offset) };
+    const [start = 0, end = start + 1] = node.range ?? [];
+    const place = { file, offset: base + start, length: Math.max(1, end - start) };
     problems.push(problem({ code: 'SG1003', facts: { what }, place, sensitive: true }));
   };
   visit(document, {

@@ -4,7 +4,7 @@
  */
 import { isMap, isScalar, type Node, YAMLMap } from 'yaml';
 import { Checker, foundIn } from './check.ts';
-import { pairOf, readDocuments } from './documents.ts';
+import { pairOf, type Root, readDocuments } from './documents.ts';
 import { checkMeaning } from './meaning.ts';
 import { buildSet, type Document, type ResourceSet } from './model.ts';
 import { Origin } from './origin.ts';
@@ -38,7 +38,7 @@ export interface LoadBounds {
 export const LOAD_BOUNDS: LoadBounds = {
   filesMax: 10_000,
   fileBytesMax: 32 * 1024 * 1024,
-  resourcesMax: 200_000,
+  resourcesMax: 1_000_000,
 };
 
 /** A resource in the form the store keeps: equal texts mean equal resources. */
@@ -140,9 +140,7 @@ class SetReader {
       return;
     }
     const file = new SourceFile(input.name, text);
-    const { roots, problems } = readDocuments(file);
-    this.problems.push(...problems);
-    for (const root of roots) {
+    for (const root of readDocuments(file, this.problems)) {
       this.#resources += 1;
       const { resourcesMax } = this.#bounds;
       if (this.#resources === resourcesMax + 1) {
@@ -153,14 +151,15 @@ class SetReader {
     }
   }
 
-  #readResource(file: SourceFile, root: Node): void {
+  #readResource(file: SourceFile, root: Root): void {
+    const { node } = root;
     const origin = Origin.of(file, root, undefined);
-    if (!isMap(root)) {
-      this.problems.push(origin.problem('SG1004', { found: foundIn(root) }, []));
+    if (!isMap(node)) {
+      this.problems.push(origin.problem('SG1004', { found: foundIn(node) }, []));
       return;
     }
-    const kind = this.#kindOf(origin, root);
-    if (kind !== undefined) this.#readKind(kind, Origin.of(file, root, kind), root);
+    const kind = this.#kindOf(origin, node);
+    if (kind !== undefined) this.#readKind(kind, Origin.of(file, root, kind), node);
   }
 
   #kindOf(origin: Origin, root: Node): Kind | undefined {

@@ -3,7 +3,7 @@
  * text that stands for one when it was read from the store.
  */
 import { isMap, isScalar, isSeq, type Node, type Pair } from 'yaml';
-import { pairOf, readDocuments } from './documents.ts';
+import { pairOf, type Root, readDocuments } from './documents.ts';
 import type { ErrorCode, Facts, Fault } from './errors.ts';
 import { type Place, type Problem, problem } from './problem.ts';
 import { SourceFile } from './source.ts';
@@ -18,10 +18,11 @@ export interface Marking {
   readonly suggestion?: string | undefined;
 }
 
-/** A text and the node of a resource in it. */
+/** A text and the node of a resource in it, whose places count from `base`. */
 interface Source {
   readonly file: SourceFile;
   readonly root: Node;
+  readonly base: number;
 }
 
 /** The document a resource was read from. */
@@ -39,17 +40,17 @@ export class Origin {
   }
 
   /** A resource of a file. `kind` is undefined while it is not known. */
-  static of(file: SourceFile, root: Node, kind: string | undefined): Origin {
-    return new Origin(kind, false, () => ({ file, root }));
+  static of(file: SourceFile, { base, again }: Root, kind: string | undefined): Origin {
+    return new Origin(kind, false, () => ({ file, root: again(), base }));
   }
 
   /** A resource of the store. Its text is made only when a problem has to show it. */
   static stored(name: string, kind: string, text: () => string): Origin {
     return new Origin(kind, true, () => {
       const file = new SourceFile(name, text());
-      const [root] = readDocuments(file).roots;
+      const [root] = readDocuments(file, []);
       if (root === undefined) throw new Error(`${name} is stored and cannot be read`);
-      return { file, root };
+      return { file, root: root.node, base: root.base };
     });
   }
 
@@ -121,6 +122,7 @@ export class Origin {
   }
 
   #place(path: Path, part: 'key' | 'value'): Place {
+    const { file, base } = this.#document;
     const pair = this.#pairAt(path);
     const value = this.#valueAt(path);
     const node = part === 'value' ? (value ?? pair?.key) : (pair?.key ?? value);
@@ -129,9 +131,9 @@ export class Origin {
     const mapping = isMap<Node>(node) ? node.items[0]?.key : undefined;
     if (part === 'key' && mapping?.range != null) {
       const [from, to] = mapping.range;
-      return { file: this.file, offset: from, length: to - from };
+      return { file, offset: base + from, length: to - from };
     }
-    return { file: this.file, offset, length: Math.max(1, end - offset) };
+    return { file, offset: base + offset, length: Math.max(1, end - offset) };
   }
 
   #pairAt(path: Path): Pair<Node, Node | null> | undefined {

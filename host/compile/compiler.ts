@@ -6,6 +6,7 @@
 import type { ResourceDiff } from '../resources/diff.ts';
 import {
   type CanonicalResource,
+  type FilesRead,
   type InputFile,
   type Loaded,
   loadResources,
@@ -55,6 +56,7 @@ export interface Compiler {
     stored: readonly CanonicalResource[],
     change: SetChange,
     known: readonly string[],
+    read?: FilesRead,
   ): Promise<MergedSet | (Faulty & Reach)>;
   /** Compiles the loaded set; `ids[i]` is the id of `names[i]`. */
   compile(ids: readonly number[]): Promise<CompiledSet>;
@@ -78,9 +80,10 @@ export class InlineCompiler implements Compiler {
     stored: readonly CanonicalResource[],
     change: SetChange,
     known: readonly string[],
+    read?: FilesRead,
   ): Promise<MergedSet | (Faulty & Reach)> {
     this.#set = undefined;
-    const merged = mergeResources(stored, change);
+    const merged = mergeResources(stored, change, read);
     if (!merged.ok) return merged;
     const taken = this.#take(merged, known);
     const { diff, reach } = merged;

@@ -7,6 +7,7 @@ import { diffResources, keyOf, type ResourceDiff } from './diff.ts';
 import {
   type CanonicalResource,
   canonical,
+  type FilesRead,
   type InputFile,
   LOAD_BOUNDS,
   type Loaded,
@@ -47,9 +48,12 @@ export interface Reach {
 /** A change that leaves everything as it is. */
 export const NO_CHANGE: SetChange = { files: [], remove: [], prune: false, namespaces: [] };
 
-/** The set after a change, or every problem it would have. */
-export function mergeResources(stored: readonly CanonicalResource[], change: SetChange): Merged {
-  const read = readFiles(change.files, LOAD_BOUNDS);
+/** The set after a change, or every problem it would have. `read` = its files as they were read. */
+export function mergeResources(
+  stored: readonly CanonicalResource[],
+  change: SetChange,
+  read: FilesRead = readFiles(change.files, LOAD_BOUNDS),
+): Merged {
   const before = new Map(stored.map((each) => [keyOf(each), each]));
   const kept = keptOf(stored, read.declared, change).map(storedDocument);
   const settled = settle(read.documents, kept, before);

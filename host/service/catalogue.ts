@@ -5,18 +5,22 @@
  * never touch a key that was made here.
  */
 import type { Compiler, MergedSet } from '../compile/compiler.ts';
+import { credentialIdentities, type RecordName, recordNames } from '../compile/part.ts';
 import { diffTexts, keyOf, type ResourceDiff } from '../resources/diff.ts';
-import type { CanonicalResource } from '../resources/load.ts';
+import type { HeldSet } from '../resources/held.ts';
+import { type CanonicalResource, LOAD_BOUNDS, readFiles } from '../resources/load.ts';
 import { NO_CHANGE, type SetChange } from '../resources/merge.ts';
 import type { Printable } from '../resources/problem.ts';
 import type { Kind } from '../resources/schema/schema.ts';
 import { resourcesYaml, resourceYaml } from '../resources/yaml.ts';
-import type { Refusal, ResourceQuery, Store, StoredResource } from '../store/store.ts';
+import type { Refusal, ResourceQuery, SetPart, Store, StoredResource } from '../store/store.ts';
 import { type Caller, mayUse } from './access.ts';
 import { readBatch } from './batch.ts';
 import { etagOf } from './etag.ts';
 import { applyFolder, type Reading } from './folder-reading.ts';
+import { findIn, pageOf } from './resource-reads.ts';
 import { rolledBack } from './rollback.ts';
+import { StoredSet } from './stored-set.ts';
 
 /** How a change is asked for. */
 export interface ChangeOptions {
@@ -57,7 +61,10 @@ type UnchangedCode = 'read_only' | 'invalid_resources' | 'forbidden' | 'gone' | 
 export type ChangeOutcome = Changed | Unchanged;
 
 /** What a change is made of, given what is stored; or why there is none. */
-type MakeChange = (stored: readonly CanonicalResource[]) => Promise<SetChange | Unchanged>;
+type MakeChange = (stored: HeldSet) => Promise<SetChange | Unchanged>;
+
+/** What is compiled and written: what is near a change, the same even if it is none, or all. */
+type Extent = 'change' | 'near' | 'all';
 
 /** What a catalogue works with. */
 export interface CatalogueOptions {
@@ -101,16 +108,21 @@ export type Resources = Pick<
 /** A change without a condition is tried again when another one came in between. */
 const TRIES_MAX = 4;
 
+/** Resources that are written in one go. */
+const EXPORTED_AT_ONCE = 500;
+
 /** Most resources that the diff of a revision names. */
 export const DIFF_MAX = 100_000;
 
 /** Declared resources. */
 export class Catalogue {
   readonly #options: CatalogueOptions;
+  readonly #stored: StoredSet;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: CatalogueOptions) {
     this.#options = options;
+    this.#stored = new StoredSet(options.store);
   }
 
   /** The folder that alone changes resources, or undefined. */
@@ -124,7 +136,16 @@ export class Catalogue {
    */
   async start(): Promise<ChangeOutcome> {
     const by: Caller = { name: 'host', role: 'admin', namespaces: [] };
-    return this.#inTurn(() => this.#attempt(async () => NO_CHANGE, { by, cause: 'start' }, true));
+    const { store } = this.#options;
+    const compiled = (extent: Extent) =>
+      this.#attempt(async () => NO_CHANGE, { by, cause: 'start' }, extent);
+    return this.#inTurn(async () => {
+      const before = await store.revision();
+      const near = await compiled('near');
+      // Policies and some of the records are as this version makes them: then so are the others.
+      if (near.ok && (await store.revision()) === before) return near;
+      return compiled('all');
+    });
   }
 
   /** Brings the folder into force. */
@@ -150,13 +171,13 @@ export class Catalogue {
 
   /** Changes or removes one resource if what is stored is what was meant. */
   changeOne(
-    name: Pick<StoredResource, 'kind' | 'namespace' | 'name'>,
+    name: Pick<CanonicalResource, 'kind' | 'namespace' | 'name'>,
     meant: Meant,
     change: SetChange,
     options: ChangeOptions,
   ): Promise<ChangeOutcome> {
     return this.#change(async (stored) => {
-      const held = stored.find((each) => keyOf(each) === keyOf(name));
+      const held = stored.get(name);
       const what = `${name.kind} "${name.name}" in namespace "${name.namespace}"`;
       if (held === undefined && change.remove.length > 0) return no('not_found', `no ${what}`);
       if (isMeant(held?.text, meant)) return change;
@@ -170,15 +191,15 @@ export class Catalogue {
     options: ChangeOptions,
   ): Promise<ChangeOutcome> {
     return this.#change(async (stored) => {
-      const key = keyOf({ kind: 'Subscription', namespace, name });
-      const held = stored.find((each) => keyOf(each) === key);
+      const named = { kind: 'Subscription', namespace, name } as const;
+      const held = stored.get(named);
       if (held === undefined) {
         return no('not_found', `no subscription "${name}" in namespace "${namespace}"`);
       }
       const { metadata, spec } = JSON.parse(held.text);
       const text = JSON.stringify({ metadata, spec: { ...spec, state } });
       const bytes = new TextEncoder().encode(resourceYaml({ kind: 'Subscription', text }));
-      return { ...NO_CHANGE, files: [{ name: key, bytes }] };
+      return { ...NO_CHANGE, files: [{ name: keyOf(named), bytes }] };
     }, options);
   }
 
@@ -201,29 +222,23 @@ export class Catalogue {
     const chosen = resources.filter((each) => {
       return mayUse(by, each.namespace) && isChosen(each.namespace);
     });
-    return new TextEncoder().encode(resourcesYaml(chosen));
+    const pieces: string[] = [];
+    for (let at = 0; at < chosen.length; at += EXPORTED_AT_ONCE) {
+      pieces.push(resourcesYaml(chosen.slice(at, at + EXPORTED_AT_ONCE)));
+      // Of a large set this takes a minute; others have their turn in between.
+      await new Promise((go) => setImmediate(go));
+    }
+    return new TextEncoder().encode(pieces.join('---\n'));
   }
 
   /** A page of the stored resources of one kind. */
-  async page(by: Caller, query: ResourceQuery): Promise<readonly StoredResource[]> {
-    const { namespaces: asked } = query;
-    const { namespaces: own } = by;
-    const both = asked?.filter((each) => mayUse(by, each)) ?? (own.length === 0 ? undefined : own);
-    const { namespaces: _, ...rest } = query;
-    const only = both === undefined ? {} : { namespaces: both };
-    return this.#options.store.resourcePage({ ...rest, ...only });
+  page(by: Caller, query: ResourceQuery): Promise<readonly StoredResource[]> {
+    return pageOf(this.#options.store, by, query);
   }
 
   /** One stored resource; one of a foreign namespace is as if it were not there. */
-  async find(
-    by: Caller,
-    kind: Kind,
-    namespace: string,
-    name: string,
-  ): Promise<StoredResource | undefined> {
-    if (!mayUse(by, namespace)) return undefined;
-    const text = await this.#options.store.resource(kind, namespace, name);
-    return text === undefined ? undefined : { kind, namespace, name, text };
+  find(by: Caller, ...named: [Kind, string, string]): Promise<StoredResource | undefined> {
+    return findIn(this.#options.store, by, ...named);
   }
 
   /** JSON of what a revision did to resources; undefined when it did nothing or is forgotten. */
@@ -249,7 +264,7 @@ export class Catalogue {
     }
     return this.#inTurn(async () => {
       for (let tried = 1; ; tried += 1) {
-        const outcome = await this.#attempt(make, options, false);
+        const outcome = await this.#attempt(make, options, 'change');
         const raced = !outcome.ok && outcome.raced === true;
         if (!raced || options.ifRevision !== undefined || tried === TRIES_MAX) return outcome;
       }
@@ -263,19 +278,18 @@ export class Catalogue {
     return turn;
   }
 
-  async #attempt(make: MakeChange, options: ChangeOptions, whole: boolean): Promise<ChangeOutcome> {
-    const { store, compiler } = this.#options;
+  async #attempt(make: MakeChange, options: ChangeOptions, extent: Extent): Promise<ChangeOutcome> {
+    const { store } = this.#options;
     const { by, ifRevision } = options;
     const revision = await store.resourceRevision();
     if (ifRevision !== undefined && ifRevision !== revision) {
       const message = `resources last changed at revision ${revision}, not ${ifRevision}`;
       return no('revision_conflict', message);
     }
-    const stored = (await store.resources()) as readonly CanonicalResource[];
+    const stored = await this.#stored.at(revision);
     const change = await make(stored);
     if ('ok' in change) return change;
-    const known = (await store.groups()).map(({ group }) => group);
-    const merged = await compiler.merge(stored, change, known);
+    const { merged, near } = await this.#merge(stored, change, extent);
     // First of all: problems would tell what there is in a namespace, by what is missing.
     const foreign = merged.reach.find((namespace) => !mayUse(by, namespace));
     if (foreign !== undefined) {
@@ -285,20 +299,38 @@ export class Catalogue {
       const problems = merged.problems.map((each) => shownTo(by, each));
       return no('invalid_resources', 'the resources have problems', problems);
     }
-    if (merged.diff.length === 0 && !whole) return changed(revision, []);
-    return this.#write(merged, revision, options);
+    if (merged.diff.length === 0 && extent === 'change') return changed(revision, []);
+    return this.#write(merged, near, revision, options);
+  }
+
+  /** The set after a change: what is near it, unless that has a problem or all is asked for. */
+  async #merge(stored: HeldSet, change: SetChange, extent: Extent) {
+    const { store, compiler } = this.#options;
+    const known = (await store.groups()).map(({ group }) => group);
+    const read = readFiles(change.files, LOAD_BOUNDS);
+    if (extent !== 'all') {
+      const near = stored.near(read, change);
+      const merged = await compiler.merge(near, change, known, read);
+      if (merged.ok) return { merged, near };
+    }
+    // Near a problem not all of its places need to be known.
+    return { merged: await compiler.merge(stored.all(), change, known, read), near: undefined };
   }
 
   async #write(
     merged: MergedSet,
+    near: readonly CanonicalResource[] | undefined,
     revision: number,
     { by, cause, dryRun = false }: ChangeOptions,
   ): Promise<ChangeOutcome> {
     const { store, compiler, nowMs } = this.#options;
-    const ids = await store.reserveIds(merged.names, dryRun);
+    const records = recordNames(near ?? []);
+    const names = [...merged.names, ...records.map(({ name }) => name)];
+    const ids = await store.reserveIds(names, dryRun);
     const outcome = await store.applyResources({
       ...(await compiler.compile(ids)),
       resources: merged.resources,
+      ...(near !== undefined && { part: partOf(near, records, ids.slice(merged.names.length)) }),
       ifRevision: revision,
       nowMs: nowMs(),
       by: by.name,
@@ -307,12 +339,26 @@ export class Catalogue {
     });
     if (outcome.ok) {
       const at = dryRun ? revision : await store.resourceRevision();
+      if (!dryRun) this.#stored.took(merged, at);
       return changed(at, merged.diff);
     }
     const { code, message } = outcome;
     const raced = code === 'revision_conflict';
     return { ...no(code, message, await compiler.explain(outcome)), raced };
   }
+}
+
+/** The part of the set that some stored resources are; `ids` are those of their records. */
+function partOf(
+  near: readonly CanonicalResource[],
+  records: readonly RecordName[],
+  ids: readonly number[],
+): SetPart {
+  return {
+    resources: near.map(({ kind, namespace, name }) => ({ kind, namespace, name })),
+    credentials: credentialIdentities(near),
+    records: records.map(({ kind }, index) => ({ kind, id: ids[index] ?? 0 })),
+  };
 }
 
 function changed(revision: number, diff: readonly ResourceDiff[]): Changed {

@@ -6,12 +6,14 @@
 import { Worker } from 'node:worker_threads';
 import type { SqliteStore } from '../store/sqlite.ts';
 import type { Resources } from './catalogue.ts';
+import { bytesIn } from './handed-over.ts';
+import { findIn, pageOf, type ReadableStore } from './resource-reads.ts';
 import type { ResourceAnswer, ResourceCall, ResourceMethod } from './resource-worker.ts';
 
 /** What the thread works with. */
 export interface ResourceThreadOptions {
   /** The store, to which each thread that is started gets a way of its own. */
-  readonly store: Pick<SqliteStore, 'share' | 'identity'>;
+  readonly store: Pick<SqliteStore, 'share' | 'identity'> & ReadableStore;
   readonly nowMs: () => number;
   /** Folder that alone changes resources; undefined = the admin API does. */
   readonly folder: string | undefined;
@@ -47,8 +49,8 @@ export class ResourceThread {
       changeOne: method('changeOne'),
       setSubscription: method('setSubscription'),
       rollback: method('rollback'),
-      page: method('page'),
-      find: method('find'),
+      page: (...args) => pageOf(options.store, ...args),
+      find: (...args) => findIn(options.store, ...args),
       export: method('export'),
       revisionDiff: method('revisionDiff'),
     };
@@ -65,7 +67,7 @@ export class ResourceThread {
     const call: ResourceCall = { id, method, args, nowMs: this.#options.nowMs() };
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
-      worker.postMessage(call);
+      worker.postMessage(call, bytesIn(args));
     });
   }
 

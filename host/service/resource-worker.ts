@@ -8,6 +8,7 @@ import { InlineCompiler } from '../compile/compiler.ts';
 import { StoreCalls, storeOver } from '../store/over-port.ts';
 import type { StoreIdentity } from '../store/store.ts';
 import { Catalogue, type Resources } from './catalogue.ts';
+import { bytesIn } from './handed-over.ts';
 
 /** A method of {@link Resources} that answers a promise. */
 export type ResourceMethod = {
@@ -50,16 +51,3 @@ parentPort?.on('message', async ({ id, method, args, nowMs: atMs }: ResourceCall
     parentPort?.postMessage({ id, fault: { name, message } } satisfies ResourceAnswer);
   }
 });
-
-/** The memory of bytes in an answer, which is handed over instead of copied. */
-function bytesIn(value: unknown): ArrayBuffer[] {
-  if (value instanceof Uint8Array) return ownMemory(value);
-  if (typeof value !== 'object' || value === null) return [];
-  return Object.values(value).flatMap((each) =>
-    each instanceof Uint8Array ? ownMemory(each) : [],
-  );
-}
-
-function ownMemory({ buffer, byteLength }: Uint8Array): ArrayBuffer[] {
-  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
-}

@@ -4,6 +4,7 @@
  * or rejected.
  */
 import { keyOf } from '../resources/diff.ts';
+import type { HeldSet } from '../resources/held.ts';
 import type { CanonicalResource, InputFile } from '../resources/load.ts';
 import type { SetChange } from '../resources/merge.ts';
 import { resourceYaml } from '../resources/yaml.ts';
@@ -14,11 +15,10 @@ type Older = Map<string, Omit<CanonicalResource, 'text'> & { text: string | null
 
 /** The change that leads back. `entries` = what happened since, newest first. */
 export function rolledBack(
-  stored: readonly CanonicalResource[],
+  stored: HeldSet,
   entries: readonly AuditEntry[],
   nowMs: number,
 ): SetChange {
-  const now = new Map(stored.map((each) => [keyOf(each), each.text]));
   const older: Older = new Map();
   for (const { kind, namespace, name, before } of entries) {
     const named = { kind: kind as CanonicalResource['kind'], namespace, name };
@@ -28,7 +28,7 @@ export function rolledBack(
   const files: InputFile[] = [];
   const remove: CanonicalResource[] = [];
   for (const [key, resource] of older) {
-    const held = now.get(key);
+    const held = stored.get(resource)?.text;
     if (resource.text === null) {
       if (held !== undefined) remove.push({ ...resource, text: held });
       continue;

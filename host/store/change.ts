@@ -9,14 +9,20 @@ import { sameRules } from '../credential/rules.ts';
 import { resolveReference } from '../resources/reference.ts';
 import { AUDIT_KEPT, type AuditOrigin } from './audit.ts';
 import {
-  type CredentialIdentity,
   credentialIdKey,
   credentialRecord,
   DirectoryChange,
   type DirectoryLimits,
   type PolicyChange,
 } from './directory.ts';
-import type { CommitEvent, Refusal, ResourceChange, StoredResource } from './store.ts';
+import type {
+  CommitEvent,
+  CredentialIdentity,
+  Refusal,
+  ResourceChange,
+  SetPart,
+  StoredResource,
+} from './store.ts';
 import type { CredentialRow, DirectoryRow, GroupRow, Tables } from './tables.ts';
 
 /** Proxy groups an application entered and left by a change. */
@@ -32,6 +38,8 @@ export class ResourceChangePlan {
   readonly #directory: DirectoryChange;
   readonly #moves = new Map<number, Moves>();
   readonly #policies: PolicyChange[] = [];
+  /** What may be touched; undefined = everything. */
+  #part: SetPart | undefined;
   #putResources: StoredResource[] = [];
   #endedResources: StoredResource[] = [];
   #putCredentials: CredentialRow[] = [];
@@ -48,6 +56,7 @@ export class ResourceChangePlan {
    * was written until then is for the transaction to undo.
    */
   refusalOf(change: ResourceChange): Refusal | undefined {
+    this.#part = change.part;
     this.#planResources(change.resources);
     const refused = this.#planCredentials(change.credentials, change.nowMs);
     if (refused !== undefined) return refused;
@@ -100,7 +109,7 @@ export class ResourceChangePlan {
   }
 
   #planResources(resources: readonly StoredResource[]): void {
-    const before = new Map(this.#tables.resources().map((r) => [keyOf(r), r]));
+    const before = new Map(this.#resources().map((r) => [keyOf(r), r]));
     for (const resource of resources) {
       const key = keyOf(resource);
       if (before.get(key)?.text !== resource.text) this.#putResources.push(resource);
@@ -115,7 +124,7 @@ export class ResourceChangePlan {
       const { namespace, name } = credentialIdKey(credential);
       return `${namespace}/${name}`;
     };
-    const before = new Map(this.#tables.declaredCredentials().map((row) => [nameOf(row), row]));
+    const before = new Map(this.#declared().map((row) => [nameOf(row), row]));
     for (const credential of declared) {
       const name = nameOf(credential);
       const old = before.get(name);
@@ -173,7 +182,7 @@ export class ResourceChangePlan {
 
   #planRecords(group: GroupRow, records: CompiledGroup['records']): void {
     const before = new Map<number, DirectoryRow>();
-    for (const row of this.#tables.presentRecords(group.id)) before.set(row.id, row);
+    for (const row of this.#records(group.id)) before.set(row.id, row);
     for (const record of records) {
       const row = before.get(record.id);
       before.delete(record.id);
@@ -216,6 +225,36 @@ export class ResourceChangePlan {
         this.#directory.put(group, credentialRecord(row));
       }
     }
+  }
+
+  /** Resources that the change replaces. */
+  #resources(): readonly StoredResource[] {
+    if (this.#part === undefined) return this.#tables.resources();
+    return this.#part.resources.flatMap((each) => {
+      const { kind, namespace, name } = each;
+      const text = this.#tables.resource(kind, namespace, name);
+      return text === undefined ? [] : { kind, namespace, name, text };
+    });
+  }
+
+  /** Declared credentials that the change replaces. */
+  #declared(): readonly CredentialRow[] {
+    const tables = this.#tables;
+    if (this.#part === undefined) return tables.declaredCredentials();
+    return this.#part.credentials.flatMap((each) => {
+      const id = tables.idOf(credentialIdKey(each));
+      const row = id === undefined ? undefined : tables.credential(id);
+      return row?.origin === 'resource' ? row : [];
+    });
+  }
+
+  /** Present records of a proxy group that the change replaces. */
+  #records(group: number): Iterable<DirectoryRow> {
+    if (this.#part === undefined) return this.#tables.presentRecords(group);
+    return this.#part.records.flatMap(({ kind, id }) => {
+      const row = this.#tables.directoryRow(group, kind, id);
+      return row?.present === true ? row : [];
+    });
   }
 
   #movesOf(application: number): Moves {

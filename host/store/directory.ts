@@ -5,7 +5,7 @@
 
 import { type CompiledRecord, type NameKey, RecordKind } from '../compile/output.ts';
 import { encodeCredential } from '../compile/records.ts';
-import { type CommitEvent, POLICIES_KEPT, type Refusal } from './store.ts';
+import { type CommitEvent, type CredentialIdentity, POLICIES_KEPT, type Refusal } from './store.ts';
 import type { CredentialFacts, DirectoryRow, GroupRow, Tables } from './tables.ts';
 
 /** Bounds of every directory of a store. */
@@ -20,13 +20,6 @@ export interface DirectoryLimits {
 export interface PolicyChange {
   readonly group: string;
   readonly bytes: Uint8Array;
-}
-
-/** What a credential is, apart from what may change about it. */
-export interface CredentialIdentity {
-  readonly namespace: string;
-  readonly application: string;
-  readonly digest: Uint8Array;
 }
 
 /**

@@ -5,7 +5,13 @@
  * `memory.ts` and `sqlite.ts`, and one contract suite runs on both.
  */
 
-import type { CompiledGroup, DeclaredCredential, NameKey, RecordKind } from '../compile/output.ts';
+import type {
+  CompiledGroup,
+  CompiledRecord,
+  DeclaredCredential,
+  NameKey,
+  RecordKind,
+} from '../compile/output.ts';
 import type { CredentialRules } from '../credential/rules.ts';
 import type { AccessStore } from './access.ts';
 import type { AuditStore } from './audit.ts';
@@ -143,8 +149,21 @@ export interface ResourceQuery {
   readonly limit: number;
 }
 
-/** A whole resource set, compiled. Everything it does not name ends. */
+/** What makes a declared credential the one it is. */
+export type CredentialIdentity = Pick<DeclaredCredential, 'namespace' | 'application' | 'digest'>;
+
+/** A part of a resource set and of what it was compiled to, by names and ids. */
+export interface SetPart {
+  readonly resources: readonly Pick<StoredResource, 'kind' | 'namespace' | 'name'>[];
+  readonly credentials: readonly CredentialIdentity[];
+  /** Records of applications and subscriptions, in whichever directory. */
+  readonly records: readonly Pick<CompiledRecord, 'kind' | 'id'>[];
+}
+
+/** A whole resource set, or a part of one, compiled. Everything it does not name ends. */
 export interface ResourceChange {
+  /** Where given, the change is of this part alone, and the rest of the set stays as it is. */
+  readonly part?: SetPart;
   readonly resources: readonly StoredResource[];
   readonly credentials: readonly DeclaredCredential[];
   readonly groups: readonly CompiledGroup[];
@@ -280,7 +299,7 @@ export interface Store extends AccessStore, AuditStore {
    */
   reserveIds(names: readonly NameKey[], rehearse?: boolean): Promise<readonly number[]>;
 
-  /** Replaces the applied resource set. Equal resources make no new revision. */
+  /** Replaces the applied resource set or a part of it. Equal resources make no new revision. */
   applyResources(change: ResourceChange): Promise<Outcome<null>>;
 
   /** The applied resource set, ordered by kind, namespace, name; of one kind when given. */

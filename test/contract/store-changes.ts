@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { RecordKind } from '../../host/compile/output.ts';
 import type { CommitEvent } from '../../host/store/store.ts';
-import { application, type ContractTest, change, group, record } from './store-kit.ts';
+import { application, brief, type ContractTest, change, group, record, walk } from './store-kit.ts';
 
 /** Promises to run one by one, each on an empty store. */
 export const changesContract: readonly ContractTest[] = [
@@ -76,6 +76,40 @@ export const changesContract: readonly ContractTest[] = [
       assert.deepEqual(await kit.store.resources('Plan'), [plan]);
       await kit.store.applyResources(change({ resources: [{ ...plan, text: '{"a":1}' }] }));
       assert.deepEqual(await kit.store.resources(), [{ ...plan, text: '{"a":1}' }]);
+    },
+  },
+
+  // Guarantees that what a change is not about stays, in the set and in directories, and what it is
+  // about and does not name ends.
+  {
+    name: 'a change of a part leaves the rest as it is',
+    async run(kit) {
+      const named = [application('app'), application('b'), application('c')];
+      const keys = named.map(({ namespace, name }) => {
+        return { kind: 'Application', namespace, name } as const;
+      });
+      const ids = await kit.store.reserveIds(keys);
+      const records = ids.map((id) => record(RecordKind.application, id));
+      await kit.store.applyResources(
+        change({ resources: named, groups: [group('a', records), group('b', [])] }),
+      );
+      const [, b = 0, c = 0] = ids;
+      const part = {
+        resources: keys.slice(1),
+        credentials: [],
+        records: [b, c].map((id) => ({ kind: RecordKind.application, id })),
+      };
+      const changed = { ...application('b'), text: '{"b":1}' };
+      const only = change({ part, resources: [changed], groups: [group('a', []), group('b', [])] });
+      const moved = { ...only, groups: [group('a', []), group('b', records.slice(1, 2))] };
+      assert.ok((await kit.store.applyResources(moved)).ok);
+      assert.deepEqual(await kit.store.resources(), [application('app'), changed]);
+      const left = [`2:2.${b} gone`, `2:2.${c} gone`];
+      assert.deepEqual(brief(await walk(kit.store, 'a', 1)), left);
+      assert.equal((await walk(kit.store, 'a', 0)).filter(({ present }) => present).length, 1);
+      assert.deepEqual(brief(await walk(kit.store, 'b', 1)), [`2:2.${b}`]);
+      const again = await kit.store.applyResources(moved);
+      assert.deepEqual([again.ok && again.changed, await kit.store.revision()], [false, 2]);
     },
   },
 

@@ -1,6 +1,6 @@
 /**
- * `sidegate apply` and `sidegate diff`: what files say against what a host has. Both ask the host
- * first, so that what is shown is what would happen; what goes is listed and never implied.
+ * `sidegate apply` and `sidegate diff`: what files say against what a host has. Where something may
+ * go the host is asked first, and what goes is listed and never implied.
  */
 import type { Command } from 'commander';
 import { type ApiOptions, callApi, findTarget, type Target } from './admin-api.ts';
@@ -65,6 +65,9 @@ async function run(context: Context, options: Options): Promise<void> {
   if (context.stderr.isTTY === true && batch.files.length > 1) {
     tell(context, `Applying ${count(batch.files.length, 'file')} ...`);
   }
+  // Without --prune nothing goes, so that there is nothing to be shown before it is done.
+  if (!dryRun && !batch.prune)
+    return finish(context, output, await ask(target, '/v1/apply', batch));
   const planned = await ask(target, '/v1/diff', batch);
   const gone = planned.diff.filter(({ action }) => action === 'delete');
   if (dryRun || !planned.changed) {
@@ -81,7 +84,10 @@ async function run(context: Context, options: Options): Promise<void> {
   }
   // What was shown is what is made: a change in between is a conflict, not a surprise.
   const match = { 'if-match': `"${planned.revision}"` };
-  const done = await ask(target, '/v1/apply', batch, match);
+  finish(context, output, await ask(target, '/v1/apply', batch, match));
+}
+
+function finish(context: Context, output: Format, done: ChangeAnswer): void {
   printChange(context, output, done);
   tellChange(context, done, false);
 }

@@ -24,6 +24,9 @@ interface Options extends ApiOptions {
   readonly output: Format | 'wide';
 }
 
+/** An export of hundreds of thousands of resources takes its time. */
+const EXPORT_MS = 120_000;
+
 /** Fields of the spec that a table shows, by kind; those of `wide` behind them. */
 const SHOWN: Record<Kind, readonly [readonly string[], readonly string[]]> = {
   Product: [
@@ -189,7 +192,7 @@ async function exportResources(
   if (options.kind !== undefined) query.set('kind', readKind(options.kind).toLowerCase());
   const target = findTarget(context, options);
   const text = await callApi<string>(target, 'GET', `/v1/export?${query}`, undefined, {
-    as: 'text',
+    ...{ as: 'text', timeoutMs: EXPORT_MS },
   });
   context.stdout.write(text);
 }

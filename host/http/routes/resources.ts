@@ -14,6 +14,7 @@ import { etagOf } from '../../service/etag.ts';
 import type { Store } from '../../store/store.ts';
 import type { AdminServices } from '../admin-port.ts';
 import { callerOf, requireNamespace } from '../auth.ts';
+import { sendWith, takeLargeBodies } from '../large-bodies.ts';
 import { Problem } from '../problem.ts';
 import { LABEL, LIMIT } from './forms.ts';
 
@@ -88,13 +89,10 @@ function effectiveRoute(server: FastifyInstance, store: Store): void {
 /** Bodies of batches are read where sets are, not here: the calls of proxies would wait. */
 function batchRoutes(server: FastifyInstance, catalogue: Resources): void {
   server.register(async (batches) => {
-    batches.removeContentTypeParser('application/json');
-    batches.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_, body, done) =>
-      done(null, body),
-    );
+    takeLargeBodies(batches);
     for (const url of ['/v1/apply', '/v1/diff'] as const) {
       const dryRun = url === '/v1/diff';
-      batches.post<{ Body: Buffer | undefined }>(
+      batches.post<{ Body: Uint8Array | undefined }>(
         url,
         {
           schema: { body: Batch },
@@ -252,14 +250,7 @@ export function optionsOf(request: FastifyRequest, cause: string): ChangeOptions
 export function sendChange(reply: FastifyReply, outcome: ChangeOutcome): FastifyReply {
   if (!outcome.ok) throw new Problem(outcome.code, outcome.message, outcome.problems);
   const { revision, count, diff } = outcome;
-  return sendWith(reply, { revision, changed: count > 0 }, diff);
-}
-
-/** Answers JSON of a few fields and, as `diff`, one that was written elsewhere. */
-export function sendWith(reply: FastifyReply, fields: object, diff: Uint8Array): FastifyReply {
-  const head = JSON.stringify(fields).replace(/}$/, ',"diff":');
-  const body = Buffer.concat([Buffer.from(head), diff, Buffer.from('}')]);
-  return reply.type('application/json; charset=utf-8').send(body);
+  return sendWith(reply, { revision, changed: count > 0 }, 'diff', diff);
 }
 
 function kindOf(word: string): Kind {

@@ -7,9 +7,10 @@ import { type Static, Type } from 'typebox';
 import type { AuditEntry } from '../../store/audit.ts';
 import type { AdminServices } from '../admin-port.ts';
 import { callerOf } from '../auth.ts';
+import { sendWith } from '../large-bodies.ts';
 import { Problem } from '../problem.ts';
 import { iso, LABEL, LIMIT } from './forms.ts';
-import { optionsOf, sendChange, sendWith } from './resources.ts';
+import { optionsOf, sendChange } from './resources.ts';
 
 const NUMBER = Type.String({ pattern: '^[0-9]{1,15}$' });
 const RevisionParams = Type.Object({ revision: NUMBER });
@@ -47,7 +48,7 @@ export function revisionRoutes(server: FastifyInstance, services: AdminServices)
     async (request, reply) => {
       const revision = Number(request.params.revision);
       const diff = await services.catalogue.revisionDiff(revision, callerOf(request));
-      if (diff !== undefined) return sendWith(reply, { revision }, diff);
+      if (diff !== undefined) return sendWith(reply, { revision }, 'diff', diff);
       throw new Problem('not_found', `revision ${revision} changed no resources or is forgotten`);
     },
   );

@@ -5,7 +5,9 @@
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import net from 'node:net';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import wabt from 'wabt';
@@ -15,6 +17,7 @@ import { Folder } from '../support/folders.ts';
 import { writeNoopModule } from '../support/noop.ts';
 import { RELEASE_MODULE } from '../support/rig.ts';
 import * as chains from './chains.ts';
+import { measureControl } from './control.ts';
 import { configOf } from './lanes.ts';
 import { COUNTER, meter } from './meter.ts';
 import { renderPage } from './page.ts';
@@ -113,3 +116,46 @@ test('a small request has 7 headers and a large one 40, host and user-agent incl
   assert.equal(Object.keys(large.headers()).length + 2, chains.LARGE);
   assert.ok(KEYS.includes(large.headers()[chains.KEY_HEADER] ?? ''));
 });
+
+// Guarantees that the figures of resources at size are of work that was done, none left out.
+test('every kind of work on resources is measured beside calls of filters', {
+  timeout: 170_000,
+}, async () => {
+  const call = async (port: number, bytes: Buffer) => {
+    let isOver = false;
+    let [answered, failed] = [0, 0];
+    const calling = (async () => {
+      while (!isOver) {
+        const { status } = await sendRaw(port, bytes);
+        answered += 1;
+        if (status !== 200) failed += 1;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    })();
+    const end = async () => {
+      isOver = true;
+      await calling;
+      return { answered, failed, p50: 1, p99: 2, worst: 3 };
+    };
+    return { end };
+  };
+  const { rows, missing } = await measureControl({ count: 200, seconds: 0.1, call });
+  assert.deepEqual(missing, {});
+  const page = renderPage({ control: { machine: 'box', run: 'one', rows, missing } }, 1, '');
+  assert.match(page, /sync p99 beside any work on them, over idle \| <= 20 ms \| 0\.0 ms at most/);
+  for (const [name, row] of Object.entries(rows)) {
+    assert.ok(page.includes(`| ${name}: ${row.what} |`), name);
+    if (name === 'restart') continue;
+    assert.ok(Number(row.calls) > 0, `${name}: no call was answered`);
+    assert.equal(row.callsFailed, 0, name);
+  }
+});
+
+/** Sends a whole call as it goes over the wire, on a connection of its own. */
+async function sendRaw(port: number, bytes: Buffer): Promise<{ status: number }> {
+  const socket = net.connect({ host: '127.0.0.1', port });
+  socket.write(bytes);
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  socket.destroy();
+  return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(answer.toString('latin1'))?.[1]) };
+}

@@ -163,7 +163,8 @@ async function allowFiles(files: number, pids: readonly number[]): Promise<numbe
   return Math.min(...limits.map((text) => Number(/^Max open files\s+(\d+)/m.exec(text)?.[1])));
 }
 
-async function residentOf(pid: number): Promise<number> {
+/** Resident bytes of a process. */
+export async function residentOf(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
 }
@@ -192,7 +193,7 @@ function openWatch(port: number, held: WatchRequest, at: number): Promise<net.So
 }
 
 /** A whole call as it goes over the wire. */
-function post(path: string, body: Uint8Array): Buffer {
+export function post(path: string, body: Uint8Array): Buffer {
   const head = [
     `POST ${path} HTTP/1.1`,
     'host: host',

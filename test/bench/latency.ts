@@ -5,7 +5,7 @@
  */
 import { writeFile } from 'node:fs/promises';
 import type { Folder } from '../support/folders.ts';
-import { runToEnd } from '../support/programs.ts';
+import { Program, runToEnd } from '../support/programs.ts';
 import type { Lane } from './lanes.ts';
 import { CORES, PATH, shuffled } from './lanes.ts';
 import { quantile } from './measure.ts';
@@ -86,6 +86,22 @@ export class Generator {
 
   /** The same with a request that is given as it goes over the wire. */
   async sendBytes(load: RawLoad): Promise<Answered> {
+    const command = await this.#commandOf(load);
+    return answeredIn(load, await runToEnd(command[0] ?? '', command.slice(1)));
+  }
+
+  /** Sends until it is told to end, at the latest after the time of the load. */
+  async stream(load: RawLoad): Promise<{ end(): Promise<Answered> }> {
+    const command = await this.#commandOf(load);
+    const program = new Program(command[0] ?? '', command.slice(1));
+    const end = async () => {
+      await program.stop();
+      return answeredIn(load, program.output);
+    };
+    return { end };
+  }
+
+  async #commandOf(load: RawLoad): Promise<string[]> {
     const { port, bytes, expect, perSecond, seconds, connections = CONNECTIONS } = load;
     const file = this.#folder.join(`request-${this.#requests++ % 4}`);
     await writeFile(file, bytes);
@@ -94,10 +110,14 @@ export class Generator {
     if (CORES.load !== undefined) command.unshift('taskset', '-c', String(CORES.load));
     // Only root may run before others; without it the figures are coarser, not wrong.
     if (process.getuid?.() === 0) command.unshift('chrt', '--fifo', '10');
-    const answered = JSON.parse(await runToEnd(command[0] ?? '', command.slice(1))) as Answered;
-    if (answered.answered === 0) throw new Error(`port ${port}: no answer came`);
-    return answered;
+    return command;
   }
+}
+
+function answeredIn({ port }: RawLoad, output: string): Answered {
+  const answered = JSON.parse(output) as Answered;
+  if (answered.answered === 0) throw new Error(`port ${port}: no answer came`);
+  return answered;
 }
 
 /** Measures all lanes in one run; answers a row for each chain. */

@@ -5,12 +5,13 @@
  *
  * Usage: load PORT FILE RATE SECONDS CONNECTIONS STATUS
  *   FILE holds one whole request; RATE 0 sends the next when an answer is there. Prints one line of
- *   JSON, times in microseconds.
+ *   JSON, times in microseconds. SIGTERM ends it before its time.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,13 @@ static char request[REQUEST_MAX];
 static int request_length, expected, timer, poller;
 static uint32_t *samples;
 static int64_t sample_count, sample_max, sent, failed, answered;
+
+static volatile sig_atomic_t is_over;
+
+static void be_over(int number) {
+  (void)number;
+  is_over = 1;
+}
 
 static void die(const char *what) {
   fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
@@ -164,6 +172,7 @@ static void run(double rate, double seconds, int port) {
   for (;;) {
     next = send_due(next, gap, end, port);
     int64_t now = now_ns();
+    if (is_over && now < end) end = now;
     if (now >= end && (idle_count == connection_count || now >= end + GRACE_NS)) break;
     /* A blocked request goes out with an answer; the timer is then only for the end. */
     arm(now >= end ? now + 10000000 : next > now ? next : now + 1000000);
@@ -199,6 +208,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: load PORT FILE RATE SECONDS CONNECTIONS STATUS\n");
     return 2;
   }
+  signal(SIGTERM, be_over);
   int port = atoi(argv[1]);
   double rate = atof(argv[3]), seconds = atof(argv[4]);
   connection_count = atoi(argv[5]);

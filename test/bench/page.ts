@@ -36,6 +36,7 @@ export function renderPage(results: Results, moduleBytes: number, breakdown: str
     ['## Memory', '', ...memoryTable(results)],
     ['## Ten million requests', '', ...soakTables(results.soak)],
     ['## Changes under load', '', ...swapTable(results.swap)],
+    ['## Resources at size', '', ...controlTable(results.control)],
     ['## Left out', '', ...leftOut(results)],
     ['## Breakdown', '', breakdown.replace(/^# .*\n/, '').trim() || 'None yet.', ''],
   ];
@@ -237,6 +238,37 @@ function swapTable(swap: Section | undefined): string[] {
       cell(row, 'failed', plain),
     ]),
   );
+}
+
+function controlTable(control: Section | undefined): string[] {
+  if (control === undefined) return NOTHING;
+  const tenths = (value: number) => value.toFixed(1);
+  const rows = rowsOf(control).map(([name, row]) => [
+    `${named(name, row)}: ${row.what}`,
+    cell(row, 'ms', plain),
+    cell(row, 'seenMs', plain),
+    cell(row, 'times', plain),
+    cell(row, 'syncP99', tenths),
+    cell(row, 'addedP99', tenths),
+    cell(row, 'syncWorst', tenths),
+    cell(row, 'callsFailed', plain),
+    cell(row, 'residentBytes', (bytes) => (bytes / MIB).toFixed(0)),
+  ]);
+  const { resources = 0, firstChangeMs = 0 } = control.rows.restart ?? {};
+  return [
+    `One host on a core of its own with ${thousands(Number(resources))} declared resources, a quarter of each of four`,
+    'kinds, while filters send sync calls at an even rate: what the work takes, and how long those',
+    'calls then wait for their answers. Commands count whole, with their own process; *at a filter* is',
+    `the time until one that follows has the change. The first change after a restart took ${plain(Number(firstChangeMs))} ms.`,
+    '',
+    ...table(
+      [
+        ...['work', 'median, ms', 'at a filter, ms', 'times', 'sync p99, ms', 'adds to p99, ms'],
+        ...['slowest sync, ms', 'failed', 'RSS, MB'],
+      ],
+      rows,
+    ),
+  ];
 }
 
 function leftOut(results: Results): string[] {

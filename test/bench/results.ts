@@ -29,7 +29,16 @@ export interface Section {
 export type Results = Partial<Record<SectionName, Section>>;
 
 /** Every section, in the order in which they stand on the page. */
-export const SECTIONS = ['cpu', 'latency', 'work', 'memory', 'fleet', 'soak', 'swap'] as const;
+export const SECTIONS = [
+  'cpu',
+  'latency',
+  'work',
+  'memory',
+  'fleet',
+  'control',
+  'soak',
+  'swap',
+] as const;
 
 export type SectionName = (typeof SECTIONS)[number];
 

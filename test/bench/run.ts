@@ -4,11 +4,13 @@
  * anew, so that a run that is broken off loses nothing.
  *
  * Usage: npm run bench [-- SECTION...] [--rounds N] [--only TEXT] [--share X]
- *   Sections: cpu latency work memory, which run when none is named, fleet, soak and swap. `all`
- *   runs everything, `render` only writes the page. `--share 0.1` soaks and swaps a tenth.
+ *   Sections: cpu latency work memory, which run when none is named, fleet, control, soak
+ *   and swap. `all` runs everything, `render` only writes the page. `--share 0.1` soaks, swaps and
+ *   imports a tenth.
  */
 import { parseArgs } from 'node:util';
 import { BUILD, runCheck } from '../runner/commands.ts';
+import { measureControl } from './control.ts';
 import { measureCpu } from './cpu.ts';
 import { measureFleet } from './fleet.ts';
 import { prepareGround } from './ground.ts';
@@ -25,6 +27,8 @@ import { measureWork } from './work.ts';
 const ROUNDS = 100;
 /** What runs when nothing is named: the table of chains. */
 const TABLE: readonly SectionName[] = ['cpu', 'latency', 'work', 'memory'];
+/** Consumers, applications, subscriptions and credentials: so many of each. */
+const CALLERS = 100_000;
 /** Hosts whose requests are counted. */
 const WORK_SIZES = [1000, 10_000, 100_000];
 
@@ -71,11 +75,13 @@ function choose(): ReadonlySet<SectionName> {
 const names = choose();
 if (names.size > 0 && (await runCheck(BUILD)).failed > 0) process.exit(1);
 const share = Number(args.share ?? 1);
+const sizeOf = (part: number) => ({ count: Math.round(CALLERS * part) });
 const steps: [boolean, () => Promise<void>][] = [
   [names.has('cpu') || names.has('latency'), () => runChains(names)],
   [names.has('work'), async () => keep('work', { rows: await measureWork(WORK_SIZES) })],
   [names.has('memory'), async () => keep('memory', await measureMemory())],
   [names.has('fleet'), async () => keep('fleet', await measureFleet(args.only))],
+  [names.has('control'), async () => keep('control', await measureControl(sizeOf(share)))],
   [names.has('swap'), async () => keep('swap', await measureSwaps(args.only, share))],
   [names.has('soak'), async () => keep('soak', await measureSoak(args.only, share))],
 ];

@@ -13,8 +13,8 @@ import { Hopeless, until } from './wait.ts';
 
 /** How to run a host. */
 export interface HostOptions {
-  /** Resource files by name, written into a folder of the host's own. */
-  resources: Record<string, string>;
+  /** Resource files by name, in a folder of the host's own; without, the admin API takes them. */
+  resources?: Record<string, string>;
   /** Further arguments. */
   args?: readonly string[];
   env?: Record<string, string>;
@@ -52,7 +52,7 @@ export class Host implements AsyncDisposable {
   static async start(options: HostOptions): Promise<Host> {
     const folder = await Folder.make();
     await mkdir(folder.join('resources'));
-    for (const [name, text] of Object.entries(options.resources)) {
+    for (const [name, text] of Object.entries(options.resources ?? {})) {
       await writeFile(folder.join('resources', name), text);
     }
     const host = new Host(options, folder);
@@ -140,14 +140,10 @@ export class Host implements AsyncDisposable {
   }
 
   private launch(): Program {
-    const { args = [], core } = this.options;
+    const { args = [], core, resources } = this.options;
     const { admin, sync } = this.ports;
-    const own = [
-      '--resources',
-      this.folder.join('resources'),
-      '--store',
-      this.folder.join('store'),
-    ];
+    const own = ['--store', this.storeFolder];
+    if (resources !== undefined) own.push('--resources', this.folder.join('resources'));
     own.push('--admin-port', String(admin), '--sync-port', String(sync));
     const env = { SIDEGATE_ADMIN_TOKEN: this.adminToken, ...this.options.env };
     const command = [process.execPath, path.join(ROOT, 'host/main.ts'), ...own, ...args];

@@ -146,6 +146,7 @@ async function assemble(options: HostOptions, stack: AsyncDisposableStack): Prom
       access: new Access(store, token.digest, randomBytes, nowMs),
       catalogue: declared.catalogue,
       resources: declared.status,
+      progress: () => thread.progress,
       version: options.version,
     },
     log,

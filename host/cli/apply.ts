@@ -5,12 +5,13 @@
 import type { Command } from 'commander';
 import { type ApiOptions, callApi, findTarget, type Target } from './admin-api.ts';
 import { type ChangeAnswer, nameOf, printChange, tellChange } from './changes.ts';
-import { type Context, tell } from './context.ts';
+import type { Context } from './context.ts';
 import { count, readInputs } from './inputs.ts';
 import { withApi, withFormat } from './key.ts';
 import { CommandError, Exit } from './outcome.ts';
 import type { Format } from './output.ts';
 import type { SetExit } from './program.ts';
+import { withProgress } from './progress.ts';
 
 interface Options extends ApiOptions {
   readonly filename: string[];
@@ -35,7 +36,7 @@ export function addApply(program: Command, context: Context, setExit: SetExit): 
     .description('show what apply would change; exit code 4 when there is something');
   withFormat(withApi(withFiles(diff))).action(async (options: Options) => {
     const batch = await readBatch(context, options);
-    const answer = await ask(findTarget(context, options), '/v1/diff', batch);
+    const answer = await asked(context, findTarget(context, options), '/v1/diff', batch);
     printChange(context, options.output, answer);
     tellChange(context, answer, true);
     if (answer.changed) setExit(Exit.differences);
@@ -62,13 +63,10 @@ async function run(context: Context, options: Options): Promise<void> {
   const { output, dryRun = false, yes = false } = options;
   const target = findTarget(context, options);
   const batch = await readBatch(context, options);
-  if (context.stderr.isTTY === true && batch.files.length > 1) {
-    tell(context, `Applying ${count(batch.files.length, 'file')} ...`);
-  }
+  const ask = (path: string, headers = {}) => asked(context, target, path, batch, headers);
   // Without --prune nothing goes, so that there is nothing to be shown before it is done.
-  if (!dryRun && !batch.prune)
-    return finish(context, output, await ask(target, '/v1/apply', batch));
-  const planned = await ask(target, '/v1/diff', batch);
+  if (!dryRun && !batch.prune) return finish(context, output, await ask('/v1/apply'));
+  const planned = await ask('/v1/diff');
   const gone = planned.diff.filter(({ action }) => action === 'delete');
   if (dryRun || !planned.changed) {
     printChange(context, output, planned);
@@ -84,7 +82,7 @@ async function run(context: Context, options: Options): Promise<void> {
   }
   // What was shown is what is made: a change in between is a conflict, not a surprise.
   const match = { 'if-match': `"${planned.revision}"` };
-  finish(context, output, await ask(target, '/v1/apply', batch, match));
+  finish(context, output, await ask('/v1/apply', match));
 }
 
 function finish(context: Context, output: Format, done: ChangeAnswer): void {
@@ -106,11 +104,13 @@ function textOf(name: string, bytes: Uint8Array): string {
   }
 }
 
-function ask(
+function asked(
+  context: Context,
   target: Target,
   path: string,
   batch: Batch,
   headers: Record<string, string> = {},
 ): Promise<ChangeAnswer> {
-  return callApi<ChangeAnswer>(target, 'POST', path, batch, { headers, timeoutMs: BATCH_MS });
+  const options = { headers, timeoutMs: BATCH_MS };
+  return withProgress(context, target, callApi(target, 'POST', path, batch, options));
 }

@@ -8,6 +8,7 @@ import type { Resources } from '../service/catalogue.ts';
 import type { Engines } from '../service/engines.ts';
 import type { Heads } from '../service/heads.ts';
 import type { Keys } from '../service/keys.ts';
+import type { ChangeProgress } from '../service/progress.ts';
 import { Quotas } from '../service/quotas.ts';
 import type { ResourceStatus } from '../service/reload.ts';
 import type { Terms } from '../service/terms.ts';
@@ -47,6 +48,8 @@ export interface AdminServices {
   readonly usage: UsageService;
   readonly nowMs: () => number;
   readonly resources: () => ResourceStatus;
+  /** How far a large change of resources has come; undefined while there is none. */
+  readonly progress: () => ChangeProgress | undefined;
   readonly version: string;
 }
 

@@ -12,6 +12,7 @@ const SUMMARIES: Readonly<Record<string, string>> = {
   'GET /readyz': 'Whether the host can decide what filters ask',
   'GET /metrics': 'Metrics in the text format of Prometheus',
   'GET /v1/status': 'What the host has in force',
+  'GET /v1/progress': 'How far a large change of resources has come',
   'GET /v1/limits/near': 'Accounts that have used 80 % of a quota',
   'GET /v1/proxies': 'Engines of filters, and which revision each is at',
   'GET /v1/usage': 'Usage by application, product and more, as JSON or CSV',

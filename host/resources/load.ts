@@ -41,6 +41,9 @@ export const LOAD_BOUNDS: LoadBounds = {
   resourcesMax: 1_000_000,
 };
 
+/** Resources from one telling of how many were read to the next. */
+const TOLD_EVERY = 1_000;
+
 /** A resource in the form the store keeps: equal texts mean equal resources. */
 export interface CanonicalResource {
   readonly kind: Kind;
@@ -80,9 +83,13 @@ export interface FilesRead {
   readonly problems: readonly Problem[];
 }
 
-/** Reads files. */
-export function readFiles(files: readonly InputFile[], bounds: LoadBounds): FilesRead {
-  const reader = new SetReader(bounds);
+/** Reads files; tells now and then how many resources were read. */
+export function readFiles(
+  files: readonly InputFile[],
+  bounds: LoadBounds,
+  onRead: (resources: number) => void = () => undefined,
+): FilesRead {
+  const reader = new SetReader(bounds, onRead);
   reader.read(files);
   return reader;
 }
@@ -114,10 +121,12 @@ class SetReader {
   readonly declared: Declared[] = [];
   readonly problems: Problem[] = [];
   readonly #bounds: LoadBounds;
+  readonly #onRead: (resources: number) => void;
   #resources = 0;
 
-  constructor(bounds: LoadBounds) {
+  constructor(bounds: LoadBounds, onRead: (resources: number) => void) {
     this.#bounds = bounds;
+    this.#onRead = onRead;
   }
 
   read(files: readonly InputFile[]): void {
@@ -142,6 +151,7 @@ class SetReader {
     const file = new SourceFile(input.name, text);
     for (const root of readDocuments(file, this.problems)) {
       this.#resources += 1;
+      if (this.#resources % TOLD_EVERY === 0) this.#onRead(this.#resources);
       const { resourcesMax } = this.#bounds;
       if (this.#resources === resourcesMax + 1) {
         this.#tooMany(file, 'resources', this.#resources, resourcesMax);

@@ -5,7 +5,7 @@
  * never touch a key that was made here.
  */
 import type { Compiler, MergedSet } from '../compile/compiler.ts';
-import { credentialIdentities, type RecordName, recordNames } from '../compile/part.ts';
+import { recordNames } from '../compile/part.ts';
 import { diffTexts, keyOf, type ResourceDiff } from '../resources/diff.ts';
 import type { HeldSet } from '../resources/held.ts';
 import { type CanonicalResource, LOAD_BOUNDS, readFiles } from '../resources/load.ts';
@@ -13,14 +13,15 @@ import { NO_CHANGE, type SetChange } from '../resources/merge.ts';
 import type { Printable } from '../resources/problem.ts';
 import type { Kind } from '../resources/schema/schema.ts';
 import { resourcesYaml, resourceYaml } from '../resources/yaml.ts';
-import type { Refusal, ResourceQuery, SetPart, Store, StoredResource } from '../store/store.ts';
+import type { Refusal, ResourceQuery, Store, StoredResource } from '../store/store.ts';
 import { type Caller, mayUse } from './access.ts';
 import { readBatch } from './batch.ts';
 import { etagOf } from './etag.ts';
 import { applyFolder, type Reading } from './folder-reading.ts';
+import { type OnProgress, Progress } from './progress.ts';
 import { findIn, pageOf } from './resource-reads.ts';
 import { rolledBack } from './rollback.ts';
-import { StoredSet } from './stored-set.ts';
+import { partOf, StoredSet } from './stored-set.ts';
 
 /** How a change is asked for. */
 export interface ChangeOptions {
@@ -73,6 +74,7 @@ export interface CatalogueOptions {
   readonly nowMs: () => number;
   /** Folder that alone changes resources; undefined = the admin API does. */
   readonly folder: string | undefined;
+  readonly onProgress?: OnProgress;
 }
 
 /** Which state of a resource a change was meant for. */
@@ -118,11 +120,13 @@ export const DIFF_MAX = 100_000;
 export class Catalogue {
   readonly #options: CatalogueOptions;
   readonly #stored: StoredSet;
+  readonly #progress: Progress;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(options: CatalogueOptions) {
     this.#options = options;
     this.#stored = new StoredSet(options.store);
+    this.#progress = new Progress(options.onProgress ?? (() => undefined));
   }
 
   /** The folder that alone changes resources, or undefined. */
@@ -273,7 +277,7 @@ export class Catalogue {
 
   /** Does one piece of work after another: the compiler holds one set at a time. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(work);
+    const turn = this.#last.then(work).finally(() => this.#progress.end());
     this.#last = turn.catch(() => undefined);
     return turn;
   }
@@ -307,7 +311,11 @@ export class Catalogue {
   async #merge(stored: HeldSet, change: SetChange, extent: Extent) {
     const { store, compiler } = this.#options;
     const known = (await store.groups()).map(({ group }) => group);
-    const read = readFiles(change.files, LOAD_BOUNDS);
+    this.#progress.begin(change.files);
+    const read = readFiles(change.files, LOAD_BOUNDS, (done) =>
+      this.#progress.tell('reading', done),
+    );
+    this.#progress.tell('checking');
     if (extent !== 'all') {
       const near = stored.near(read, change);
       const merged = await compiler.merge(near, change, known, read);
@@ -327,6 +335,7 @@ export class Catalogue {
     const records = recordNames(near ?? []);
     const names = [...merged.names, ...records.map(({ name }) => name)];
     const ids = await store.reserveIds(names, dryRun);
+    this.#progress.tell('writing');
     const outcome = await store.applyResources({
       ...(await compiler.compile(ids)),
       resources: merged.resources,
@@ -346,19 +355,6 @@ export class Catalogue {
     const raced = code === 'revision_conflict';
     return { ...no(code, message, await compiler.explain(outcome)), raced };
   }
-}
-
-/** The part of the set that some stored resources are; `ids` are those of their records. */
-function partOf(
-  near: readonly CanonicalResource[],
-  records: readonly RecordName[],
-  ids: readonly number[],
-): SetPart {
-  return {
-    resources: near.map(({ kind, namespace, name }) => ({ kind, namespace, name })),
-    credentials: credentialIdentities(near),
-    records: records.map(({ kind }, index) => ({ kind, id: ids[index] ?? 0 })),
-  };
 }
 
 function changed(revision: number, diff: readonly ResourceDiff[]): Changed {

@@ -7,8 +7,14 @@ import { Worker } from 'node:worker_threads';
 import type { SqliteStore } from '../store/sqlite.ts';
 import type { Resources } from './catalogue.ts';
 import { bytesIn } from './handed-over.ts';
+import type { ChangeProgress } from './progress.ts';
 import { findIn, pageOf, type ReadableStore } from './resource-reads.ts';
-import type { ResourceAnswer, ResourceCall, ResourceMethod } from './resource-worker.ts';
+import type {
+  ResourceAnswer,
+  ResourceCall,
+  ResourceMethod,
+  ResourceProgress,
+} from './resource-worker.ts';
 
 /** What the thread works with. */
 export interface ResourceThreadOptions {
@@ -32,6 +38,7 @@ export class ResourceThread {
   readonly #waiting = new Map<number, Waiting>();
   #worker: Worker | undefined;
   #lastId = 0;
+  #progress: ChangeProgress | undefined;
 
   /** Starts the thread at once: it takes a moment to load, and there is other work meanwhile. */
   constructor(options: ResourceThreadOptions) {
@@ -54,6 +61,11 @@ export class ResourceThread {
       export: method('export'),
       revisionDiff: method('revisionDiff'),
     };
+  }
+
+  /** How far a large change has come; undefined while there is none. */
+  get progress(): ChangeProgress | undefined {
+    return this.#progress;
   }
 
   async close(): Promise<void> {
@@ -79,14 +91,18 @@ export class ResourceThread {
       workerData: { port, identity, folder },
       transferList: [port],
     });
-    worker.on('message', (answer: ResourceAnswer) => this.#take(answer));
+    worker.on('message', (answer: ResourceAnswer | ResourceProgress) => this.#take(answer));
     worker.on('error', (error) => this.#fail(worker, error));
     worker.on('exit', () => this.#fail(worker, new Error('the thread of resources ended')));
     this.#worker = worker;
     return worker;
   }
 
-  #take(answer: ResourceAnswer): void {
+  #take(answer: ResourceAnswer | ResourceProgress): void {
+    if ('progress' in answer) {
+      this.#progress = answer.progress;
+      return;
+    }
     const waiting = this.#waiting.get(answer.id);
     this.#waiting.delete(answer.id);
     if (!('fault' in answer)) waiting?.resolve(answer.value);
@@ -99,6 +115,7 @@ export class ResourceThread {
   #fail(worker: Worker, error: Error): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
+    this.#progress = undefined;
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     for (const { reject } of waiting) reject(error);

@@ -9,6 +9,7 @@ import { StoreCalls, storeOver } from '../store/over-port.ts';
 import type { StoreIdentity } from '../store/store.ts';
 import { Catalogue, type Resources } from './catalogue.ts';
 import { bytesIn } from './handed-over.ts';
+import type { ChangeProgress } from './progress.ts';
 
 /** A method of {@link Resources} that answers a promise. */
 export type ResourceMethod = {
@@ -28,6 +29,11 @@ export type ResourceAnswer =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly fault: { readonly name: string; readonly message: string } };
 
+/** How far the change has come that is worked out. */
+export interface ResourceProgress {
+  readonly progress: ChangeProgress | undefined;
+}
+
 interface Settings {
   readonly port: MessagePort;
   readonly identity: StoreIdentity;
@@ -38,7 +44,11 @@ const { port, identity, folder } = workerData as Settings;
 const clock = { ms: 0 };
 const store = storeOver(new StoreCalls(port), identity, async () => port.close());
 const nowMs = () => clock.ms;
-const catalogue = new Catalogue({ store, compiler: new InlineCompiler(), nowMs, folder });
+const onProgress = (progress: ChangeProgress | undefined) => {
+  parentPort?.postMessage({ progress } satisfies ResourceProgress);
+};
+const compiler = new InlineCompiler();
+const catalogue = new Catalogue({ store, compiler, nowMs, folder, onProgress });
 
 parentPort?.on('message', async ({ id, method, args, nowMs: atMs }: ResourceCall) => {
   clock.ms = Math.max(clock.ms, atMs);

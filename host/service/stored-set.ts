@@ -2,11 +2,12 @@
  * The stored resources at hand where they are changed, so that a change need not read them all
  * again. It must never be taken for what is stored at another revision than it was read at.
  */
+import { credentialIdentities, type RecordName } from '../compile/part.ts';
 import { keyOf, type ResourceDiff } from '../resources/diff.ts';
 import { HeldSet } from '../resources/held.ts';
 import type { CanonicalResource } from '../resources/load.ts';
 import { KINDS, type Kind } from '../resources/schema/schema.ts';
-import type { Store } from '../store/store.ts';
+import type { SetPart, Store } from '../store/store.ts';
 
 /** Resources read in one go: a few milliseconds, so that other calls of the store come between. */
 const PAGE = 2_000;
@@ -62,4 +63,17 @@ export class StoredSet {
       if (page.length < PAGE) return;
     }
   }
+}
+
+/** The part of the set that some stored resources are; `ids` are those of their records. */
+export function partOf(
+  near: readonly CanonicalResource[],
+  records: readonly RecordName[],
+  ids: readonly number[],
+): SetPart {
+  return {
+    resources: near.map(({ kind, namespace, name }) => ({ kind, namespace, name })),
+    credentials: credentialIdentities(near),
+    records: records.map(({ kind }, index) => ({ kind, id: ids[index] ?? 0 })),
+  };
 }

@@ -23,6 +23,7 @@ import { Heads } from '../../host/service/heads.ts';
 import { Keys } from '../../host/service/keys.ts';
 import { Policies } from '../../host/service/policies.ts';
 import { Principals } from '../../host/service/principals.ts';
+import type { ChangeProgress, OnProgress } from '../../host/service/progress.ts';
 import type { ResourceStatus } from '../../host/service/reload.ts';
 import { Terms } from '../../host/service/terms.ts';
 import type { UsageService } from '../../host/service/usage.ts';
@@ -86,6 +87,8 @@ export class TrialHost implements AsyncDisposable {
   /** Added to the clock of the host. */
   aheadMs = 0;
   readonly #parts: UsageParts;
+  /** How far a large change has come; tests may say so themselves. */
+  progress: ChangeProgress | undefined;
   resources: ResourceStatus = { state: 'none', readAtMs: 0, problems: [] };
 
   private constructor(
@@ -107,7 +110,8 @@ export class TrialHost implements AsyncDisposable {
     this.hub = new WatchHub({ store, heads, nowMs, random, holdMs, onFault });
     const { folder } = options;
     const compiler = new InlineCompiler();
-    this.catalogue = new Catalogue({ store, compiler, nowMs, folder });
+    const onProgress: OnProgress = (progress) => Object.assign(this, { progress });
+    this.catalogue = new Catalogue({ store, compiler, nowMs, folder, onProgress });
     const metrics = new HostMetrics();
     const { hub, ledger, keys } = this;
     const access = new Access(store, digestOf(this.adminToken), randomBytes, nowMs);
@@ -147,6 +151,7 @@ export class TrialHost implements AsyncDisposable {
       services: {
         ...{ ...shared, keys, access, catalogue: this.catalogue, version: '0.0.0' },
         resources: () => this.resources,
+        progress: () => this.progress,
       },
       log,
     });

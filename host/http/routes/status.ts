@@ -7,9 +7,12 @@ import type { AdminServices } from '../admin-port.ts';
 import { callerOf } from '../auth.ts';
 import { countsOf } from './proxies.ts';
 
-/** Adds `GET /v1/status`. */
+/** Adds `GET /v1/status` and, answered even while the store is busy, `GET /v1/progress`. */
 export function statusRoute(server: FastifyInstance, services: AdminServices): void {
-  const { store, hub, version } = services;
+  const { store, hub, version, progress } = services;
+  server.get('/v1/progress', { config: { role: 'view' } }, async () => ({
+    change: progress() ?? null,
+  }));
   server.get('/v1/status', { config: { role: 'view' } }, async (request) => {
     const { storeId, epoch } = store.identity;
     const { folder, commit, state, readAtMs, problems } = services.resources();

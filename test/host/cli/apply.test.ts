@@ -6,9 +6,13 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { parse, parseAllDocuments } from 'yaml';
+import { withProgress } from '../../../host/cli/progress.ts';
+import { LOAD_BOUNDS, readFiles } from '../../../host/resources/load.ts';
+import { Progress } from '../../../host/service/progress.ts';
 import { Folder } from '../../support/folders.ts';
 import { resourcesOf } from '../../support/policies.ts';
 import { TrialHost } from '../../support/trial-host.ts';
+import { until } from '../../support/wait.ts';
 import { sidegate } from './command.ts';
 
 const FORMATS = ['table', 'json', 'yaml', 'name'];
@@ -208,4 +212,53 @@ test('a host with a folder', async () => {
   assert.equal(refused.exit, 5);
   assert.match(refused.stderr, /takes resources from the folder \/etc\/sidegate alone/);
   assert.equal((await sidegate(['diff', '-f', '-'], { env, stdin: PLAN })).exit, 4);
+});
+
+// Guarantees that who waits for a large change sees how far it is: counted on one line of a
+// terminal that is gone in the end, or by a line now and then.
+test('a change that takes long shows its progress', async () => {
+  await using setting = await started();
+  const { host, env } = setting;
+  const target = { host: env.SIDEGATE_HOST, token: env.SIDEGATE_ADMIN_TOKEN };
+  const shown = async (isTTY: boolean) => {
+    let text = '';
+    const write = (more: string) => {
+      text += more;
+    };
+    const stream = { isTTY, write };
+    const context = { env, folder: '/', stdout: stream, stderr: stream, nowMs: Date.now };
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const answer = withProgress(context, target, promise, 5);
+    host.progress = { phase: 'reading', done: 120_000, total: 400_000 };
+    await until('progress is shown', () => text.includes('Reading'), { deadlineMs: 30_000 });
+    host.progress = { phase: 'writing', done: 400_000, total: 400_000 };
+    if (isTTY) await until('it moves', () => text.includes('Writing'), { deadlineMs: 30_000 });
+    host.progress = undefined;
+    resolve('done');
+    assert.equal(await answer, 'done');
+    return text;
+  };
+  const terminal = await shown(true);
+  assert.match(terminal, /^\rReading 120,000 of 400,000 resources \.\.\. */);
+  assert.match(terminal, /\rWriting 400,000 resources \.\.\. */);
+  assert.match(terminal, /\r +\r$/, 'the line is taken away');
+  assert.equal(await shown(false), 'Reading 120,000 of 400,000 resources ...\n');
+});
+
+// Guarantees that what is counted is what happens, from the first resource to the last.
+test('the host counts what it reads of a large change', async () => {
+  const told: string[] = [];
+  const progress = new Progress((each) => told.push(each ? `${each.phase} ${each.done}` : 'over'));
+  const text = Array.from(
+    { length: 2_500 },
+    (_, at) => `kind: Consumer\nmetadata: { name: c-${at} }\n`,
+  );
+  const bytes = Buffer.from(text.join('---\n'));
+  progress.begin([{ name: 'all.yaml', bytes }]);
+  const onRead = (done: number) => progress.tell('reading', done);
+  readFiles([{ name: 'all.yaml', bytes }], LOAD_BOUNDS, onRead);
+  progress.tell('checking');
+  progress.end();
+  const reading = ['reading 0', 'reading 1000', 'reading 2000'];
+  assert.deepEqual(told, [...reading, 'checking 2500', 'over']);
 });

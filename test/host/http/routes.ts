@@ -18,6 +18,7 @@ export const ROUTES: readonly RouteRole[] = [
   { method: 'GET', url: '/metrics', role: 'view' },
   { method: 'GET', url: '/v1/status', role: 'view' },
   { method: 'GET', url: '/v1/limits/near', role: 'view' },
+  { method: 'GET', url: '/v1/progress', role: 'view' },
   { method: 'GET', url: '/v1/proxies', role: 'view' },
   { method: 'GET', url: '/v1/usage', role: 'view' },
   { method: 'GET', url: '/v1/usage/records', role: 'view' },

@@ -222,11 +222,14 @@ test('unknown accounts and classes are answered one by one', async () => {
 // Guarantees that nobody is called unknown because the host is still reading what was committed.
 test('a subscription that was just committed is unavailable until it is read, never unknown', async () => {
   await using host = await TrialHost.start({ resources: resourcesOf({ limits: LIMITS }) });
+  // A port that is open keeps the timers of the host going, as it does everywhere else.
+  await host.listenSync();
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   const { store } = host;
   const read = store.directoryAfter.bind(store);
   store.directoryAfter = async (query) => {
-    await gate;
+    // Pages of filters have records with a head; what the host reads for itself has not.
+    if (query.overheadBytes === 0) await gate;
     return read(query);
   };
   await host.apply(resourcesOf({ limits: LIMITS, applications: ['shop', 'late'] }));

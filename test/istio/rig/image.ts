@@ -143,7 +143,7 @@ for one in ${SYSTEM.join(' ')}; do
   mount -o remount,bind,ro "$0/$one"
 done
 for one in ${DEVICES.join(' ')}; do mount --bind "/dev/$one" "$0/dev/$one"; done
-mount -t proc proc "$0/proc"
+mount --bind /proc "$0/proc"
 `;
 const BUILD = `exec env -i PATH=${SEARCH} chroot "$0" sh -c "$1"`;
 

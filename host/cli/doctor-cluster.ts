@@ -8,7 +8,7 @@ import type { InputFile } from '../resources/load.ts';
 import { hostsOfCluster } from './doctor-clusters.ts';
 import { type Manifest, type Manifests, readManifests } from './doctor-manifests.ts';
 import { pluginsOf, ROOT_NAMESPACE } from './doctor-plugins.ts';
-import type { KubeApi, KubeObject } from './kube-api.ts';
+import { type KubeApi, type KubeObject, OBJECTS_READ_MAX } from './kube-api.ts';
 
 const CORE = '/api/v1';
 const KINDS: readonly (readonly [group: string, ...kinds: string[]])[] = [
@@ -25,10 +25,11 @@ const KINDS: readonly (readonly [group: string, ...kinds: string[]])[] = [
   ],
 ];
 
-/** The objects of a cluster as files, and the kinds that the caller may not read. */
+/** The objects of a cluster as files, and what was not read of it. */
 export interface ClusterFiles {
   readonly files: readonly InputFile[];
-  readonly forbidden: readonly string[];
+  /** Kinds, each with the reason in brackets. */
+  readonly unread: readonly string[];
 }
 
 /** Reads the objects of all namespaces, or of the one that is named and what it calls. */
@@ -40,8 +41,8 @@ export async function readCluster(
   const own = await readNamespaces(api, [namespace]);
   const manifests = readManifests(own.files);
   const around = await readNamespaces(api, namespacesAround(namespace, manifests));
-  const forbidden = new Set([...own.forbidden, ...around.forbidden]);
-  return { files: [...own.files, ...around.files], forbidden: [...forbidden] };
+  const unread = new Set([...own.unread, ...around.unread]);
+  return { files: [...own.files, ...around.files], unread: [...unread] };
 }
 
 async function readNamespaces(
@@ -50,20 +51,23 @@ async function readNamespaces(
 ): Promise<ClusterFiles> {
   const places = namespaces?.map((name) => `/namespaces/${encodeURIComponent(name)}`) ?? [''];
   const files: InputFile[] = [];
-  const forbidden: string[] = [];
+  const unread = new Set<string>();
+  const list = async (path: string, kind: string) => {
+    const { items, lacks } = await api.list(path);
+    if (lacks === 'forbidden') unread.add(`${kind} (forbidden)`);
+    if (lacks === 'the rest') unread.add(`${kind} (beyond the first ${OBJECTS_READ_MAX})`);
+    return items;
+  };
   const paths = KINDS.flatMap(([group, ...kinds]) => kinds.map((kind) => ({ group, kind })));
   for (const { group, kind } of paths) {
     for (const place of places) {
-      const { items, lacks } = await api.list(`${group}${place}/${kind}`);
-      if (lacks === 'forbidden') forbidden.push(kind);
-      files.push(...items.map(fileOf));
+      files.push(...(await list(`${group}${place}/${kind}`, kind)).map(fileOf));
     }
   }
   // The labels of a namespace say whether its pods join the mesh; that alone is read of it.
-  const { items, lacks } = await api.list(`${CORE}/namespaces`);
-  if (lacks === 'forbidden') forbidden.push('namespaces');
-  const wanted = items.filter((item) => namespaces?.includes(metaOf(item).name ?? '') ?? true);
-  return { files: [...files, ...wanted.map(fileOf)], forbidden: [...new Set(forbidden)] };
+  const all = await list(`${CORE}/namespaces`, 'namespaces');
+  const wanted = all.filter((item) => namespaces?.includes(metaOf(item).name ?? '') ?? true);
+  return { files: [...files, ...wanted.map(fileOf)], unread: [...unread] };
 }
 
 interface Meta {

@@ -89,7 +89,7 @@ export function addDoctor(program: Command, context: Context, setExit: SetExit):
 async function doctor(options: Options, context: Context, setExit: SetExit): Promise<void> {
   const known = readKnown(options, context);
   const resources = loadedFrom(options.resources, context);
-  const { manifests, api } = await readObjects(options, context);
+  const { manifests, api, unread } = await readObjects(options, context);
   const plugins = pluginsOf(manifests);
   const findings: Printable[] = inOrder([
     ...manifests.problems,
@@ -111,7 +111,11 @@ async function doctor(options: Options, context: Context, setExit: SetExit): Pro
   else if (findings.length > 0) context.stdout.write(formatProblems(findings));
   if (known.module === undefined) tell(context, 'No module: pluginConfig was not looked at.');
   if (plugins.length === 0) tell(context, 'No plugin of Sidegate among these objects.');
-  tell(context, `${manifests.all.length} objects, ${plugins.length} plugins: ${said(findings)}`);
+  if (unread.length > 0) tell(context, `Not read: ${unread.join(', ')}.`);
+  const found = said(findings, unread.length > 0);
+  tell(context, `${manifests.all.length} objects, ${plugins.length} plugins: ${found}`);
+  // Who may not read what names plugins has looked at nothing, which is no clean bill.
+  if (plugins.length === 0 && unread.length > 0) setExit(Exit.denied);
   if (findings.length > 0) setExit(Exit.problems);
 }
 
@@ -123,12 +127,11 @@ async function readObjects(options: Options, context: Context) {
   }
   if (kubeconfig === undefined) {
     const files = (filename ?? []).flatMap((name) => readFiles(name, context));
-    return { manifests: readManifests(files), api: undefined };
+    return { manifests: readManifests(files), api: undefined, unread: [] };
   }
   const api = new KubeApi(readKubeconfig(path.resolve(context.folder, kubeconfig), kubeContext));
-  const { files, forbidden } = await readCluster(api, namespace);
-  if (forbidden.length > 0) tell(context, `Not allowed to read: ${forbidden.join(', ')}.`);
-  return { manifests: readManifests(files), api };
+  const { files, unread } = await readCluster(api, namespace);
+  return { manifests: readManifests(files), api, unread };
 }
 
 /** What proxies and host say, where there is a way to ask them. */
@@ -160,8 +163,8 @@ async function checkRunning(
   return findings;
 }
 
-function said(findings: readonly Printable[]): string {
-  if (findings.length === 0) return 'nothing found.';
+function said(findings: readonly Printable[], partly: boolean): string {
+  if (findings.length === 0) return partly ? 'nothing found in what was read.' : 'nothing found.';
   return `${findings.length} ${findings.length === 1 ? 'finding' : 'findings'}.`;
 }
 

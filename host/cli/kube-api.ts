@@ -16,16 +16,19 @@ export interface KubeAnswer {
   readonly text: string;
 }
 
-/** Objects of one kind; `lacks` says why there are none. */
+/** Objects of one kind; `lacks` says why there are none, or not all. */
 export interface Listed {
   readonly items: readonly KubeObject[];
-  readonly lacks?: 'forbidden' | 'unknown kind';
+  readonly lacks?: 'forbidden' | 'unknown kind' | 'the rest';
 }
 
 const TIMEOUT_MS = 10_000;
 const ANSWER_BYTES_MAX = 64 * 1_048_576;
 const PAGE = 500;
 const PAGES_MAX = 200;
+
+/** Most objects that are read of one kind. */
+export const OBJECTS_READ_MAX = PAGE * PAGES_MAX;
 
 /** Calls one API server. */
 export class KubeApi {
@@ -50,10 +53,10 @@ export class KubeApi {
         items.push({ ...item, apiVersion: list.apiVersion, kind: list.kind.replace(/List$/, '') });
       }
       const more = list.metadata?.continue ?? '';
-      if (more === '') break;
+      if (more === '') return { items };
       next = `&continue=${encodeURIComponent(more)}`;
     }
-    return { items };
+    return { items, lacks: 'the rest' };
   }
 
   /** One answer. Throws a CommandError when there is none. */

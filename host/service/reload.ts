@@ -68,10 +68,11 @@ export class Reloader {
     const { nowMs, read, onRead } = this.#options;
     const beganMs = nowMs();
     const reading = await read();
+    const commit = await commitOf(resolve(this.#options.path));
     const refused = reading.outcome === 'refused';
     this.#status = {
       folder: this.#options.path,
-      commit: commitOf(resolve(this.#options.path)),
+      commit,
       state: refused ? 'refused' : 'applied',
       readAtMs: beganMs,
       problems: refused ? reading.problems : [],

@@ -4,8 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { KubeApi } from '../../../host/cli/kube-api.ts';
+import { readCluster } from '../../../host/cli/doctor-cluster.ts';
+import { KubeApi, OBJECTS_READ_MAX } from '../../../host/cli/kube-api.ts';
 import { readKubeconfig } from '../../../host/cli/kubeconfig.ts';
 import { Exit } from '../../../host/cli/outcome.ts';
 import { serveCluster } from '../../istio/live.ts';
@@ -136,4 +139,51 @@ test('lists are read page by page', async () => {
     ['Pod', 'Pod', 'Pod'],
   );
   assert.match(asked[2] ?? '', /continue=b$/);
+});
+
+// Guarantees that a list which is longer than what is read never passes for a whole one.
+test('what lies beyond the bound of a list is told', async () => {
+  class Endless extends KubeApi {
+    override async get() {
+      const list = { kind: 'PodList', apiVersion: 'v1', metadata: { continue: 'more' }, items: [] };
+      return { status: 200, text: JSON.stringify(list) };
+    }
+  }
+  const api = new Endless({ server: new URL('http://127.0.0.1'), token: undefined, tls: {} });
+  assert.equal((await api.list('/api/v1/pods')).lacks, 'the rest');
+  const { unread } = await readCluster(api, undefined);
+  assert.ok(unread.includes(`pods (beyond the first ${OBJECTS_READ_MAX})`), unread.join());
+});
+
+// Guarantees that a look at what may not be read is no clean bill, and says what was not seen.
+test('doctor says what it may not read', async () => {
+  await using folder = await Folder.make();
+  let isForbidden = (_: string) => true;
+  const server = createServer((request, response) => {
+    const { url = '' } = request;
+    if (isForbidden(url)) return response.writeHead(403).end('{}');
+    return response.end('{"kind":"List","apiVersion":"v1","items":[]}');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const { port } = server.address() as AddressInfo;
+    await writeFile(
+      folder.join('config'),
+      configOf({ cluster: { server: `http://127.0.0.1:${port}` } }),
+    );
+    const doctor = () => sidegate(['doctor', '--kubeconfig', 'config'], { folder: folder.path });
+    const blind = await doctor();
+    assert.equal(blind.exit, Exit.denied);
+    assert.match(
+      blind.stderr,
+      /^Not read: pods \(forbidden\), .*wasmplugins \(forbidden\), .*\.$/m,
+    );
+    assert.match(blind.stderr, /^0 objects, 0 plugins: nothing found in what was read\.$/m);
+    isForbidden = () => false;
+    const seeing = await doctor();
+    assert.deepEqual([seeing.exit, /Not read/.test(seeing.stderr)], [Exit.done, false]);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });

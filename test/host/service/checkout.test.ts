@@ -20,24 +20,24 @@ test('the commit of a checkout', async () => {
   await using folder = await Folder.make();
   const top = folder.join('main');
   mkdirSync(`${top}/policies/deep`, { recursive: true });
-  assert.equal(commitOf(top), undefined, 'outside of a checkout');
+  assert.equal(await commitOf(top), undefined, 'outside of a checkout');
   git(top, 'init', '-q', '-b', 'main');
-  assert.equal(commitOf(top), undefined, 'nothing is committed yet');
+  assert.equal(await commitOf(top), undefined, 'nothing is committed yet');
   const commit = () => {
     git(top, 'commit', '-q', '--allow-empty', '-m', 'x');
     return git(top, 'rev-parse', 'HEAD');
   };
   const first = commit();
-  assert.equal(commitOf(`${top}/policies/deep`), first);
+  assert.equal(await commitOf(`${top}/policies/deep`), first);
   git(top, 'pack-refs', '--all');
-  assert.equal(commitOf(top), first);
+  assert.equal(await commitOf(top), first);
   const second = commit();
-  assert.equal(commitOf(top), second);
+  assert.equal(await commitOf(top), second);
   git(top, 'worktree', 'add', '-q', '--detach', folder.join('tree'), first);
-  assert.equal(commitOf(folder.join('tree')), first);
+  assert.equal(await commitOf(folder.join('tree')), first);
   git(folder.join('tree'), 'checkout', '-q', '-b', 'other');
-  assert.equal(commitOf(folder.join('tree')), first);
-  assert.equal(commitOf(top), second);
+  assert.equal(await commitOf(folder.join('tree')), first);
+  assert.equal(await commitOf(top), second);
 });
 
 // Guarantees that a file which only looks like a checkout leads nowhere.
@@ -45,7 +45,7 @@ test('what is no checkout has no commit', async () => {
   await using folder = await Folder.make();
   mkdirSync(folder.join('.git'));
   writeFileSync(folder.join('.git', 'HEAD'), 'ref: refs/heads/../../../etc/passwd\n');
-  assert.equal(commitOf(folder.join('.')), undefined);
+  assert.equal(await commitOf(folder.join('.')), undefined);
   writeFileSync(folder.join('.git', 'HEAD'), 'not a commit\n');
-  assert.equal(commitOf(folder.join('.')), undefined);
+  assert.equal(await commitOf(folder.join('.')), undefined);
 });

@@ -25,10 +25,9 @@ export interface Listed {
 const TIMEOUT_MS = 10_000;
 const ANSWER_BYTES_MAX = 64 * 1_048_576;
 const PAGE = 500;
-const PAGES_MAX = 200;
 
 /** Most objects that are read of one kind. */
-export const OBJECTS_READ_MAX = PAGE * PAGES_MAX;
+export const OBJECTS_READ_MAX = 100_000;
 
 /** Calls one API server. */
 export class KubeApi {
@@ -42,7 +41,7 @@ export class KubeApi {
   async list(path: string): Promise<Listed> {
     const items: KubeObject[] = [];
     let next = '';
-    for (let page = 0; page < PAGES_MAX; page += 1) {
+    for (let read = 0; read < OBJECTS_READ_MAX; read += PAGE) {
       const { status, text } = await this.get(`${path}?limit=${PAGE}${next}`);
       if (status === 403) return { items, lacks: 'forbidden' };
       if (status === 404) return { items, lacks: 'unknown kind' };

@@ -5,6 +5,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { SqliteStore } from '../store/sqlite.ts';
+import { WaitingCalls } from '../store/waiting.ts';
 import type { Resources } from './catalogue.ts';
 import { bytesIn } from './handed-over.ts';
 import type { ChangeProgress } from './progress.ts';
@@ -25,19 +26,13 @@ export interface ResourceThreadOptions {
   readonly folder: string | undefined;
 }
 
-interface Waiting {
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: Error) => void;
-}
-
 /** The owner's end of the thread. */
 export class ResourceThread {
   /** What the thread does, one call after another. */
   readonly resources: Resources;
   readonly #options: ResourceThreadOptions;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new WaitingCalls();
   #worker: Worker | undefined;
-  #lastId = 0;
   #progress: ChangeProgress | undefined;
 
   /** Starts the thread at once: it takes a moment to load, and there is other work meanwhile. */
@@ -74,11 +69,8 @@ export class ResourceThread {
 
   #call(method: ResourceMethod, args: readonly unknown[]): Promise<unknown> {
     const worker = this.#worker ?? this.#start();
-    this.#lastId += 1;
-    const id = this.#lastId;
-    const call: ResourceCall = { id, method, args, nowMs: this.#options.nowMs() };
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
+    return this.#waiting.begin((id) => {
+      const call: ResourceCall = { id, method, args, nowMs: this.#options.nowMs() };
       worker.postMessage(call, bytesIn(args));
     });
   }
@@ -103,12 +95,10 @@ export class ResourceThread {
       this.#progress = answer.progress;
       return;
     }
-    const waiting = this.#waiting.get(answer.id);
-    this.#waiting.delete(answer.id);
-    if (!('fault' in answer)) waiting?.resolve(answer.value);
+    if (!('fault' in answer)) this.#waiting.resolve(answer.id, answer.value);
     else {
       const { name, message } = answer.fault;
-      waiting?.reject(Object.assign(new Error(message), { name }));
+      this.#waiting.reject(answer.id, Object.assign(new Error(message), { name }));
     }
   }
 
@@ -116,8 +106,6 @@ export class ResourceThread {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
     this.#progress = undefined;
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const { reject } of waiting) reject(error);
+    this.#waiting.rejectAll(error);
   }
 }

@@ -17,6 +17,7 @@ import type {
   WorkerOpened,
   WorkerSettings,
 } from './ledger-sqlite-worker.ts';
+import { WaitingCalls } from './waiting.ts';
 
 /** Most calls that may wait for a commit; one more is refused with `ledger_unavailable`. */
 export const LEDGER_CALLS_MAX = 10_000;
@@ -32,11 +33,6 @@ export interface SqliteLedgerOptions {
   readonly seed: number;
   /** How long the first call of a group commit waits for others; 2 ms when absent. */
   readonly gatherMs?: number;
-}
-
-interface Waiting {
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: LedgerError) => void;
 }
 
 /**
@@ -64,10 +60,9 @@ export async function openSqliteLedger(options: SqliteLedgerOptions): Promise<Le
 class SqliteLedger implements Ledger {
   readonly #worker: Worker;
   readonly #resolve: ResolveTerms;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new WaitingCalls();
   readonly #ended: Promise<void>;
   #outgoing: NumberedCall[] = [];
-  #lastId = 0;
   #stats = newStats();
   #refuse: LedgerError | undefined;
 
@@ -129,14 +124,11 @@ class SqliteLedger implements Ledger {
       const message = `more than ${LEDGER_CALLS_MAX} calls wait for the ledger`;
       return Promise.reject(new LedgerError('ledger_unavailable', message));
     }
-    this.#lastId += 1;
-    const id = this.#lastId;
-    return new Promise<T>((resolve, reject) => {
-      this.#waiting.set(id, { resolve: (value) => resolve(value as T), reject });
+    return this.#waiting.begin((id) => {
       this.#outgoing.push({ id, call });
       // Calls that came in one turn cross together: each message between threads has its price.
       if (this.#outgoing.length === 1) setImmediate(() => this.#send());
-    });
+    }) as Promise<T>;
   }
 
   #send(): void {
@@ -148,17 +140,13 @@ class SqliteLedger implements Ledger {
   #take({ answers, fault, stats }: WorkerAnswer): void {
     this.#stats = stats;
     for (const { id, value } of answers) {
-      const waiting = this.#waiting.get(id);
-      this.#waiting.delete(id);
-      if (fault) waiting?.reject(new LedgerError(fault.code, fault.message));
-      else waiting?.resolve(value);
+      if (fault) this.#waiting.reject(id, new LedgerError(fault.code, fault.message));
+      else this.#waiting.resolve(id, value);
     }
   }
 
   #fail(message: string): void {
     this.#refuse ??= new LedgerError('ledger_unavailable', message);
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const { reject } of waiting) reject(new LedgerError('ledger_unavailable', message));
+    this.#waiting.rejectAll(new LedgerError('ledger_unavailable', message));
   }
 }

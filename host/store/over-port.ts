@@ -5,6 +5,7 @@
 import { StoreError, type StoreErrorCode } from './open.ts';
 import type { StoreCall, StoreMethod, StoreReply } from './sqlite-worker.ts';
 import type { CommitEvent, Store, StoreIdentity } from './store.ts';
+import { WaitingCalls } from './waiting.ts';
 
 /** An end of a way between two threads. */
 export interface StorePort {
@@ -12,17 +13,11 @@ export interface StorePort {
   on(event: 'message', listener: (reply: StoreReply) => void): unknown;
 }
 
-interface Waiting {
-  resolve(value: unknown): void;
-  reject(error: Error): void;
-}
-
 /** Calls to a store over a port, each matched with its answer. */
 export class StoreCalls {
   readonly listeners = new Set<(event: CommitEvent) => void>();
   readonly #port: StorePort;
-  readonly #waiting = new Map<number, Waiting>();
-  #calls = 0;
+  readonly #waiting = new WaitingCalls();
   #ended: Error | undefined;
 
   constructor(port: StorePort) {
@@ -37,12 +32,7 @@ export class StoreCalls {
 
   call(method: StoreMethod, args: readonly unknown[]): Promise<unknown> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    this.#calls += 1;
-    const call = this.#calls;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(call, { resolve, reject });
-      this.#port.postMessage({ call, method, args } satisfies StoreCall);
-    });
+    return this.#waiting.begin((call) => this.#port.postMessage({ call, method, args }));
   }
 
   /** Refuses calls from now on; those under way are still answered. */
@@ -53,8 +43,7 @@ export class StoreCalls {
   /** Refuses all calls, those under way included. */
   end(error: Error): void {
     this.#ended ??= error;
-    for (const waiting of this.#waiting.values()) waiting.reject(error);
-    this.#waiting.clear();
+    this.#waiting.rejectAll(error);
   }
 
   #take(reply: StoreReply): void {
@@ -63,10 +52,9 @@ export class StoreCalls {
       return;
     }
     if (!('call' in reply)) return;
-    const waiting = this.#waiting.get(reply.call);
-    this.#waiting.delete(reply.call);
-    if ('error' in reply) waiting?.reject(storeError(reply.error.code, reply.error.message));
-    else waiting?.resolve(reply.value);
+    const { call } = reply;
+    if (!('error' in reply)) this.#waiting.resolve(call, reply.value);
+    else this.#waiting.reject(call, storeError(reply.error.code, reply.error.message));
   }
 }
 

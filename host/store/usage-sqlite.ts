@@ -7,16 +7,12 @@ import { Worker } from 'node:worker_threads';
 import { type UsageStore, UsageStoreError } from './usage.ts';
 import type { UsageMethod } from './usage-database.ts';
 import type { UsageCall, UsageThreadSettings, UsageWord } from './usage-worker.ts';
+import { WaitingCalls } from './waiting.ts';
 
 /** Most calls that may wait for a commit; one more is refused with `usage_unavailable`. */
 export const USAGE_CALLS_MAX = 10_000;
 
 const GATHER_MS = 2;
-
-interface Waiting {
-  resolve(value: unknown): void;
-  reject(error: UsageStoreError): void;
-}
 
 /** Opens the file, made when absent, and locks it. Rejects with a {@link UsageStoreError}. */
 export async function openSqliteUsage(path: string): Promise<UsageStore> {
@@ -37,9 +33,8 @@ export async function openSqliteUsage(path: string): Promise<UsageStore> {
 /** The owner's end of the thread. */
 class UsageThread {
   readonly #worker: Worker;
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new WaitingCalls();
   readonly #ended: Promise<void>;
-  #calls = 0;
   #refuse: UsageStoreError | undefined;
 
   constructor(worker: Worker) {
@@ -59,10 +54,7 @@ class UsageThread {
     if (this.#waiting.size >= USAGE_CALLS_MAX && method !== 'close') {
       return Promise.reject(new UsageStoreError('usage_unavailable', 'too many calls wait'));
     }
-    this.#calls += 1;
-    const call = this.#calls;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(call, { resolve, reject });
+    return this.#waiting.begin((call) => {
       this.#worker.postMessage({ call, method, args } satisfies UsageCall);
     });
   }
@@ -79,25 +71,18 @@ class UsageThread {
 
   #take(word: UsageWord): void {
     if ('answers' in word) {
-      for (const { call, value } of word.answers) this.#settle(call)?.resolve(value);
+      for (const { call, value } of word.answers) this.#waiting.resolve(call, value);
     } else if ('failed' in word) {
       const { code, message } = word.fault;
-      for (const call of word.failed)
-        this.#settle(call)?.reject(new UsageStoreError(code, message));
+      for (const call of word.failed) {
+        this.#waiting.reject(call, new UsageStoreError(code, message));
+      }
     }
-  }
-
-  #settle(call: number): Waiting | undefined {
-    const waiting = this.#waiting.get(call);
-    this.#waiting.delete(call);
-    return waiting;
   }
 
   #fail(message: string): void {
     this.#refuse ??= new UsageStoreError('usage_unavailable', message);
-    const waiting = [...this.#waiting.values()];
-    this.#waiting.clear();
-    for (const { reject } of waiting) reject(this.#refuse);
+    this.#waiting.rejectAll(this.#refuse);
   }
 }
 

@@ -54,6 +54,7 @@ export function findTarget(context: Context, options: ApiOptions): Target {
   if (token !== undefined && token !== '') return { host, token };
   throw new CommandError(Exit.usage, `no admin token for ${host}`, [
     'Set SIDEGATE_ADMIN_TOKEN or --token-file, or run this in the folder where "npm start" runs.',
+    'A host that "sidegate serve" starts shows its first token once, on stderr.',
   ]);
 }
 

@@ -68,7 +68,7 @@ test('every exit code in every output format', async () => {
   assert.deepEqual(cases.map(({ exit }) => exit).sort(), Object.values(Exit).sort());
   const env = { SIDEGATE_HOST: await host.listenAdmin(), SIDEGATE_ADMIN_TOKEN: host.adminToken };
   for (const { exit, args, stdin = '', says } of cases) {
-    for (const format of FORMATS) {
+    for (const format of args[0] === 'get' ? [...FORMATS, 'wide'] : FORMATS) {
       const ended = await sidegate([...args, '-o', format], { env, stdin });
       const what = `${args.join(' ')} -o ${format}: ${ended.stderr}`;
       assert.equal(ended.exit, exit, what);

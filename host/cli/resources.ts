@@ -25,7 +25,7 @@ interface Options extends ApiOptions {
 }
 
 /** An export of hundreds of thousands of resources takes its time. */
-const EXPORT_MS = 120_000;
+const EXPORT_MS = 300_000;
 
 /** Fields of the spec that a table shows, by kind; those of `wide` behind them. */
 const SHOWN: Record<Kind, readonly [readonly string[], readonly string[]]> = {

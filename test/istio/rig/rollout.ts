@@ -13,11 +13,10 @@ import { type Processes, until } from './processes.ts';
 import { pushOther } from './registry.ts';
 import { underLoad } from './traffic.ts';
 
-/**
- * Slow enough that what a worker holds lasts while the host is away, and that nothing waits for
- * long where the machine has other things to do.
- */
+/** Slow enough that nothing waits for long where the machine has other things to do. */
 const LOAD = { connections: 6, pauseMs: 50 };
+/** So slow that what a worker holds lasts for half a minute, in which any host has started. */
+const SPARING = { connections: 6, pauseMs: 250 };
 
 /** Runs the checks on the fleet. */
 export async function checkRollout(
@@ -28,8 +27,8 @@ export async function checkRollout(
   const { key } = await makeKey('roomy');
   const targets = PROXIES.map((target) => ({ ...target, key }));
   const plugins = objects.filter(({ kind }) => kind === 'WasmPlugin');
-  const passing = async (change: () => Promise<void>) => {
-    const load = await underLoad(targets, LOAD, async (running) => {
+  const passing = async (change: () => Promise<void>, options = LOAD) => {
+    const load = await underLoad(targets, options, async (running) => {
       await change();
       await running.goesOn();
     });
@@ -40,7 +39,7 @@ export async function checkRollout(
     passing(async () => {
       await processes.stopOne('host');
       await runHost(processes);
-    }),
+    }, SPARING),
   );
   const next = pushOther(processes, otherModule(processes), '0.1.1');
   const moveOn = () => moveTo(plugins, next);

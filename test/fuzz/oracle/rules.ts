@@ -58,8 +58,11 @@ function bitsOf(bytes: Uint8Array): string {
 
 function refererHost(headers: readonly Pair[]): string | undefined {
   const values = headers.filter(([name]) => name === 'referer').map(([, value]) => value);
-  const [, rest] = /.:\/\/(.*)$/s.exec(values.length === 1 ? (values[0] ?? '') : '') ?? [];
-  const authority = rest?.split(/[/?#]/)[0]?.split('@').at(-1);
+  const [, rest] = /^[^:]+:\/\/(.*)$/s.exec(values.length === 1 ? (values[0] ?? '') : '') ?? [];
+  const authority = rest
+    ?.split(/[/?#\\]/)[0]
+    ?.split('@')
+    .at(-1);
   return authority
     ?.replace(/:.*$/s, '')
     .replace(/\.$/, '')

@@ -85,8 +85,10 @@ export const POLICY_PAGE_BYTES: u32 = 32_768;
 
 // Work of one callback that no request waits for; more is done at the next tick.
 
-/** Records of a directory page that are applied; a page with no more is applied as it comes. */
-export const SLICE_RECORDS: u32 = TEST_BUILD ? 4 : 128;
+/** Records of a directory page up to which it is applied as it comes. */
+export const AT_ONCE_RECORDS: u32 = TEST_BUILD ? 4 : 128;
+/** Records of a longer page that are applied. */
+export const SLICE_RECORDS: u32 = TEST_BUILD ? 4 : 512;
 /** Bytes of a page of the policy that are hashed, a multiple of 64. */
 export const SLICE_HASH_BYTES: u32 = TEST_BUILD ? 64 : 3_072;
 /** Records of a policy, or as much work on its texts and checksum, that are checked. */

@@ -16,7 +16,7 @@ import {
   WALK_NONE,
   WALK_RESTRICT,
 } from '../engine/state';
-import { SLICE_RECORDS } from '../limits';
+import { AT_ONCE_RECORDS, SLICE_RECORDS } from '../limits';
 import { DIRECTORIES_FILLED, DIRECTORY_NO_ROOM, noteEvent } from '../telemetry/events';
 import { areSafe, sectionLength } from '../util/frame';
 import { backOff, blameHost } from './failure';
@@ -140,7 +140,7 @@ function takePage(engine: Engine, page: usize, records: usize): bool {
   if (load<u64>(page, 32) < held) return false;
   keepPage(engine, page, records);
   // A few records, such as a revocation, wait for no tick.
-  if (load<u32>(page, 64) <= SLICE_RECORDS) applySlice(engine);
+  if (load<u32>(page, 64) <= AT_ONCE_RECORDS) applySlice(engine);
   // Until the first fill is whole requests wait for it, and not behind it.
   while (engine.complete == 0 && engine.pageKept != 0) applySlice(engine);
   return true;

@@ -4,7 +4,7 @@
  */
 import * as reason from '../decision/reason';
 import { asciiList } from '../util/ascii';
-import { putDecimal, putEntry, putLiteral } from './text';
+import { putDecimal, putKnownEntry, putLiteral } from './text';
 
 /** Titles of the denials from the first to the last that says who or what was at fault. */
 const TITLES = asciiList(
@@ -14,9 +14,11 @@ const TITLES = asciiList(
     'Subscription is suspended|Request cannot be satisfied as assigned quota has been exceeded|',
 );
 
+const PLACES: usize = memory.data((reason.QUOTA_EXCEEDED - reason.FIRST_DENIAL + 1) * 4, 4);
+
 /** Writes a short title for a denial; the same for a malformed and an unknown key. */
 export function putTitle(why: u32): void {
-  if (why <= reason.QUOTA_EXCEEDED) putEntry(TITLES, why - reason.FIRST_DENIAL);
+  if (why <= reason.QUOTA_EXCEEDED) putKnownEntry(TITLES, why - reason.FIRST_DENIAL, PLACES);
   else if (why == reason.CIDR_DENIED) putLiteral('API key is not for this address');
   else if (why == reason.REFERER_DENIED) putLiteral('API key is not for this page');
   else if (why == reason.CALLER_MISSING) putLiteral('No key, certificate or token');

@@ -40,6 +40,20 @@ export function putEntry(list: usize, index: u32): void {
   if (entry != 0) putBytes(entry + 1, load<u8>(entry));
 }
 
+/**
+ * The same for an index that is there, found by a walk the first time alone: `places` has a u32 for
+ * each entry, zero at first.
+ */
+export function putKnownEntry(list: usize, index: u32, places: usize): void {
+  const place = places + index * 4;
+  let entry = load<u32>(place) as usize;
+  if (entry == 0) {
+    entry = asciiEntry(list, index);
+    store<u32>(place, entry as u32);
+  }
+  putBytes(entry + 1, load<u8>(entry));
+}
+
 /** Writes one byte. */
 export function putByte(byte: u8): void {
   if (at >= end) {

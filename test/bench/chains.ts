@@ -12,6 +12,8 @@ const TYPE = 'type.googleapis.com/envoy.extensions';
 export interface ProxySpec {
   filters: Config[];
   clusters: Config[];
+  /** The cluster that answers; without it the proxy answers every request itself. */
+  upstream?: string;
 }
 
 /** A way to ask an Envoy, and what must come of it. */
@@ -63,6 +65,24 @@ export function withManyHeaders(chain: Chain): Chain {
     return callerHeaders(chain.headers()[KEY_HEADER], LARGE);
   };
   return { ...chain, name: `${chain.name}, ${LARGE} headers`, headers };
+}
+
+/** What names a chain that calls a service, and the base that it is held to. */
+export const TO_A_SERVICE = ', to a service';
+
+/**
+ * The same before a service: what it lets pass is answered there, and the call is the proxy's to
+ * make. What it refuses goes nowhere, as in life.
+ */
+export function beforeService(chain: Chain, port: number): Chain {
+  const { filters, clusters } = chain.proxy;
+  const proxy = { filters, clusters: [...clusters, config.cluster('service', port)] };
+  return {
+    ...chain,
+    name: `${chain.name}${TO_A_SERVICE}`,
+    does: `${chain.does}; what passes is answered by a service`,
+    proxy: { ...proxy, upstream: 'service' },
+  };
 }
 
 /** The proxy alone. */

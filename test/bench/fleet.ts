@@ -40,6 +40,20 @@ const SOURCES: readonly Source[] = [
     figures: { 'configuration changes': /MB, then (?<grownMb>-?[\d.]+) MB more/ },
   },
   {
+    file: 'test/e2e/rate.test.ts',
+    figures: {
+      'rate, four workers on Envoy':
+        /used (?<balanced>[\d.]+) % balanced, (?<skewed>[\d.]+) % in the first/,
+    },
+  },
+  {
+    file: 'test/emulator/filter-rate.test.ts',
+    figures: {
+      'rate, four workers by decision times': /by the one that stayed, excess (?<excess>-?[\d.]+)/,
+      'rate, skewed load': /# 85, 5, 5 and 5 a second: used (?<percent>[\d.]+) %/,
+    },
+  },
+  {
     file: 'test/host/store/scale.test.ts',
     figures: {
       'compile policy': /compile 500 operations, \d+ subscriptions: (?<ms>\d+) ms/,

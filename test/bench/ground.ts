@@ -6,7 +6,7 @@ import { Folder } from '../support/folders.ts';
 import { writeNoopModule } from '../support/noop.ts';
 import type { Chain } from './chains.ts';
 import * as chains from './chains.ts';
-import { CORES } from './lanes.ts';
+import { CORES, startService } from './lanes.ts';
 import { startRivals } from './rivals.ts';
 import {
   answeringChain,
@@ -72,6 +72,14 @@ async function ownChains(cleanup: AsyncDisposableStack): Promise<Chain[]> {
   const some = cleanup.use(await startKeyedHost(SOME, CORES.load));
   const answering = cleanup.use(await startKeyedHost(FEW, CORES.load, { answers: true }));
   const many = cleanup.use(await startKeyedHost(MANY, CORES.load));
+  const service = await startService(cleanup);
+  const served = [chains.noFilter(), sidegateChain(few), refusingChain(few), limitedChain(few)];
+  // One proxy for all that ask the same host: their accounts are the same.
+  const before = served.map((chain) => chains.beforeService(chain, service));
+  const [, allowed] = before;
+  const shared = before.map((chain) => {
+    return allowed && chain.knowsKeys ? { ...chain, proxy: allowed.proxy } : chain;
+  });
   return [
     sidegateChain(few),
     sidegateChain(some),
@@ -81,5 +89,6 @@ async function ownChains(cleanup: AsyncDisposableStack): Promise<Chain[]> {
     limitedChain(few),
     quietChain(few),
     answeringChain(answering),
+    ...shared,
   ];
 }

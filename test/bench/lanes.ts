@@ -26,9 +26,16 @@ export interface Lane {
   port: number;
 }
 
-/** The configuration of a proxy that answers every request itself. */
-export function configOf({ filters, clusters }: ProxySpec): Config {
-  return config.bootstrap('bench', [config.listener({ name: LISTENER, filters })], clusters);
+/** The configuration of a proxy. */
+export function configOf({ filters, clusters, upstream }: ProxySpec): Config {
+  const listener = { name: LISTENER, filters, ...(upstream && { cluster: upstream }) };
+  return config.bootstrap('bench', [config.listener(listener)], clusters);
+}
+
+/** Starts a service that says ok, on the core of the load; answers its port. */
+export async function startService(cleanup: AsyncDisposableStack): Promise<number> {
+  const envoy = cleanup.use(await startProxy({ filters: [], clusters: [] }, 1, CORES.load));
+  return envoy.port(LISTENER);
 }
 
 /** Starts the proxies of all chains; each answers as expected when this resolves. */
@@ -41,7 +48,8 @@ export async function openLanes(
   const lanes: Lane[] = [];
   for (const chain of chains) {
     console.log(`starting: ${chain.name}`);
-    const envoy = running.get(chain.proxy) ?? cleanup.use(await startProxy(chain.proxy, workers));
+    const envoy =
+      running.get(chain.proxy) ?? cleanup.use(await startProxy(chain.proxy, workers, CORES.proxy));
     running.set(chain.proxy, envoy);
     const lane = { chain, envoy, port: envoy.port(LISTENER) };
     await becomeReady(lane);
@@ -70,13 +78,13 @@ export async function openPossible(
   return lanes;
 }
 
-function startProxy(spec: ProxySpec, workers: number): Promise<Envoy> {
+function startProxy(spec: ProxySpec, workers: number, core?: number): Promise<Envoy> {
   return Envoy.start({
     config: configOf(spec),
     version: ENVOY_VERSION,
     logLevel: 'warning',
     workers,
-    ...(CORES.proxy === undefined ? {} : { core: CORES.proxy }),
+    ...(core === undefined ? {} : { core }),
   });
 }
 

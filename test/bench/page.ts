@@ -89,8 +89,8 @@ function cpuTable({ cpu, work }: Results): string[] {
   if (cpu === undefined) return NOTHING;
   const total = (row: Row | undefined) => Number(row?.proxyNs) + Number(row?.helperNs);
   const rows = rowsOf(cpu).map(([name, row]) => {
-    // A large request is dearer without any filter too; its own bare proxy is what it is held to.
-    const suffix = /, \d+ headers$/.exec(name)?.[0] ?? '';
+    // A large request, or a call, is dearer without any filter too: its own bare proxy is its base.
+    const suffix = /, (\d+ headers|to a service)$/.exec(name)?.[0] ?? '';
     const added = total(row) - total(cpu.rows[`no filter${suffix}`]);
     const failed = Number(row.failed) > 0 ? ` (${row.failed} rounds failed)` : '';
     return [

@@ -10,6 +10,7 @@
  */
 import { parseArgs } from 'node:util';
 import { BUILD, runCheck } from '../runner/commands.ts';
+import { type Chain, TO_A_SERVICE } from './chains.ts';
 import { measureControl } from './control.ts';
 import { measureCpu } from './cpu.ts';
 import { measureFleet } from './fleet.ts';
@@ -53,7 +54,8 @@ async function runChains(names: ReadonlySet<SectionName>): Promise<void> {
   const lanes = await openPossible(ground.chains, cleanup, missing);
   if (names.has('cpu')) await keep('cpu', { rows: await measureCpu(lanes, rounds), missing });
   if (names.has('latency')) {
-    const small = lanes.filter(({ chain }) => !chain.name.endsWith('headers'));
+    const isPlain = ({ name }: Chain) => !name.endsWith('headers') && !name.endsWith(TO_A_SERVICE);
+    const small = lanes.filter(({ chain }) => isPlain(chain));
     const generator = new Generator(await buildLoad(), folder);
     await keep('latency', { rows: await measureLatency(small, generator), missing });
   }

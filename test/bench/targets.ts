@@ -2,7 +2,7 @@
  * The numbers to reach, each beside what was shown. A number that is missed or was not measured
  * stays in the table, marked open; it must never be left out, nor redefined to be met.
  */
-import { thousands } from './chains.ts';
+import { TO_A_SERVICE, thousands } from './chains.ts';
 import type { Results, Row } from './results.ts';
 
 /** One line of the table. `met` is undefined where nothing was measured. */
@@ -83,7 +83,6 @@ function cpuTargets(known: Known): Target[] {
   const ratio = (rival: string, own: number) => own / known.addedNs(rival);
   const over = (name: string) => (known.addedNs(name) - noop) / 1000;
   const job = 'CPU a request adds: key + 2 limits + 3 header edits';
-  const denial = (name: string) => (known.addedNs(name) - few) / 1000;
   return [
     below(`${job}, 100,000 keys, over the no-op filter`, '<= 4 µs', (ours - noop) / 1000, 4, 'µs'),
     below(
@@ -116,17 +115,43 @@ function cpuTargets(known: Known): Target[] {
       6,
       'µs',
     ),
+    ...denialTargets(known),
+  ];
+}
+
+/** What denials cost against an allowed request, answered by the proxy and by a service. */
+function denialTargets(known: Known): Target[] {
+  const denial = (name: string) => (known.addedNs(name) - known.addedNs(FEW)) / 1000;
+  const served = (name: string) => {
+    return known.addedNs(name + TO_A_SERVICE, FEW + TO_A_SERVICE) / 1000;
+  };
+  const cheaper = 'cheaper (< 0)';
+  return [
     below(
       'a denied request (unknown key) against an allowed one',
-      'cheaper (< 0)',
+      cheaper,
       denial('Sidegate, unknown key'),
       0,
       'µs',
     ),
     below(
       'a limited request (429) against an allowed one',
-      'cheaper (< 0)',
+      cheaper,
       denial('Sidegate, limited'),
+      0,
+      'µs',
+    ),
+    below(
+      'a denied request (unknown key) against an allowed one that a service answers',
+      cheaper,
+      served('Sidegate, unknown key'),
+      0,
+      'µs',
+    ),
+    below(
+      'a limited request (429) against an allowed one that a service answers',
+      cheaper,
+      served('Sidegate, limited'),
       0,
       'µs',
     ),
@@ -228,7 +253,29 @@ function quotaTargets(known: Known): Target[] {
     atLeast('quota used, 20 holders, quota 3,000 × holders', 'quota used, roomy', 99.5),
     atLeast('quota used, 1,000 holders, quota 300 × holders', 'quota used, 1,000 holders', 99.5),
     atLeast('quota used, 1,000 holders, quota 3 × holders', 'quota used, scarce', 90),
+    ...rateTargets(known),
     below('sync calls per 1,000 requests, warm', '<= 10', calls, 10, 'calls'),
+  ];
+}
+
+/** A rate of 100 a second over four workers. */
+function rateTargets(known: Known): Target[] {
+  const what = 'rate of 100/s over 4 workers';
+  const excess = known.number('fleet', 'rate, four workers by decision times', 'excess');
+  const envoy = (field: string) => known.number('fleet', 'rate, four workers on Envoy', field);
+  const skewed = known.number('fleet', 'rate, skewed load', 'percent');
+  const stated = (of: string, value: number): Target => {
+    if (Number.isNaN(value)) return open(of, 'stated');
+    return { what: of, aim: 'stated', shown: `${value} %`, met: true };
+  };
+  const used = `${what}: used under a balanced load after 10 s, on Envoy`;
+  return [
+    below(`${what}: above burst + rate × time, decision times`, '<= 0', excess, 1e-6, 'units'),
+    Number.isNaN(envoy('balanced'))
+      ? open(used, '> 95 %')
+      : { what: used, aim: '> 95 %', shown: `${envoy('balanced')} %`, met: envoy('balanced') > 95 },
+    stated(`${what}: used in the first 4 s of all load on one, on Envoy`, envoy('skewed')),
+    stated(`${what}: used under loads of 85, 5, 5 and 5 a second`, skewed),
   ];
 }
 

@@ -144,6 +144,29 @@ test('four workers: never above burst + rate × time, and 95 % used once shares 
   fleet.destroy();
 });
 
+// Guarantees that a skewed load gets all that its shares allow, and says how much that is: an equal
+// split moves nothing from workers with little to do to one with more.
+test('four workers, one with most of the load: each uses its share, never more in all', async () => {
+  const fleet = await workers(4);
+  await using _ = fleet.rig;
+  const ask = async (forMs: number) => {
+    for (let ms = 0; ms < forMs; ms += 5) {
+      if (ms % 200 === 0) for (const worker of [1, 2, 3]) await fleet.ask(worker);
+      if (ms % 200 < 85) await fleet.ask(0);
+      await fleet.rig.advance(5, 5);
+    }
+  };
+  await ask(12_000);
+  const before = fleet.admitted.length;
+  await ask(6_000);
+  const used = (fleet.admitted.length - before) / 600;
+  const excess = excessOf(fleet.admitted, 100, 100);
+  console.log(`# 85, 5, 5 and 5 a second: used ${(used * 100).toFixed(1)} %, excess ${excess}`);
+  assert.ok(excess <= 1e-6, `${excess} units above burst + rate × time`);
+  assert.ok(used >= 0.39 && used <= 0.45, `${used} of the rate used`);
+  fleet.destroy();
+});
+
 // Guarantees that a new worker under little load does not deny because another holds the rate.
 test('a worker that joins has its share within the time a request may wait', async () => {
   const fleet = await workers(2);

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { ROOT } from '../../runner/layers.ts';
 import { Program } from '../../support/programs.ts';
-import { until } from '../../support/wait.ts';
+import { Hopeless, until } from '../../support/wait.ts';
 
 const TOKEN = 'token-of-the-kill-test';
 
@@ -33,15 +33,24 @@ export class KilledHost {
     const main = path.join(ROOT, 'host/main.ts');
     const args = [main, '--store', this.#store];
     args.push('--admin-port', String(admin), '--sync-port', String(sync));
-    const program = new Program(process.execPath, args, { env: { SIDEGATE_ADMIN_TOKEN: TOKEN } });
-    this.#program = program;
+    const env = { SIDEGATE_ADMIN_TOKEN: TOKEN };
+    const launch = () => {
+      const launched = new Program(process.execPath, args, { env });
+      this.#program = launched;
+      return launched;
+    };
+    let program = launch();
     const line = await until(
       'the host is ready',
       () => {
-        if (!program.isRunning) throw new Error(program.output);
-        return /^\{"ready":true.*\}$/m.exec(program.output)?.[0];
+        if (program.isRunning) return /^\{"ready":true.*\}$/m.exec(program.output)?.[0];
+        // While it was away, its port may have been lent to somebody's connection.
+        if (!program.output.includes('another program is using it'))
+          throw new Hopeless(program.output);
+        program = launch();
+        return undefined;
       },
-      { deadlineMs: 60_000 },
+      { deadlineMs: 120_000 },
     );
     const ready = JSON.parse(line);
     const portOf = (url: string) => Number(new URL(url).port);

@@ -20,7 +20,7 @@ import { type HeldKey, World } from './kill-world.ts';
 
 printSeed();
 
-const CHANGES = Number(process.env.SIDEGATE_CHANGES ?? 40);
+const CHANGES = Number(process.env.SIDEGATE_CHANGES ?? 30);
 /** Changes between two kills, on average. */
 const CHANGES_A_KILL = 10;
 

@@ -104,22 +104,22 @@ async function measureAll(ground: Ground): Promise<Measured> {
   const missing: Record<string, string> = {};
   for (const { name, what, run } of WORKS) {
     console.log(`control: ${name} ...`);
-    const calls = await ground.call(ground.host.syncPort);
-    const failed = (error: Error) => {
+    // A disk shared with others is not the same from one minute to the next.
+    const before = name === IDLE ? undefined : await beside(ground, atRest);
+    const measured = await beside(ground, run).catch((error: Error) => {
       missing[name] = error.message.split('\n')[0] ?? '';
       console.log(`LEFT OUT: ${name}: ${error.message}`);
-    };
-    const done = await run(ground).catch(failed);
-    const beside = await calls.end();
-    if (done === undefined) continue;
-    const idle = rows[IDLE]?.syncP99;
-    const p99 = beside.p99 / MILLISECOND;
+    });
+    if (measured === undefined) continue;
+    const { done, calls } = measured;
+    const p99 = calls.p99 / MILLISECOND;
+    const idle = before === undefined ? undefined : before.calls.p99 / MILLISECOND;
     rows[name] = {
       what,
       ...{ ms: rounded(quantile(done.ms, 0.5)), worstMs: rounded(Math.max(...done.ms)) },
-      ...{ times: done.ms.length, calls: beside.answered, callsFailed: beside.failed },
-      ...{ syncP99: rounded(p99, 2), syncWorst: rounded(beside.worst / MILLISECOND, 1) },
-      ...(typeof idle === 'number' && { addedP99: rounded(p99 - idle, 2) }),
+      ...{ times: done.ms.length, calls: calls.answered, callsFailed: calls.failed },
+      ...{ syncP99: rounded(p99, 2), syncWorst: rounded(calls.worst / MILLISECOND, 1) },
+      ...(idle !== undefined && { idleP99: rounded(idle, 2), addedP99: rounded(p99 - idle, 2) }),
       residentBytes: await residentOf(ground.host.pid),
       ...done.more,
     };
@@ -131,16 +131,30 @@ async function measureAll(ground: Ground): Promise<Measured> {
   return { rows, missing };
 }
 
+/** Does work while filters call, and answers what became of both. */
+async function beside(ground: Ground, run: Work['run']) {
+  const going = await ground.call(ground.host.syncPort);
+  try {
+    const done = await run(ground);
+    return { done, calls: await going.end() };
+  } catch (error) {
+    await going.end();
+    throw error;
+  }
+}
+
+async function atRest({ seconds }: Ground): Promise<{ ms: readonly number[] }> {
+  await new Promise((resolve) => setTimeout(resolve, seconds * MILLISECOND));
+  return { ms: [0] };
+}
+
 const IDLE = 'idle';
 
 const WORKS: readonly Work[] = [
   {
     name: IDLE,
     what: 'nothing but the calls',
-    run: async ({ seconds }) => {
-      await new Promise((resolve) => setTimeout(resolve, seconds * MILLISECOND));
-      return { ms: [0] };
-    },
+    run: atRest,
   },
   {
     name: 'first import',

@@ -258,8 +258,9 @@ function controlTable(control: Section | undefined): string[] {
   return [
     `One host on a core of its own with ${thousands(Number(resources))} declared resources, a quarter of each of four`,
     'kinds, while filters send sync calls at an even rate: what the work takes, and how long those',
-    'calls then wait for their answers. Commands count whole, with their own process; *at a filter* is',
-    `the time until one that follows has the change. The first change after a restart took ${plain(Number(firstChangeMs))} ms.`,
+    'calls then wait for their answers; *adds* is over the same calls in the seconds before that work.',
+    'Commands count whole, with their own process; *at a filter* is the time until one that follows',
+    `has the change. The first change after a restart took ${plain(Number(firstChangeMs))} ms.`,
     '',
     ...table(
       [

@@ -24,17 +24,13 @@ export async function withProgress<T>(
 ): Promise<T> {
   const line = new ProgressLine(context);
   let isDone = false;
-  const end = answer.then(
-    () => undefined,
-    () => undefined,
-  );
-  const over = end.then(() => {
+  const end = () => {
     isDone = true;
-  });
+  };
+  const over = answer.then(end, end);
   while (!isDone) {
     await Promise.race([over, delay(lookMs, undefined, { ref: false })]);
-    if (isDone) break;
-    const change = await progressOf(target);
+    const change = isDone ? undefined : await progressOf(target);
     if (change !== undefined && !isDone) line.show(change);
   }
   line.end();

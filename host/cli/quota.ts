@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Command } from 'commander';
 import type { NearLimit, QuotaState } from '../quota/view.ts';
+import { IDEMPOTENCY_KEY } from '../service/idempotency.ts';
 import { type ApiOptions, callApi, findTarget } from './admin-api.ts';
 import { type Context, tell } from './context.ts';
 import { withApi, withFormat } from './key.ts';
@@ -95,7 +96,7 @@ function withOnce(command: Command): Command {
 }
 
 function readKey(text: string): string {
-  if (/^[\x21-\x7e]{1,128}$/.test(text)) return text;
+  if (IDEMPOTENCY_KEY.test(text)) return text;
   throw new CommandError(Exit.usage, '--idempotency-key has 1 to 128 printable characters');
 }
 

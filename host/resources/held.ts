@@ -6,7 +6,7 @@
 import { keyOf } from './diff.ts';
 import type { CanonicalResource, FilesRead } from './load.ts';
 import type { SetChange } from './merge.ts';
-import { credentialDigest } from './model.ts';
+import { credentialDigestText } from './model.ts';
 import { variantOf } from './overrides.ts';
 import { placeText, resolveReference } from './reference.ts';
 import type { Declared } from './references.ts';
@@ -190,7 +190,7 @@ function linksIn({ kind, namespace }: Named, spec: unknown): Links {
   }
   if (kind === 'Credential') {
     const said = spec as Specs['Credential'];
-    const digest = said.digest ?? Buffer.from(credentialDigest(said)).toString('hex');
+    const digest = credentialDigestText(said);
     return { application: keyIn('Application', said.application), digest };
   }
   if (kind !== 'Subscription') return {};

@@ -364,6 +364,14 @@ export function credentialDigest({ digest, principal, claim }: CredentialSpec): 
   return claim === undefined ? passed(readDigest(digest ?? '')) : claimDigest(claim);
 }
 
+/**
+ * The same in hexadecimal. A digest is taken as it is written, because there may be a hundred
+ * thousand of them.
+ */
+export function credentialDigestText(spec: CredentialSpec): string {
+  return spec.digest ?? Buffer.from(credentialDigest(spec)).toString('hex');
+}
+
 function compare(a: string, b: string): number {
   if (a === b) return 0;
   return a < b ? -1 : 1;

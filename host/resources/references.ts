@@ -3,7 +3,7 @@
  * somewhere, nothing claimed twice. It must never look at what a single resource says.
  */
 import type { Facts } from './errors.ts';
-import { CREDENTIAL_FORMS, credentialDigest, type Document } from './model.ts';
+import { CREDENTIAL_FORMS, credentialDigestText, type Document } from './model.ts';
 import type { Path } from './origin.ts';
 import type { Problem } from './problem.ts';
 import { placeText, referenceText, resolveReference } from './reference.ts';
@@ -152,8 +152,7 @@ function digestsTwice(documents: readonly Document[]): Problem[] {
   const credentials = documents.filter((each) => isKind(each, 'Credential'));
   return twice(
     credentials,
-    // A digest stands there as it is written here, and there may be a hundred thousand of them.
-    ({ spec }) => spec.digest ?? Buffer.from(credentialDigest(spec)).toString('hex'),
+    ({ spec }) => credentialDigestText(spec),
     ({ origin, spec }, where, first) => {
       const what = CREDENTIAL_FORMS.find((form) => spec[form] !== undefined) ?? 'digest';
       const facts = { what, other: first.metadata.name, where };

@@ -3,6 +3,7 @@
  * must never hold a route.
  */
 import { type Static, Type } from 'typebox';
+import { IDEMPOTENCY_KEY } from '../../service/idempotency.ts';
 
 /** A DNS label. */
 export const LABEL = Type.String({
@@ -17,9 +18,9 @@ export const TIME = Type.String({ format: 'date-time' });
 /** How many items of a page, as a query has it. */
 export const LIMIT = Type.String({ pattern: '^[1-9][0-9]{0,2}$' });
 
-/** The header by which a request that is sent twice is done once: printable characters. */
+/** The header by which a request that is sent twice is done once. */
 export const IdempotencyHeader = Type.Object({
-  'idempotency-key': Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,128}$' })),
+  'idempotency-key': Type.Optional(Type.String({ pattern: IDEMPOTENCY_KEY.source })),
 });
 
 /** A request of a route that has {@link IdempotencyHeader} as its headers. */

@@ -34,11 +34,14 @@ export interface LoadBounds {
   readonly resourcesMax: number;
 }
 
+/** Most resources of a set of files; those of a batch count alone, not with what is stored. */
+export const RESOURCES_MAX = 1_000_000;
+
 /** The bounds unless others are given. */
 export const LOAD_BOUNDS: LoadBounds = {
   filesMax: 10_000,
   fileBytesMax: 32 * 1024 * 1024,
-  resourcesMax: 1_000_000,
+  resourcesMax: RESOURCES_MAX,
 };
 
 /** Resources from one telling of how many were read to the next. */

@@ -17,6 +17,7 @@ import type { Ledger } from '../store/ledger.ts';
 import type { Store } from '../store/store.ts';
 import { guard } from './auth.ts';
 import type { HostMetrics } from './metrics.ts';
+import { OnceRequests } from './once.ts';
 import { openApi } from './openapi.ts';
 import { rememberRoutes } from './route-list.ts';
 import { tokenRoutes } from './routes/access-tokens.ts';
@@ -80,14 +81,15 @@ export function makeAdminPort({ services, log }: AdminPortOptions): FastifyInsta
   healthRoutes(server, services);
   server.register(async (guarded) => {
     guard(guarded, services.access, services.nowMs);
-    credentialRoutes(guarded, services);
+    const onceRequests = new OnceRequests();
+    credentialRoutes(guarded, services, onceRequests);
     credentialChangeRoutes(guarded, services);
     metricsRoute(guarded, services);
     resourceRoutes(guarded, services);
     revisionRoutes(guarded, services);
     statusRoute(guarded, services);
     nearRoute(guarded, services);
-    quotaRoutes(guarded, new Quotas(services));
+    quotaRoutes(guarded, new Quotas(services), onceRequests);
     tokenRoutes(guarded, services);
     proxiesRoute(guarded, services);
     usageRoutes(guarded, services);

@@ -20,6 +20,7 @@ export const PROBLEMS = {
   read_only: 409,
   revoked: 409,
   directory_full: 409,
+  idempotency_key_in_use: 409,
   too_many: 409,
   gone: 410,
   policy_replaced: 410,
@@ -27,6 +28,7 @@ export const PROBLEMS = {
   too_large: 413,
   unsupported_media_type: 415,
   invalid_resources: 422,
+  idempotency_key_reused: 422,
   too_many_failures: 429,
   internal: 500,
   store_unavailable: 503,
@@ -85,10 +87,15 @@ export function problemBody(problem: Problem, requestId: string): object {
 
 /** Answers with a problem. */
 export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
-  const status = PROBLEMS[problem.code];
-  if (status === 503 || status === 429) reply.header('retry-after', '1');
+  if (passesSoon(problem.code)) reply.header('retry-after', '1');
   const body = JSON.stringify(problemBody(problem, reply.request.id));
-  return reply.code(status).type(PROBLEM_TYPE).send(body);
+  return reply.code(PROBLEMS[problem.code]).type(PROBLEM_TYPE).send(body);
+}
+
+/** Whether the same request may go well a moment later. */
+function passesSoon(code: ProblemCode): boolean {
+  const status = PROBLEMS[code];
+  return status === 503 || status === 429 || code === 'idempotency_key_in_use';
 }
 
 /** Turns whatever a route threw into a problem; what is not foreseen is logged and kept back. */

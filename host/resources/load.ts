@@ -3,6 +3,7 @@
  * texts that were handed over and must never open a file.
  */
 import { isMap, isScalar, type Node, YAMLMap } from 'yaml';
+import { canonicalJson } from './canonical-json.ts';
 import { Checker, foundIn } from './check.ts';
 import { pairOf, type Root, readDocuments } from './documents.ts';
 import { checkMeaning } from './meaning.ts';
@@ -34,12 +35,15 @@ export interface LoadBounds {
   readonly resourcesMax: number;
 }
 
+/** Most files of a set, and of a folder. */
+export const FILES_MAX = 10_000;
+
 /** Most resources of a set of files; those of a batch count alone, not with what is stored. */
 export const RESOURCES_MAX = 1_000_000;
 
 /** The bounds unless others are given. */
 export const LOAD_BOUNDS: LoadBounds = {
-  filesMax: 10_000,
+  filesMax: FILES_MAX,
   fileBytesMax: 32 * 1024 * 1024,
   resourcesMax: RESOURCES_MAX,
 };
@@ -110,12 +114,7 @@ export function setFromStore(resources: readonly CanonicalResource[]): ResourceS
 /** A checked resource in the form the store keeps. */
 export function canonical({ kind, metadata, spec }: Document): CanonicalResource {
   const { namespace = 'default', name } = metadata;
-  return { kind, namespace, name, text: JSON.stringify({ metadata, spec }, sortedKeys) };
-}
-
-function sortedKeys(_key: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return { kind, namespace, name, text: canonicalJson({ metadata, spec }) };
 }
 
 /** Collects documents, names and problems over all files. */

@@ -4,6 +4,7 @@
  */
 import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { join } from 'node:path';
+import { FILES_MAX } from '../resources/load.ts';
 
 /** A file as read. */
 export interface FolderFile {
@@ -11,9 +12,6 @@ export interface FolderFile {
   readonly name: string;
   readonly bytes: Uint8Array;
 }
-
-/** Most files of a folder. */
-export const FILES_MAX = 10_000;
 
 /** Most folders below one another; a link to a folder above would never end. */
 const DEPTH_MAX = 16;

@@ -3,11 +3,17 @@
  * may be anything, a secret too: it must never be kept.
  */
 import { digestOf } from '../credential/key.ts';
+import { canonicalJson } from '../resources/canonical-json.ts';
+import type { Once } from '../store/access.ts';
 
 /** What an idempotency key may be: 1 to 128 printable characters. */
 export const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,128}$/;
 
-/** What is kept of an idempotency key. */
-export function keptAs(idempotencyKey: string): string {
-  return Buffer.from(digestOf(idempotencyKey)).toString('hex');
+/** What is kept of a request and its key; the order of fields makes no other request of it. */
+export function onceOf(idempotencyKey: string, request: unknown): Once {
+  return { idempotencyKey: digest(idempotencyKey), request: digest(canonicalJson(request)) };
+}
+
+function digest(text: string): string {
+  return Buffer.from(digestOf(text)).toString('hex');
 }

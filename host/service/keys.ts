@@ -12,8 +12,8 @@ import {
 import { type CredentialRules, NO_RULES, RULES_MAX } from '../credential/rules.ts';
 import type { Secret } from '../credential/secret.ts';
 import { readCidrText, readReferer } from '../resources/names.ts';
+import type { Once } from '../store/access.ts';
 import type { NewCredential, Outcome, Refusal, Store, StoredCredential } from '../store/store.ts';
-import { keptAs } from './idempotency.ts';
 
 /** What a key is made for. Times are Unix milliseconds. */
 export interface KeyRequest {
@@ -116,14 +116,17 @@ export class Keys {
   }
 
   /**
-   * Makes a key, unless the same actor made one with the same idempotency key within a day: then
-   * it answers that one's credential, whose key cannot be shown again.
+   * Makes a key, unless the same actor made one by the same request within a day: then it answers
+   * that one's credential, whose key cannot be shown again.
    */
   async createOnce(
     request: KeyRequest,
-    idempotencyKey?: string,
+    once?: Once,
   ): Promise<MadeKey | ReplayedKey | Refusal | BadRequest> {
-    const wrong = this.#check(request);
+    const done = await this.#doneBefore(request, once);
+    if (typeof done === 'object') return done;
+    // What was done is answered, also when it could not be done any more.
+    const wrong = done ? undefined : this.#check(request);
     if (wrong !== undefined) {
       return badRequest(wrong, request.application);
     }
@@ -141,7 +144,7 @@ export class Keys {
         rules: request.rules ?? NO_RULES,
         createdAtMs: this.#nowMs(),
         ...(request.by !== undefined && { by: request.by }),
-        ...(idempotencyKey !== undefined && { idempotencyKey: keptAs(idempotencyKey) }),
+        once,
       });
       if (outcome.ok && !outcome.changed) {
         return { ok: true, replayed: true, credential: outcome.value, revision: outcome.revision };
@@ -239,6 +242,12 @@ export class Keys {
       if (!filtered || last === undefined || page.length < SCAN) return found;
       afterId = last.id;
     }
+  }
+
+  async #doneBefore({ by = 'host' }: KeyRequest, once?: Once): Promise<boolean | Refusal> {
+    if (once === undefined) return false;
+    const done = await this.#store.doneOnce(by, once, this.#nowMs());
+    return done !== undefined && 'ok' in done ? done : done !== undefined;
   }
 
   #check(request: KeyRequest): string | undefined {

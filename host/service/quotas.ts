@@ -11,11 +11,11 @@ import { passed } from '../resources/formats.ts';
 import { readWindow } from '../resources/names.ts';
 import { type Reference, resolveReference } from '../resources/reference.ts';
 import { specOf } from '../resources/spec.ts';
-import type { AuditFacts, Noted } from '../store/audit.ts';
+import type { Once } from '../store/access.ts';
+import type { Noted } from '../store/audit.ts';
 import type { AccountState, Ledger } from '../store/ledger.ts';
-import type { Store } from '../store/store.ts';
+import type { Refusal, Store } from '../store/store.ts';
 import type { Caller } from './access.ts';
-import { keptAs } from './idempotency.ts';
 import type { Terms } from './terms.ts';
 
 /** A change of one quota. */
@@ -23,8 +23,8 @@ export interface QuotaChange {
   readonly limit: string;
   /** Units to add; undefined = a reset. */
   readonly add: number | undefined;
-  /** Asked twice with one by one actor within a day, the second adds nothing. */
-  readonly idempotencyKey?: string | undefined;
+  /** Asked twice by one actor within a day, the second adds nothing. */
+  readonly once?: Once | undefined;
   readonly by: Caller;
 }
 
@@ -37,7 +37,7 @@ export type ChangedQuota = QuotaState & {
 /** Why there is nothing to show or change. */
 export interface NoQuota {
   readonly ok: false;
-  readonly code: 'not_found' | 'bad_request';
+  readonly code: 'not_found' | 'bad_request' | 'idempotency_key_reused';
   readonly message: string;
 }
 
@@ -83,17 +83,19 @@ export class Quotas {
     const { store, ledger } = this.#parts;
     // One point of time for all of it: what was used in one window is added to no other.
     const atMs = this.#parts.nowMs();
+    const { add, once, by } = change;
+    const done = once && (await store.doneOnce(by.name, once, atMs));
+    if (done !== undefined && 'ok' in done) return reused(done);
     const found = await this.#accounts(subscription);
     if ('ok' in found) return found;
     const one = found.find(({ limit }) => limit === change.limit);
     if (one === undefined) return noLimit(subscription, change.limit, found);
     const before = await this.#state(one, atMs);
-    const { add, idempotencyKey, by } = change;
     const extra = add === undefined ? Math.max(before.extra, before.used) : before.extra + add;
     if (!Number.isSafeInteger(one.quota + extra)) {
       return badRequest('the quota would be more than 2^53 - 1');
     }
-    if (extra === before.extra && idempotencyKey === undefined) return before;
+    if (extra === before.extra && once === undefined) return before;
     const verb = add === undefined ? 'reset' : 'add';
     // Written down first: an addition that nobody knows of would be worse than one that failed.
     const facts = {
@@ -102,29 +104,23 @@ export class Quotas {
       before: JSON.stringify(before),
       after: JSON.stringify({ ...before, extra, remaining: one.quota + extra - before.used }),
     };
-    const noted = await store.note(
-      facts,
-      { actor: by.name, atMs, cause: `quota ${verb}` },
-      idempotencyKey === undefined ? undefined : keptAs(idempotencyKey),
-    );
-    if (noted !== undefined) return this.#again(one, noted, { facts, add, atMs });
+    const origin = { actor: by.name, atMs, cause: `quota ${verb}` };
+    const noted = await store.note(facts, origin, once);
+    if (noted !== undefined && 'ok' in noted) return reused(noted);
+    if (noted !== undefined) return this.#again(one, noted, atMs);
     await ledger.topUp(one.account, extra, atMs);
     return this.#state(one, atMs);
   }
 
   /**
-   * Makes a change good that was written down with the same idempotency key: in its window it is
-   * made if it was cut short, and not made twice.
+   * Makes a change good that was written down by the same request: in its window it is made if it
+   * was cut short, and not made twice.
    */
-  async #again(one: Found, noted: Noted, asked: Asked): Promise<ChangedQuota | NoQuota> {
-    const { facts, add, atMs } = asked;
-    const isSame = (['action', 'namespace', 'name'] as const).every((f) => noted[f] === facts[f]);
-    const [before, after] = [noted.before, noted.after].map(extraOf);
-    if (!isSame || before === undefined || after === undefined) return badRequest(OTHER_CHANGE);
-    if (add !== undefined && after - before !== add) return badRequest(OTHER_CHANGE);
+  async #again(one: Found, { after, atMs: notedMs }: Noted, atMs: number): Promise<ChangedQuota> {
+    const { extra } = JSON.parse(after ?? '') as QuotaState;
     const lengthMs = windowLengthMs(one.account.windowKind) ?? 0;
     const endMs = (ms: number) => windowAt(lengthMs, ms).endMs;
-    if (endMs(noted.atMs) === endMs(atMs)) await this.#parts.ledger.topUp(one.account, after, atMs);
+    if (endMs(notedMs) === endMs(atMs)) await this.#parts.ledger.topUp(one.account, extra, atMs);
     return { ...(await this.#state(one, atMs)), replayed: true };
   }
 
@@ -171,17 +167,8 @@ export class Quotas {
   }
 }
 
-/** What a change that was written down before is held against. */
-interface Asked {
-  readonly facts: AuditFacts;
-  readonly add: number | undefined;
-  readonly atMs: number;
-}
-
-const OTHER_CHANGE = 'this Idempotency-Key was sent with another change';
-
-function extraOf(state: string | null): number | undefined {
-  return state === null ? undefined : (JSON.parse(state) as QuotaState).extra;
+function reused({ message }: Refusal): NoQuota {
+  return { ok: false, code: 'idempotency_key_reused', message };
 }
 
 function badRequest(message: string): NoQuota {

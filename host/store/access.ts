@@ -3,7 +3,7 @@
  * describes them and must never hold a token: only digests are kept.
  */
 import type { Noted } from './audit.ts';
-import type { Outcome } from './store.ts';
+import type { Outcome, Refusal } from './store.ts';
 
 /** What a caller may do, each with all that stands before it. */
 export const ROLES = ['view', 'operate', 'admin'] as const;
@@ -52,36 +52,38 @@ export interface AccessStore {
 
   /** The token with this digest, revoked or not. */
   accessTokenWithDigest(digest: Uint8Array): Promise<AccessToken | undefined>;
+
+  /**
+   * What this actor did within a day with this idempotency key and this request. Refused:
+   * idempotency_key_reused, when the request was another one.
+   */
+  doneOnce(actor: string, once: Once, nowMs: number): Promise<DoneOnce | Refusal | undefined>;
 }
 
-/** What an actor made with an idempotency key. */
-export interface Creation {
-  readonly actor: string;
+/** A request that is done once, however often it is sent. Both are digests, never what was sent. */
+export interface Once {
   readonly idempotencyKey: string;
-  readonly credential: number;
+  /** Of all that was asked for, so that the key is good for nothing else. */
+  readonly request: string;
+}
+
+/** What an actor did with an idempotency key. */
+export interface DoneOnce extends Once {
+  readonly actor: string;
   readonly atMs: number;
-}
-
-/** What an actor wrote down with an idempotency key. */
-export interface Note {
-  readonly actor: string;
-  readonly idempotencyKey: string;
-  readonly noted: Noted;
+  /** Id of the credential that was made, or what was written down. */
+  readonly led: number | Noted;
 }
 
 /** What an idempotency key led to is remembered for so long. */
 export const REMEMBERED_MS = 86_400_000;
 
-/** Rows of access tokens, and of what they asked to be made once. */
+/** Rows of access tokens, and of what they asked to be done once. */
 export interface AccessTables {
-  /** Id of the credential that this actor made with this idempotency key. */
-  creation(actor: string, idempotencyKey: string): number | undefined;
-  /** Remembers one and forgets those before `forgetBeforeMs`. */
-  addCreation(creation: Creation, forgetBeforeMs: number): void;
-  /** What this actor wrote down with this idempotency key. */
-  noted(actor: string, idempotencyKey: string): Noted | undefined;
-  /** Remembers one and forgets those before `forgetBeforeMs`. */
-  addNote(note: Note, forgetBeforeMs: number): void;
+  /** What this actor did last with this idempotency key. */
+  doneOnce(actor: string, idempotencyKey: string): DoneOnce | undefined;
+  /** Remembers one in the place of another with its key; forgets those before `forgetBeforeMs`. */
+  addDoneOnce(done: DoneOnce, forgetBeforeMs: number): void;
   addToken(token: NewAccessToken): AccessToken;
   /** Tokens that are not revoked, by name. */
   livingTokens(): AccessToken[];

@@ -2,14 +2,13 @@
  * Audit trail and access tokens in memory. It keeps rows and must never decide anything; what it
  * adds inside a transaction that throws is taken back by the undo steps it hands over.
  */
-import type { AccessTables, AccessToken, Creation, NewAccessToken, Note } from './access.ts';
+import type { AccessTables, AccessToken, DoneOnce, NewAccessToken } from './access.ts';
 import type {
   AuditEntry,
   AuditFacts,
   AuditOrigin,
   AuditQuery,
   AuditTables,
-  Noted,
   ResourceRevision,
 } from './audit.ts';
 
@@ -93,8 +92,7 @@ export class MemoryAudit implements AuditTables {
 
 /** Access tokens in a list. */
 export class MemoryAccess implements AccessTables {
-  #creations: readonly Creation[] = [];
-  #notes: readonly Note[] = [];
+  #done: readonly DoneOnce[] = [];
   readonly #tokens: (AccessToken & { readonly digest: Uint8Array })[] = [];
   readonly #onUndo: OnUndo;
 
@@ -102,30 +100,18 @@ export class MemoryAccess implements AccessTables {
     this.#onUndo = onUndo;
   }
 
-  creation(actor: string, idempotencyKey: string): number | undefined {
-    const isIt = (each: Creation) => each.actor === actor && each.idempotencyKey === idempotencyKey;
-    return this.#creations.find(isIt)?.credential;
-  }
-
-  addCreation(creation: Creation, forgetBeforeMs: number): void {
-    const before = this.#creations;
-    this.#onUndo(() => {
-      this.#creations = before;
+  doneOnce(actor: string, idempotencyKey: string): DoneOnce | undefined {
+    return this.#done.findLast((each) => {
+      return each.actor === actor && each.idempotencyKey === idempotencyKey;
     });
-    this.#creations = [...before.filter(({ atMs }) => atMs >= forgetBeforeMs), creation];
   }
 
-  noted(actor: string, idempotencyKey: string): Noted | undefined {
-    const isIt = (each: Note) => each.actor === actor && each.idempotencyKey === idempotencyKey;
-    return this.#notes.find(isIt)?.noted;
-  }
-
-  addNote(note: Note, forgetBeforeMs: number): void {
-    const before = this.#notes;
+  addDoneOnce(done: DoneOnce, forgetBeforeMs: number): void {
+    const before = this.#done;
     this.#onUndo(() => {
-      this.#notes = before;
+      this.#done = before;
     });
-    this.#notes = [...before.filter(({ noted }) => noted.atMs >= forgetBeforeMs), note];
+    this.#done = [...before.filter(({ atMs }) => atMs >= forgetBeforeMs), done];
   }
 
   addToken(token: NewAccessToken): AccessToken {

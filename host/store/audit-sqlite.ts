@@ -3,7 +3,7 @@
  * and must never decide anything.
  */
 import type { SQLInputValue, SQLOutputValue } from 'node:sqlite';
-import type { AccessTables, AccessToken, Creation, NewAccessToken, Note, Role } from './access.ts';
+import type { AccessTables, AccessToken, DoneOnce, NewAccessToken, Role } from './access.ts';
 import type {
   AuditAction,
   AuditEntry,
@@ -11,7 +11,6 @@ import type {
   AuditOrigin,
   AuditQuery,
   AuditTables,
-  Noted,
   ResourceRevision,
 } from './audit.ts';
 
@@ -103,29 +102,19 @@ export class SqliteAccess implements AccessTables {
     this.#db = db;
   }
 
-  creation(actor: string, idempotencyKey: string): number | undefined {
-    const sql = 'SELECT credential_id FROM creations WHERE actor = ? AND idempotency_key = ?';
+  doneOnce(actor: string, idempotencyKey: string): DoneOnce | undefined {
+    const sql = 'SELECT * FROM done_once WHERE actor = ? AND idempotency_key = ?';
     const [row] = this.#db.all(sql, actor, idempotencyKey);
-    return row === undefined ? undefined : Number(row.credential_id);
+    if (row === undefined) return undefined;
+    const led = JSON.parse(String(row.led)) as DoneOnce['led'];
+    return { actor, idempotencyKey, request: String(row.request), atMs: Number(row.at_ms), led };
   }
 
-  addCreation(creation: Creation, forgetBeforeMs: number): void {
-    const { actor, idempotencyKey, credential, atMs } = creation;
-    this.#db.run('DELETE FROM creations WHERE at_ms < ?', forgetBeforeMs);
-    const sql = 'INSERT OR REPLACE INTO creations VALUES (?, ?, ?, ?)';
-    this.#db.run(sql, actor, idempotencyKey, credential, atMs);
-  }
-
-  noted(actor: string, idempotencyKey: string): Noted | undefined {
-    const sql = 'SELECT noted FROM notes WHERE actor = ? AND idempotency_key = ?';
-    const [row] = this.#db.all(sql, actor, idempotencyKey);
-    return row === undefined ? undefined : (JSON.parse(String(row.noted)) as Noted);
-  }
-
-  addNote({ actor, idempotencyKey, noted }: Note, forgetBeforeMs: number): void {
-    this.#db.run('DELETE FROM notes WHERE at_ms < ?', forgetBeforeMs);
-    const sql = 'INSERT INTO notes VALUES (?, ?, ?, ?)';
-    this.#db.run(sql, actor, idempotencyKey, noted.atMs, JSON.stringify(noted));
+  addDoneOnce(done: DoneOnce, forgetBeforeMs: number): void {
+    const { actor, idempotencyKey, request, atMs, led } = done;
+    this.#db.run('DELETE FROM done_once WHERE at_ms < ?', forgetBeforeMs);
+    const sql = 'INSERT OR REPLACE INTO done_once VALUES (?, ?, ?, ?, ?)';
+    this.#db.run(sql, actor, idempotencyKey, request, atMs, JSON.stringify(led));
   }
 
   addToken(token: NewAccessToken): AccessToken {

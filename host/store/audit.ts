@@ -2,6 +2,8 @@
  * The audit trail as the store keeps it: one entry for everything a change touched, written in
  * the transaction of the change. An entry is never edited; the oldest are forgotten at a bound.
  */
+import type { Once } from './access.ts';
+import type { Refusal } from './store.ts';
 
 /** Entries kept at least; at a quarter more the oldest are forgotten. */
 export const AUDIT_KEPT = 1_000_000;
@@ -80,11 +82,11 @@ export interface ResourceRevision extends AuditOrigin {
 /** The part of the store that remembers. */
 export interface AuditStore {
   /**
-   * Writes down what is about to be done outside the store's own tables; no new revision. With an
-   * idempotency key it answers what the same actor has written down with that one within a day, and
-   * writes nothing then.
+   * Writes down what is about to be done outside the store's own tables; no new revision. What is
+   * to be done once is written once within a day: then it answers what was, and writes nothing.
+   * Refused: idempotency_key_reused.
    */
-  note(facts: AuditFacts, origin: AuditOrigin, idempotencyKey?: string): Promise<Noted | undefined>;
+  note(facts: AuditFacts, origin: AuditOrigin, once?: Once): Promise<Noted | Refusal | undefined>;
 
   /** Entries of the trail, newest first. */
   audit(query: AuditQuery): Promise<readonly AuditEntry[]>;

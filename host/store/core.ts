@@ -6,7 +6,6 @@
 
 import { type NameKey, RecordKind } from '../compile/output.ts';
 import { NO_RULES } from '../credential/rules.ts';
-import { REMEMBERED_MS } from './access.ts';
 import { ResourceChangePlan } from './change.ts';
 import {
   credentialIdKey,
@@ -139,6 +138,7 @@ export class StoreCore extends Trail implements Store {
 
   async createCredential(credential: NewCredential): Promise<Outcome<StoredCredential>> {
     const before = this.#madeBefore(credential);
+    if (before !== undefined && 'ok' in before) return before;
     if (before !== undefined) {
       const revision = this.#tables.revision();
       return { ok: true, revision, changed: false, value: stored(before) };
@@ -305,10 +305,11 @@ export class StoreCore extends Trail implements Store {
     return refusal('revoked', row.name, `credential "${row.name}" is revoked for good`);
   }
 
-  #madeBefore({ by = 'host', idempotencyKey }: NewCredential): CredentialRow | undefined {
-    if (idempotencyKey === undefined) return undefined;
-    const id = this.#tables.access.creation(by, idempotencyKey);
-    return id === undefined ? undefined : this.#tables.credential(id);
+  #madeBefore(credential: NewCredential): CredentialRow | Refusal | undefined {
+    const { by = 'host', once, createdAtMs } = credential;
+    const done = this.doneBefore(by, once, createdAtMs);
+    if (done === undefined || 'ok' in done) return done;
+    return typeof done.led === 'number' ? this.#tables.credential(done.led) : undefined;
   }
 
   /** Writes a new credential into its row, its directories and the trail. */
@@ -320,11 +321,7 @@ export class StoreCore extends Trail implements Store {
     }
     tables.putCredential(row);
     const { by: actor = 'host', cause = 'key create', createdAtMs: atMs } = credential;
-    const { idempotencyKey } = credential;
-    if (idempotencyKey !== undefined) {
-      const creation = { actor, idempotencyKey, credential: row.id, atMs };
-      tables.access.addCreation(creation, atMs - REMEMBERED_MS);
-    }
+    this.remember(actor, credential.once, atMs, row.id);
     const action = cause === 'key import' ? 'key.import' : 'key.create';
     this.noteCredential(action, { actor, cause, atMs }, null, stored(row));
     return row;
@@ -364,7 +361,7 @@ export class StoreCore extends Trail implements Store {
     const { namespace, application } = credential;
     const id = this.#tables.giveId(credentialIdKey(credential));
     const key = { kind: 'Application', namespace, name: application } as const;
-    const { by: _by, cause: _cause, idempotencyKey: _key, ...facts } = credential;
+    const { by: _by, cause: _cause, once: _once, ...facts } = credential;
     return {
       ...facts,
       rules: credential.rules ?? NO_RULES,

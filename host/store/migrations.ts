@@ -73,6 +73,17 @@ const STEPS: readonly string[] = [
      noted TEXT NOT NULL, PRIMARY KEY (actor, idempotency_key)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX notes_by_time ON notes (at_ms);`,
+  // An older version did not know by which request a key was used: none is the same as that one.
+  `CREATE TABLE done_once (
+     actor TEXT NOT NULL, idempotency_key TEXT NOT NULL, request TEXT NOT NULL,
+     at_ms INTEGER NOT NULL, led TEXT NOT NULL, PRIMARY KEY (actor, idempotency_key)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX done_once_by_time ON done_once (at_ms);
+   INSERT INTO done_once
+     SELECT actor, idempotency_key, '', at_ms, CAST(credential_id AS TEXT) FROM creations;
+   INSERT OR IGNORE INTO done_once SELECT actor, idempotency_key, '', at_ms, noted FROM notes;
+   DROP TABLE creations;
+   DROP TABLE notes;`,
 ];
 
 /** The version a file has after all steps. */

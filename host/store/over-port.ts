@@ -76,6 +76,7 @@ export function storeOver(
     revokeAccessToken: method('revokeAccessToken'),
     accessTokens: method('accessTokens'),
     accessTokenWithDigest: method('accessTokenWithDigest'),
+    doneOnce: method('doneOnce'),
     audit: method('audit'),
     note: method('note'),
     resourceRevisions: method('resourceRevisions'),

@@ -13,7 +13,7 @@ import type {
   RecordKind,
 } from '../compile/output.ts';
 import type { CredentialRules } from '../credential/rules.ts';
-import type { AccessStore } from './access.ts';
+import type { AccessStore, Once } from './access.ts';
 import type { AuditStore } from './audit.ts';
 
 /** Most credentials one proxy group's directory may hold unless the options say otherwise. */
@@ -73,7 +73,7 @@ export interface NewCredential {
   /** Who asked for it; the host itself unless given. */
   readonly by?: string;
   /** Asked twice by one actor within a day, the second answers what the first one made. */
-  readonly idempotencyKey?: string;
+  readonly once?: Once | undefined;
   /** What was asked for; `key create` unless given. */
   readonly cause?: 'key create' | 'key import' | 'key rotate';
 }
@@ -105,6 +105,7 @@ export type RefusalCode =
   | 'directory_full'
   | 'revision_conflict'
   | 'revoked'
+  | 'idempotency_key_reused'
   | 'too_many';
 
 /** A refusal with the facts of the case in one sentence. */
@@ -314,7 +315,7 @@ export interface Store extends AccessStore, AuditStore {
 
   /**
    * Adds a credential. Refused: not_found (the application), name_taken, digest_taken,
-   * directory_full.
+   * directory_full, idempotency_key_reused.
    */
   createCredential(credential: NewCredential): Promise<Outcome<StoredCredential>>;
 

@@ -6,7 +6,9 @@ import {
   ACCESS_TOKENS_MAX,
   type AccessStore,
   type AccessToken,
+  type DoneOnce,
   type NewAccessToken,
+  type Once,
   REMEMBERED_MS,
 } from './access.ts';
 import {
@@ -87,23 +89,42 @@ export class Trail implements AccessStore, AuditStore {
     return this.#tables().access.tokenWithDigest(digest);
   }
 
+  async doneOnce(
+    actor: string,
+    once: Once,
+    nowMs: number,
+  ): Promise<DoneOnce | Refusal | undefined> {
+    return this.doneBefore(actor, once, nowMs);
+  }
+
   async note(
     facts: AuditFacts,
     origin: AuditOrigin,
-    idempotencyKey?: string,
-  ): Promise<Noted | undefined> {
-    const tables = this.#tables();
+    once?: Once,
+  ): Promise<Noted | Refusal | undefined> {
     const { actor, atMs } = origin;
-    const before =
-      idempotencyKey === undefined ? undefined : tables.access.noted(actor, idempotencyKey);
-    if (before !== undefined) return before;
-    tables.transact(() => {
+    const done = this.doneBefore(actor, once, atMs);
+    if (done !== undefined && 'ok' in done) return done;
+    if (done !== undefined) return noteOf(done);
+    this.#tables().transact(() => {
       this.#add(0, origin, facts);
-      if (idempotencyKey === undefined) return;
-      const note = { actor, idempotencyKey, noted: { ...facts, atMs } };
-      tables.access.addNote(note, atMs - REMEMBERED_MS);
+      this.remember(actor, once, atMs, { ...facts, atMs });
     });
     return undefined;
+  }
+
+  /** What was done with an idempotency key; a refusal when that was another request. */
+  doneBefore(actor: string, once: Once | undefined, nowMs: number): DoneOnce | Refusal | undefined {
+    if (once === undefined) return undefined;
+    const done = this.#tables().access.doneOnce(actor, once.idempotencyKey);
+    if (done === undefined || done.atMs < nowMs - REMEMBERED_MS) return undefined;
+    return done.request === once.request ? done : refused(REUSED, '', OTHER_REQUEST);
+  }
+
+  /** Remembers what a request led to that is done once; inside the transaction that does it. */
+  remember(actor: string, once: Once | undefined, atMs: number, led: DoneOnce['led']): void {
+    if (once === undefined) return;
+    this.#tables().access.addDoneOnce({ ...once, actor, atMs, led }, atMs - REMEMBERED_MS);
   }
 
   async audit(query: AuditQuery): Promise<readonly AuditEntry[]> {
@@ -136,6 +157,15 @@ export class Trail implements AccessStore, AuditStore {
     tables.audit.addEntry(tables.revision() + ahead, origin, facts);
     tables.audit.forgetEntries(AUDIT_KEPT);
   }
+}
+
+const REUSED = 'idempotency_key_reused';
+const OTHER_REQUEST = 'this Idempotency-Key was sent with another request; use a new one';
+
+/** A request that is the same wrote the same: only a note can have come of one that writes one. */
+function noteOf({ led }: DoneOnce): Noted {
+  if (typeof led === 'object') return led;
+  throw new Error('a request that makes a credential writes nothing down');
 }
 
 function refused(code: Refusal['code'], subject: string, message: string): Refusal {

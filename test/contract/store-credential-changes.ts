@@ -72,18 +72,63 @@ export const credentialChangesContract: readonly ContractTest[] = [
     async run(kit) {
       const { store } = kit;
       await kit.applied('default');
-      const once = { by: 'ann', idempotencyKey: 'k' };
-      const made = await store.createCredential(newKey('a', once));
-      const again = await store.createCredential(newKey('b', once));
+      const make = (text: string, idempotencyKey: string, more = {}) =>
+        store.createCredential(
+          newKey(text, { by: 'ann', once: { idempotencyKey, request: 'r' }, ...more }),
+        );
+      const made = await make('a', 'k');
+      const again = await make('b', 'k');
       assert.ok(made.ok && again.ok);
       assert.deepEqual([again.changed, again.value], [false, made.value]);
-      const bob = await store.createCredential(newKey('b', { ...once, by: 'bob' }));
+      const bob = await make('b', 'k', { by: 'bob' });
       assert.ok(bob.ok && bob.changed);
-      const refused = await store.createCredential(newKey('a', { by: 'ann', idempotencyKey: 'l' }));
+      const refused = await make('a', 'l');
       assert.equal(refused.ok === false && refused.code, 'digest_taken');
-      const late = await store.createCredential(newKey('c', { by: 'ann', idempotencyKey: 'l' }));
+      const late = await make('c', 'l');
       assert.ok(late.ok && late.changed, 'a refused request used nothing up');
       assert.equal((await store.credentials({ limit: 9 })).length, 3);
+      const next = await make('d', 'k', { createdAtMs: 86_405_001 });
+      assert.ok(next.ok && next.changed, 'after a day it is forgotten');
+    },
+  },
+
+  // Guarantees that a key which somebody took for a second request never passes off the first one's
+  // answer as the second's, whatever each of them asked for.
+  {
+    name: 'an idempotency key is good for one request alone',
+    async run(kit) {
+      const { store } = kit;
+      await kit.applied('default');
+      const reused = {
+        ...{ ok: false, code: 'idempotency_key_reused', subject: '' },
+        message: 'this Idempotency-Key was sent with another request; use a new one',
+      };
+      const once = { idempotencyKey: 'k', request: 'r' };
+      const other = { idempotencyKey: 'k', request: 's' };
+      const facts = { kind: 'Quota', namespace: 'default', name: 'a/daily', before: null } as const;
+      const note = (request: typeof once, actor = 'ann') =>
+        store.note(
+          { ...facts, action: 'quota.add', after: '1' },
+          { actor, atMs: 5_000, cause: 'quota add' },
+          request,
+        );
+      assert.equal(await store.doneOnce('ann', once, 5_000), undefined);
+      const made = await store.createCredential(newKey('a', { by: 'ann', once }));
+      assert.ok(made.ok);
+      assert.deepEqual(await store.doneOnce('ann', once, 5_000), {
+        ...{ ...once, actor: 'ann', atMs: 5_000, led: made.value.id },
+      });
+      assert.deepEqual(await store.doneOnce('ann', other, 5_000), reused);
+      const second = newKey('b', { by: 'ann', once: other });
+      assert.deepEqual(await store.createCredential(second), reused);
+      assert.deepEqual(await note(other), reused, 'nor for what is done elsewhere');
+      assert.equal(await note(once, 'bob'), undefined, 'each actor has its own');
+      const third = newKey('b', { by: 'bob', once: other });
+      assert.deepEqual(await store.createCredential(third), reused);
+      assert.equal((await store.credentials({ limit: 9 })).length, 1);
+      assert.equal((await store.audit({ kind: 'Quota', limit: 9 })).length, 1);
+      const late = 5_000 + 86_400_001;
+      assert.equal(await store.doneOnce('ann', other, late), undefined);
     },
   },
 
@@ -92,11 +137,11 @@ export const credentialChangesContract: readonly ContractTest[] = [
     name: 'what was written down with an idempotency key is answered again',
     async run({ store }) {
       const facts = { kind: 'Quota', namespace: 'default', name: 'a/daily', before: null } as const;
-      const note = (after: string, actor: string, atMs: number, key?: string) =>
+      const note = (after: string, actor: string, atMs: number, idempotencyKey?: string) =>
         store.note(
           { ...facts, action: 'quota.add', after },
           { actor, atMs, cause: 'quota add' },
-          key,
+          idempotencyKey === undefined ? undefined : { idempotencyKey, request: 'r' },
         );
       assert.equal(await note('1', 'ann', 5, 'k'), undefined);
       const before = { ...facts, action: 'quota.add', after: '1', atMs: 5 };

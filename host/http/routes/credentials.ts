@@ -11,6 +11,7 @@ import type { UsageService } from '../../service/usage.ts';
 import type { StoredCredential } from '../../store/store.ts';
 import type { AdminServices } from '../admin-port.ts';
 import { callerOf, requireNamespace } from '../auth.ts';
+import type { OnceRequests } from '../once.ts';
 import { Problem } from '../problem.ts';
 import { IdempotencyHeader, iso, LABEL, LIMIT, type Once, TIME } from './forms.ts';
 
@@ -68,12 +69,17 @@ export interface CredentialView {
 }
 
 /** Adds the routes under `/v1/credentials`. */
-export function credentialRoutes(server: FastifyInstance, { keys, usage }: AdminServices): void {
-  changeRoutes(server, keys, usage);
+export function credentialRoutes(
+  server: FastifyInstance,
+  { keys, usage }: AdminServices,
+  onceRequests: OnceRequests,
+): void {
+  createRoute(server, keys, onceRequests);
+  revokeRoute(server, keys, usage);
   readRoutes(server, keys, usage);
 }
 
-function changeRoutes(server: FastifyInstance, keys: Keys, usage: UsageService): void {
+function createRoute(server: FastifyInstance, keys: Keys, onceRequests: OnceRequests): void {
   server.post<Once & { Body: Static<typeof CreateBody> }>(
     '/v1/credentials',
     {
@@ -93,7 +99,7 @@ function changeRoutes(server: FastifyInstance, keys: Keys, usage: UsageService):
         rules: { cidrs, referers },
         by: callerOf(request).name,
       };
-      const made = await keys.createOnce(asked, request.headers['idempotency-key']);
+      const made = await onceRequests.run(request, (once) => keys.createOnce(asked, once));
       if (!made.ok) throw new Problem(made.code, made.message);
       const { credential, revision } = made;
       if ('replayed' in made) {
@@ -108,7 +114,9 @@ function changeRoutes(server: FastifyInstance, keys: Keys, usage: UsageService):
         .send({ ...viewOf(credential), revision, key: made.key.reveal() });
     },
   );
+}
 
+function revokeRoute(server: FastifyInstance, keys: Keys, usage: UsageService): void {
   server.post<{ Params: Static<typeof IdParams> }>(
     '/v1/credentials/:id/revoke',
     { schema: { params: IdParams }, config: { role: 'operate' } },

@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import { type Static, Type } from 'typebox';
 import type { Quotas } from '../../service/quotas.ts';
 import { callerOf, requireNamespace } from '../auth.ts';
+import type { OnceRequests } from '../once.ts';
 import { Problem } from '../problem.ts';
 import { IdempotencyHeader, LABEL, type Once } from './forms.ts';
 
@@ -18,7 +19,11 @@ const Change = Type.Union([
 ]);
 
 /** Adds `GET` and `POST /v1/subscriptions/:namespace/:name/quota`. */
-export function quotaRoutes(server: FastifyInstance, quotas: Quotas): void {
+export function quotaRoutes(
+  server: FastifyInstance,
+  quotas: Quotas,
+  onceRequests: OnceRequests,
+): void {
   const url = '/v1/subscriptions/:namespace/:name/quota';
   server.get<{ Params: Static<typeof Params> }>(
     url,
@@ -41,8 +46,9 @@ export function quotaRoutes(server: FastifyInstance, quotas: Quotas): void {
       const { limit } = request.body;
       const add = 'add' in request.body ? request.body.add : undefined;
       const by = callerOf(request);
-      const idempotencyKey = request.headers['idempotency-key'];
-      const outcome = await quotas.change(request.params, { limit, add, by, idempotencyKey });
+      const outcome = await onceRequests.run(request, (once) =>
+        quotas.change(request.params, { limit, add, by, once }),
+      );
       if ('ok' in outcome) throw new Problem(outcome.code, outcome.message);
       return outcome;
     },

@@ -116,6 +116,12 @@ async function wrongTokens(host: TrialHost): Promise<void> {
   }
 }
 
+/** A key of an application, made once. */
+function once(application: string): Case['ask'] {
+  const headers = { 'idempotency-key': 'a' };
+  return asked('POST', '/v1/credentials', { application }, { headers });
+}
+
 const CASES: Record<ProblemCode, Case> = {
   bad_request: {
     ask: asked('POST', '/v1/credentials', {}),
@@ -186,6 +192,29 @@ const CASES: Record<ProblemCode, Case> = {
       asked('POST', '/v1/revisions/1/rollback'),
     ),
     says: 'revision 1 is forgotten',
+  },
+  idempotency_key_in_use: {
+    ask: async (host) => {
+      const { createCredential } = host.store;
+      const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+      const { promise: held, resolve: release } = Promise.withResolvers<void>();
+      host.store.createCredential = async (credential) => {
+        begin();
+        await held;
+        return createCredential.call(host.store, credential);
+      };
+      const first = once('shop')(host);
+      await begun;
+      return once('shop')(host).finally(async () => {
+        release();
+        assert.equal((await first).status, 201);
+      });
+    },
+    says: 'a request with this Idempotency-Key is still being worked on',
+  },
+  idempotency_key_reused: {
+    ask: after(once('shop'), once('other')),
+    says: 'this Idempotency-Key was sent with another request; use a new one',
   },
   policy_replaced: {
     ask: synced(`/v1/policy/default/${DIGEST}/0`),

@@ -117,7 +117,7 @@ test('an idempotency key adds once', async () => {
   assert.equal((await change(add, 'abd')).body.extra, 8);
   for (const other of [{ ...add, add: 5 }, { ...add, limit: 'hourly' }, resetOf('daily')]) {
     const refused = await change(other);
-    assert.deepEqual([refused.status, refused.body.code], [400, 'bad_request']);
+    assert.deepEqual([refused.status, refused.body.code], [422, 'idempotency_key_reused']);
   }
   assert.equal((await change(add, 'a b')).status, 400);
 
@@ -169,6 +169,9 @@ test('sidegate quota add, on a bad line', async () => {
   assert.ok(key !== undefined, lost.stderr);
   relay.treat = () => ({});
   assert.match((await add('--idempotency-key', key)).stderr, /^This was .*\n20 units of daily/);
+  const other = await add('--units', '6', '--idempotency-key', key);
+  assert.equal(other.exit, 5);
+  assert.match(other.stderr, /^error: this Idempotency-Key was sent with another request/);
   assert.equal((await add('--idempotency-key', 'a b')).exit, 2);
 });
 

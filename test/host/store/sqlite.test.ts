@@ -171,7 +171,7 @@ test('a file of the first version is brought up to this one', async () => {
   await first.close();
   const database = new DatabaseSync(join(folder, 'store.db'));
   database.exec(`DROP TABLE audit; DROP TABLE access_tokens;
-    DROP TABLE creations; DROP TABLE notes; DROP INDEX ids_by_id;
+    DROP TABLE done_once; DROP INDEX ids_by_id;
     DELETE FROM meta WHERE name IN ('audit_forgotten', 'resource_revision');
     ALTER TABLE credentials DROP COLUMN rules;
     PRAGMA user_version = 1`);
@@ -182,4 +182,34 @@ test('a file of the first version is brought up to this one', async () => {
   assert.equal(await second.resourceChangesAfter(0), undefined);
   assert.deepEqual(await second.resourceChangesAfter(1), []);
   await second.close();
+});
+
+// Guarantees that what was done once before an upgrade is not done again after it, although nobody
+// knows any more what was asked for.
+test('idempotency keys of an older version stay used', async () => {
+  const folder = join(root, 'keys');
+  await (await open(folder)).close();
+  const database = new DatabaseSync(join(folder, 'store.db'));
+  database.exec(`DROP TABLE done_once;
+    CREATE TABLE creations (
+      actor TEXT NOT NULL, idempotency_key TEXT NOT NULL, credential_id INTEGER NOT NULL,
+      at_ms INTEGER NOT NULL, PRIMARY KEY (actor, idempotency_key)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE notes (
+      actor TEXT NOT NULL, idempotency_key TEXT NOT NULL, at_ms INTEGER NOT NULL,
+      noted TEXT NOT NULL, PRIMARY KEY (actor, idempotency_key)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO creations VALUES ('ann', 'k', 7, 5);
+    INSERT INTO notes VALUES ('bob', 'l', 6, '{"action":"quota.add"}');
+    PRAGMA user_version = 6`);
+  database.close();
+  const store = await open(folder);
+  for (const [actor, idempotencyKey] of [
+    ['ann', 'k'],
+    ['bob', 'l'],
+  ] as const) {
+    const done = await store.doneOnce(actor, { idempotencyKey, request: 'r' }, 10);
+    assert.ok(done !== undefined && 'ok' in done && done.code === 'idempotency_key_reused');
+  }
+  await store.close();
 });

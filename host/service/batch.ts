@@ -17,15 +17,18 @@ export const Batch = Type.Object(
       { maxItems: LOAD_BOUNDS.filesMax },
     ),
     prune: Type.Optional(Type.Boolean()),
+    dryRun: Type.Optional(Type.Boolean()),
   },
   { additionalProperties: false },
 );
 
-/** The batch that some bytes are, or what is wrong with them. */
-export function readBatch(bytes: Uint8Array): Static<typeof Batch> | string {
+/** The batch that pieces of bytes are together, or what is wrong with them. */
+export function readBatch(pieces: readonly Uint8Array[]): Static<typeof Batch> | string {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    const decoder = new TextDecoder('utf-8', { fatal: true });
+    const texts = pieces.map((piece) => decoder.decode(piece, { stream: true }));
+    value = JSON.parse(texts.join('') + decoder.decode());
   } catch {
     return 'the body is not JSON';
   }

@@ -28,8 +28,10 @@ export interface ChangeOptions {
   readonly by: Caller;
   /** What the audit trail says was asked for. */
   readonly cause: string;
-  /** Works everything out, the store's refusals included, and changes nothing. */
+  /** Works everything out, every refusal included, and changes nothing. */
   readonly dryRun?: boolean;
+  /** Asks for a difference alone, which a host of files in git shows as well. */
+  readonly compares?: boolean;
   /** When given, resources must have last changed at this revision. */
   readonly ifRevision?: number;
 }
@@ -160,12 +162,15 @@ export class Catalogue {
   }
 
   /** Brings a batch of files, as the body of a call has it, into force. */
-  async applyBatch(body: Uint8Array, options: ChangeOptions): Promise<ChangeOutcome> {
+  async applyBatch(body: readonly Uint8Array[], options: ChangeOptions): Promise<ChangeOutcome> {
     const batch = readBatch(body);
     if (typeof batch === 'string') return no('bad_request', batch);
     const files = batch.files.map(({ name, text }) => ({ name, bytes: Buffer.from(text) }));
     const { prune = false } = batch;
-    return this.apply({ files, remove: [], prune, namespaces: options.by.namespaces }, options);
+    // Never because the body does not ask for it: a difference is asked for by the path.
+    const dryRun = options.dryRun === true || batch.dryRun === true;
+    const change = { files, remove: [], prune, namespaces: options.by.namespaces };
+    return this.apply(change, { ...options, dryRun });
   }
 
   /** Brings a change of files into force. */
@@ -262,7 +267,8 @@ export class Catalogue {
 
   #change(make: MakeChange, options: ChangeOptions): Promise<ChangeOutcome> {
     const { folder } = this.#options;
-    if (folder !== undefined && options.dryRun !== true) {
+    // Before anything else: whoever cannot change this host need not mend what it was sent.
+    if (folder !== undefined && options.compares !== true) {
       const message = `this host takes resources from the folder ${folder} alone: change them there`;
       return Promise.resolve(no('read_only', message));
     }

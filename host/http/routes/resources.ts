@@ -91,18 +91,18 @@ function batchRoutes(server: FastifyInstance, catalogue: Resources): void {
   server.register(async (batches) => {
     takeLargeBodies(batches);
     for (const url of ['/v1/apply', '/v1/diff'] as const) {
-      const dryRun = url === '/v1/diff';
-      batches.post<{ Body: Uint8Array | undefined }>(
+      const compares = url === '/v1/diff';
+      batches.post<{ Body: readonly Uint8Array[] | undefined }>(
         url,
         {
           schema: { body: Batch },
           validatorCompiler: () => () => true,
-          config: { role: dryRun ? 'view' : 'operate' },
+          config: { role: compares ? 'view' : 'operate' },
           bodyLimit: BATCH_BYTES_MAX,
         },
         async (request, reply) => {
-          const body = request.body ?? new Uint8Array();
-          const options = { ...optionsOf(request, 'apply'), dryRun };
+          const body = request.body ?? [];
+          const options = { ...optionsOf(request, 'apply'), dryRun: compares, compares };
           return sendChange(reply, await catalogue.applyBatch(body, options));
         },
       );

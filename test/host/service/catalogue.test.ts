@@ -48,7 +48,12 @@ test('a dry run beside a reading of the folder changes nothing', async () => {
   const others = Object.entries(resourcesOf(things));
   const files = others.map(([name, text]) => ({ name, bytes: Buffer.from(text) }));
   const ask = () => {
-    return catalogue.apply({ ...NO_CHANGE, files }, { by: BY, cause: 'diff', dryRun: true });
+    return catalogue.apply(
+      { ...NO_CHANGE, files },
+      {
+        ...{ by: BY, cause: 'diff', dryRun: true, compares: true },
+      },
+    );
   };
   const hosts = ['orders.example.com'];
   for (let round = 0; round < 5; round += 1) {

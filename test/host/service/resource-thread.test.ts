@@ -32,7 +32,7 @@ async function started() {
   const apply = (files: Record<string, string>, more: object = {}) => {
     const list = Object.entries(files).map(([name, text]) => ({ name, text }));
     const body = new TextEncoder().encode(JSON.stringify({ files: list, ...more }));
-    return thread.resources.applyBatch(body, OPTIONS);
+    return thread.resources.applyBatch([body], OPTIONS);
   };
   const end = async () => {
     await thread.close();
@@ -142,6 +142,6 @@ test('a thread that dies is replaced with the next call', async () => {
   assert.ok(again.ok);
   assert.equal((await store.resources()).length, 5);
   assert.equal((await apply({ 'bad.yaml': 'kind: Plam' })).ok, false);
-  const body = await thread.resources.applyBatch(new TextEncoder().encode('{'), OPTIONS);
+  const body = await thread.resources.applyBatch([new TextEncoder().encode('{')], OPTIONS);
   assert.ok(!body.ok && body.code === 'bad_request');
 });

@@ -4,9 +4,11 @@
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Printable } from '../resources/problem.ts';
 import type { Context } from './context.ts';
 import { findContext } from './contexts.ts';
+import { CallFailed, callHttp, type HttpAnswer } from './http-call.ts';
 import { CommandError, Exit, type ExitCode } from './outcome.ts';
 
 /** Options every command has that calls the admin API. */
@@ -25,8 +27,15 @@ export interface Target {
 
 const DEFAULT_HOST = 'http://127.0.0.1:8080';
 const TIMEOUT_MS = 10_000;
+
 const START_ADVICE =
   'Start one with "npm start" or "sidegate serve", or say where it is with --host.';
+
+/** What to do about some reasons for which there is no answer. */
+const ADVICE = [
+  [/CERT/, 'Its certificate is refused: name its authority in NODE_EXTRA_CA_CERTS.'],
+  [/SSL|EPROTO/, 'What listens there speaks no TLS: is it http://?'],
+] as const;
 
 /**
  * Finds the host: options, then the context that was named, then environment, the current context,
@@ -99,63 +108,101 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   /** Sent along, so that the call is made again when its answer is lost, and yet done once. */
   readonly idempotencyKey?: string;
+  /** It asks and changes nothing, whatever its method. */
+  readonly asks?: boolean;
   /** What the answer is; JSON unless told. */
   readonly as?: 'json' | 'text';
 }
 
+/** Methods of the admin API. */
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
 /** Calls the admin API and answers its JSON. Throws a CommandError for everything but success. */
 export async function callApi<T>(
   target: Target,
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+  method: Method,
   path: string,
   body?: unknown,
   options: CallOptions = {},
 ): Promise<T> {
-  const response = await send(target, method, path, body, options);
-  const text = await response.text().catch(() => '');
-  const answer = options.as === 'text' && response.ok ? text : parse(text);
-  if (response.ok && answer !== undefined) return answer as T;
-  throw failureOf(target, response.status, answer);
+  const { status, text } = await send(target, method, path, body, options);
+  const ok = status >= 200 && status < 300;
+  const answer = options.as === 'text' && ok ? text : parse(text);
+  if (ok && answer !== undefined) return answer as T;
+  throw failureOf(target, status, answer, options);
 }
 
+/** Sends a call; once more when its answer is lost and nothing is done twice by that. */
 async function send(
-  { host, token }: Target,
-  method: string,
+  target: Target,
+  method: Method,
   path: string,
   body: unknown,
-  { headers = {}, timeoutMs = TIMEOUT_MS, idempotencyKey }: CallOptions,
-): Promise<Response> {
-  const sent: Record<string, string> = { ...headers, authorization: `Bearer ${token}` };
+  options: CallOptions,
+): Promise<HttpAnswer> {
+  const { headers = {}, timeoutMs = TIMEOUT_MS, idempotencyKey } = options;
+  const sent: Record<string, string> = { ...headers, authorization: `Bearer ${target.token}` };
   if (body !== undefined) sent['content-type'] = 'application/json';
   if (idempotencyKey !== undefined) sent['idempotency-key'] = idempotencyKey;
-  const attempt = () =>
-    fetch(new URL(path, host), {
-      method,
-      headers: sent,
-      redirect: 'error',
-      signal: AbortSignal.timeout(timeoutMs),
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    });
-  const advice = [START_ADVICE];
+  const call = {
+    ...{ method, headers: sent, timeoutMs },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  };
+  const attempt = () => callHttp(new URL(path, target.host), call);
+  const changes = method !== 'GET' && options.asks !== true;
   try {
-    return await attempt().catch((error) => {
-      const wasSent = reasonOf(error, timeoutMs) !== 'ECONNREFUSED';
-      if (idempotencyKey === undefined || !wasSent) throw error;
-      advice.push(
-        `It may be done all the same: repeat it with --idempotency-key ${idempotencyKey}.`,
-      );
-      return attempt();
+    return await attempt().catch(async (error) => {
+      if (idempotencyKey === undefined || !maybeSent(error)) throw error;
+      return repeated(attempt).catch((again) => {
+        throw maybeSent(again) ? again : error;
+      });
     });
   } catch (error) {
-    const why = reasonOf(error, timeoutMs);
-    throw new CommandError(Exit.unreachable, `no host answers at ${host} (${why})`, advice);
+    throw noAnswer(target, error, changes, idempotencyKey);
   }
 }
 
-function reasonOf(error: unknown, timeoutMs: number): string {
-  const { cause, name, message } = error as Error & { cause?: Error & { code?: string } };
-  if (name === 'TimeoutError') return `no answer in ${timeoutMs / 1_000} s`;
-  return cause?.code ?? cause?.message ?? message;
+function maybeSent(error: unknown): boolean {
+  return error instanceof CallFailed && error.sent;
+}
+
+/** Looks again while the first of two equal calls is still being worked on. */
+async function repeated(attempt: () => Promise<HttpAnswer>): Promise<HttpAnswer> {
+  for (let tried = 1; ; tried += 1) {
+    const answer = await attempt();
+    const { code } = (parse(answer.text) ?? {}) as Partial<ProblemBody>;
+    if (code !== IN_USE || tried === IN_USE_TRIES) return answer;
+    await delay(IN_USE_MS);
+  }
+}
+
+const IN_USE = 'idempotency_key_in_use';
+const IN_USE_TRIES = 10;
+const IN_USE_MS = 500;
+
+/** Why there is no answer, and what that means for what was asked. */
+function noAnswer(
+  { host }: Target,
+  error: unknown,
+  changes: boolean,
+  idempotencyKey: string | undefined,
+): CommandError {
+  if (!(error instanceof CallFailed)) {
+    // Node refuses to send some characters, and of all that is sent only the token may hold them.
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_INVALID_CHAR') throw error;
+    return new CommandError(Exit.usage, `the admin token for ${host} is no token`, [
+      'Check SIDEGATE_ADMIN_TOKEN or --token-file.',
+    ]);
+  }
+  const advice = [ADVICE.find(([reason]) => reason.test(error.why))?.[1] ?? START_ADVICE];
+  if (changes && error.sent) advice.push(doneAllTheSame(idempotencyKey));
+  return new CommandError(Exit.unreachable, `no host answers at ${host} (${error.why})`, advice);
+}
+
+function doneAllTheSame(idempotencyKey: string | undefined): string {
+  if (idempotencyKey === undefined)
+    return 'It may be done all the same: look before you repeat it.';
+  return `It may be done all the same: repeat it with --idempotency-key ${idempotencyKey}.`;
 }
 
 function parse(text: string): unknown {
@@ -166,7 +213,12 @@ function parse(text: string): unknown {
   }
 }
 
-function failureOf({ host }: Target, status: number, answer: unknown): CommandError {
+function failureOf(
+  { host }: Target,
+  status: number,
+  answer: unknown,
+  { idempotencyKey }: CallOptions,
+): CommandError {
   const { code, detail, errors, requestId } = (answer ?? {}) as Partial<ProblemBody>;
   if (code === undefined) {
     return new CommandError(
@@ -180,7 +232,8 @@ function failureOf({ host }: Target, status: number, answer: unknown): CommandEr
   const advice = (errors ?? []).map(({ pointer = '', message }) => `${pointer} ${message}`.trim());
   if (status === 401) advice.push('Check SIDEGATE_ADMIN_TOKEN or --token-file.');
   if (status >= 500) advice.push(`The host's log has more: request ${requestId}.`);
-  return new CommandError(exitOf(status), detail ?? code, advice);
+  if (code === IN_USE) advice.push(doneAllTheSame(idempotencyKey));
+  return new CommandError(exitOf(status, code), detail ?? code, advice);
 }
 
 /** Whether an error says where it stands in a file. */
@@ -195,10 +248,10 @@ interface ProblemBody {
   readonly errors: readonly { readonly message: string; readonly pointer?: string }[];
 }
 
-function exitOf(status: number): ExitCode {
+function exitOf(status: number, code: string): ExitCode {
   if (status === 401 || status === 403 || status === 429) return Exit.denied;
   if (status === 400 || status === 413) return Exit.usage;
-  if (status === 422) return Exit.problems;
+  if (code === 'invalid_resources') return Exit.problems;
   if (status === 503) return Exit.unreachable;
   return status < 500 ? Exit.refused : Exit.unexpected;
 }

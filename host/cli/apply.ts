@@ -3,15 +3,14 @@
  * go the host is asked first, and what goes is listed and never implied.
  */
 import type { Command } from 'commander';
-import { type ApiOptions, callApi, findTarget, type Target } from './admin-api.ts';
-import { type ChangeAnswer, nameOf, printChange, tellChange } from './changes.ts';
+import { type ApiOptions, findTarget } from './admin-api.ts';
+import { askChange, type ChangeAnswer, nameOf, printChange, tellChange } from './changes.ts';
 import type { Context } from './context.ts';
 import { count, readInputs } from './inputs.ts';
 import { withApi, withFormat } from './key.ts';
 import { CommandError, Exit } from './outcome.ts';
 import type { Format } from './output.ts';
 import type { SetExit } from './program.ts';
-import { withProgress } from './progress.ts';
 
 interface Options extends ApiOptions {
   readonly filename: string[];
@@ -26,9 +25,6 @@ interface Batch {
   readonly prune: boolean;
 }
 
-/** A first import of many thousand resources takes its time. */
-const BATCH_MS = 600_000;
-
 /** Adds both verbs. */
 export function addApply(program: Command, context: Context, setExit: SetExit): void {
   const diff = program
@@ -36,7 +32,8 @@ export function addApply(program: Command, context: Context, setExit: SetExit): 
     .description('show what apply would change; exit code 4 when there is something');
   withFormat(withApi(withFiles(diff))).action(async (options: Options) => {
     const batch = await readBatch(context, options);
-    const answer = await asked(context, findTarget(context, options), '/v1/diff', batch);
+    const target = findTarget(context, options);
+    const answer = await askChange(context, target, 'POST', '/v1/diff', batch, { asks: true });
     printChange(context, options.output, answer);
     tellChange(context, answer, true);
     if (answer.changed) setExit(Exit.differences);
@@ -63,10 +60,11 @@ async function run(context: Context, options: Options): Promise<void> {
   const { output, dryRun = false, yes = false } = options;
   const target = findTarget(context, options);
   const batch = await readBatch(context, options);
-  const ask = (path: string, headers = {}) => asked(context, target, path, batch, headers);
+  const ask = (body: object, headers = {}) =>
+    askChange(context, target, 'POST', '/v1/apply', body, { headers, asks: body !== batch });
   // Without --prune nothing goes, so that there is nothing to be shown before it is done.
-  if (!dryRun && !batch.prune) return finish(context, output, await ask('/v1/apply'));
-  const planned = await ask('/v1/diff');
+  if (!dryRun && !batch.prune) return finish(context, output, await ask(batch));
+  const planned = await ask({ ...batch, dryRun: true });
   const gone = planned.diff.filter(({ action }) => action === 'delete');
   if (dryRun || !planned.changed) {
     printChange(context, output, planned);
@@ -82,7 +80,7 @@ async function run(context: Context, options: Options): Promise<void> {
   }
   // What was shown is what is made: a change in between is a conflict, not a surprise.
   const match = { 'if-match': `"${planned.revision}"` };
-  finish(context, output, await ask('/v1/apply', match));
+  finish(context, output, await ask(batch, match));
 }
 
 function finish(context: Context, output: Format, done: ChangeAnswer): void {
@@ -102,15 +100,4 @@ function textOf(name: string, bytes: Uint8Array): string {
   } catch {
     throw new CommandError(Exit.problems, `${name} is not UTF-8`, ['Save the file as UTF-8.']);
   }
-}
-
-function asked(
-  context: Context,
-  target: Target,
-  path: string,
-  batch: Batch,
-  headers: Record<string, string> = {},
-): Promise<ChangeAnswer> {
-  const options = { headers, timeoutMs: BATCH_MS };
-  return withProgress(context, target, callApi(target, 'POST', path, batch, options));
 }

@@ -3,9 +3,11 @@
  * it, and a sentence that counts them.
  */
 import type { ResourceDiff } from '../resources/diff.ts';
+import { type CallOptions, callApi, type Method, type Target } from './admin-api.ts';
 import { type Context, say, tell } from './context.ts';
 import { count } from './inputs.ts';
 import { type Format, printValue } from './output.ts';
+import { withProgress } from './progress.ts';
 
 /** What the host answers to a change. */
 export interface ChangeAnswer {
@@ -15,6 +17,22 @@ export interface ChangeAnswer {
 }
 
 const MARKS = { create: '+', update: '~', delete: '-' } as const;
+
+/** Changes are worked out one after the other, and some are large. */
+const PATIENCE_MS = 600_000;
+
+/** Asks for a change of resources, and shows how far a large one has come. */
+export function askChange(
+  context: Context,
+  target: Target,
+  method: Method,
+  path: string,
+  body?: unknown,
+  options: CallOptions = {},
+): Promise<ChangeAnswer> {
+  const patient = { timeoutMs: PATIENCE_MS, ...options };
+  return withProgress(context, target, callApi(target, method, path, body, patient));
+}
 
 /** Prints a change as data. */
 export function printChange(context: Context, format: Format, answer: ChangeAnswer): void {

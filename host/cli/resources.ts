@@ -6,7 +6,7 @@ import { type Command, Option } from 'commander';
 import { stringify } from 'yaml';
 import type { Kind } from '../resources/schema/schema.ts';
 import { type ApiOptions, callApi, findTarget, type Target } from './admin-api.ts';
-import { type ChangeAnswer, printChange, tellChange } from './changes.ts';
+import { askChange, printChange, tellChange } from './changes.ts';
 import { type Context, say } from './context.ts';
 import { withApi, withFormat } from './key.ts';
 import { KIND_WORDS, readKind } from './kinds.ts';
@@ -75,7 +75,7 @@ export function addResources(program: Command, context: Context): void {
     .option('-n, --namespace <name>', 'namespace of the name', 'default');
   withFormat(withApi(remove)).action(async (kind: string, name: string, options: Options) => {
     const path = pathOf(readKind(kind), options.namespace, name);
-    const answer = await callApi<ChangeAnswer>(findTarget(context, options), 'DELETE', path);
+    const answer = await askChange(context, findTarget(context, options), 'DELETE', path);
     printChange(context, options.output as Format, answer);
     tellChange(context, answer, false);
   });

@@ -4,7 +4,7 @@
  */
 import type { Command } from 'commander';
 import { type ApiOptions, callApi, findTarget } from './admin-api.ts';
-import { type ChangeAnswer, nameOf, printChange, tellChange } from './changes.ts';
+import { askChange, type ChangeAnswer, nameOf, printChange, tellChange } from './changes.ts';
 import { type Context, tell } from './context.ts';
 import { count } from './inputs.ts';
 import { withApi, withFormat } from './key.ts';
@@ -113,7 +113,9 @@ async function rollBack(
 ): Promise<void> {
   const target = findTarget(context, options);
   const path = `/v1/revisions/${revision}/rollback`;
-  const planned = await callApi<ChangeAnswer>(target, 'POST', path, { dryRun: true });
+  const planned = await askChange(...([context, target, 'POST', path, { dryRun: true }] as const), {
+    asks: true,
+  });
   if (options.dryRun === true || !planned.changed) {
     printChange(context, options.output, planned);
     tellChange(context, planned, planned.changed);
@@ -125,7 +127,7 @@ async function rollBack(
     throw new CommandError(Exit.refused, `${what}; nothing was changed`, ['Add --yes to do it.']);
   }
   const headers = { 'if-match': `"${planned.revision}"` };
-  const done = await callApi<ChangeAnswer>(target, 'POST', path, {}, { headers });
+  const done = await askChange(context, target, 'POST', path, {}, { headers });
   printChange(context, options.output, done);
   tellChange(context, done, false);
 }

@@ -3,8 +3,8 @@
  * its entry in the audit trail.
  */
 import type { Command } from 'commander';
-import { type ApiOptions, callApi, findTarget } from './admin-api.ts';
-import { type ChangeAnswer, printChange, tellChange } from './changes.ts';
+import { type ApiOptions, findTarget } from './admin-api.ts';
+import { askChange, printChange, tellChange } from './changes.ts';
 import type { Context } from './context.ts';
 import { withApi, withFormat } from './key.ts';
 import type { Format } from './output.ts';
@@ -35,7 +35,7 @@ export function addSubscription(program: Command, context: Context): void {
     withFormat(withApi(command)).action(async (name: string, options: Options) => {
       const parts = [options.namespace, name, verb].map(encodeURIComponent);
       const path = `/v1/subscriptions/${parts.join('/')}`;
-      const answer = await callApi<ChangeAnswer>(findTarget(context, options), 'POST', path);
+      const answer = await askChange(context, findTarget(context, options), 'POST', path);
       printChange(context, options.output, answer);
       tellChange(context, answer, false);
     });

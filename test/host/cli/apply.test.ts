@@ -214,6 +214,44 @@ test('a host with a folder', async () => {
   assert.equal((await sidegate(['diff', '-f', '-'], { env, stdin: PLAN })).exit, 4);
 });
 
+// Guarantees that whoever cannot change a host is told so first, before problems of files that
+// would not help to mend and lists of what would never go.
+test('a host with a folder says so before anything else', async () => {
+  await using host = await TrialHost.start({ resources: resourcesOf(), folder: '/etc/sidegate' });
+  const env = { SIDEGATE_HOST: await host.listenAdmin(), SIDEGATE_ADMIN_TOKEN: host.adminToken };
+  const bad = PLAN.replace('1d', '5min');
+  for (const stdin of [PLAN, bad]) {
+    for (const more of [[], ['--prune'], ['--prune', '--yes'], ['--dry-run']]) {
+      const { exit, stdout, stderr } = await sidegate(['apply', '-f', '-', ...more], {
+        env,
+        stdin,
+      });
+      assert.deepEqual([exit, stdout], [5, ''], `${more}`);
+      assert.match(stderr, /^error: this host takes resources from the folder/);
+    }
+  }
+  for (const more of [[], ['--yes'], ['--dry-run']]) {
+    const { exit, stderr } = await sidegate(['rollback', '1', ...more], { env });
+    assert.equal(exit, 5);
+    assert.match(stderr, /^error: this host takes resources from the folder/);
+  }
+  assert.equal((await sidegate(['diff', '-f', '-'], { env, stdin: bad })).exit, 3);
+});
+
+// Guarantees that a difference stays one, whatever its body says: it may be asked for by those who
+// may change nothing.
+test('a diff changes nothing', async () => {
+  await using setting = await started();
+  const { host } = setting;
+  const files = [{ name: 'a.yaml', text: PLAN }];
+  const { body } = await host.ask('POST', '/v1/tokens', { name: 'v', role: 'view' });
+  const asked = await host.ask('POST', '/v1/diff', { files, dryRun: false }, { token: body.token });
+  assert.deepEqual([asked.status, asked.body.changed], [200, true]);
+  const dry = await host.ask('POST', '/v1/apply', { files, dryRun: true });
+  assert.deepEqual(dry.body, asked.body);
+  assert.deepEqual(await host.store.resources(), []);
+});
+
 // Guarantees that who waits for a large change sees how far it is: counted on one line of a
 // terminal that is gone in the end, or by a line now and then.
 test('a change that takes long shows its progress', async () => {

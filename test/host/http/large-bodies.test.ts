@@ -93,7 +93,8 @@ test('a batch ends at the bound, told or not', async () => {
     request.destroy();
   }
   const whole = begin(host, base, {});
-  const text = '{"files":[{"name":"ä","text":"apiVersion: sidegate.dev/v1alpha1\\nkind: Consumer\\nmetadata: { name: acme }"}]}';
+  const consumer = 'apiVersion: sidegate.dev/v1alpha1\nkind: Consumer\nmetadata: { name: acme }';
+  const text = JSON.stringify({ files: [{ name: 'ä', text: consumer }] });
   for (const byte of Buffer.from(text)) whole.request.write(Buffer.of(byte));
   whole.request.end();
   const { status, text: answered } = await whole.answer;

@@ -11,6 +11,7 @@ import { packageVersion } from './cli/version.ts';
 import { optionsHelp, readSettings, type Settings } from './config/settings.ts';
 import { type Host, HostRefused, startHost } from './host.ts';
 import { REDACTED_PATHS } from './http/server.ts';
+import { BEHIND, sendHelpersBehind } from './threads.ts';
 
 const args = process.argv.slice(2);
 
@@ -24,6 +25,7 @@ if (args.includes('--help') || args.includes('-h')) {
 
 /** Runs the host until it is told to stop. */
 async function serve(settings: Settings): Promise<void> {
+  sendHelpersBehind(BEHIND.resources);
   const log = pino(
     { level: settings.logLevel, redact: { paths: REDACTED_PATHS, censor: '[secret]' } },
     pino.destination({ fd: 2, sync: true }),

@@ -3,12 +3,11 @@
  * to the store, so that a large set never delays a grant. It must never answer with a set but as
  * bytes, which it hands over.
  */
-import { readlinkSync } from 'node:fs';
-import { constants, getPriority, setPriority } from 'node:os';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { InlineCompiler } from '../compile/compiler.ts';
 import { StoreCalls, storeOver } from '../store/over-port.ts';
 import type { StoreIdentity } from '../store/store.ts';
+import { BEHIND, goBehind } from '../threads.ts';
 import { Catalogue, type Resources } from './catalogue.ts';
 import { bytesIn } from './handed-over.ts';
 import type { ChangeProgress } from './progress.ts';
@@ -42,18 +41,7 @@ interface Settings {
   readonly folder: string | undefined;
 }
 
-/** Lets the threads that answer proxies go first where they share a core with this one. */
-function goLast(): void {
-  try {
-    const thread = Number(readlinkSync('/proc/thread-self').split('/')[2]);
-    const last = Math.max(getPriority(), constants.priority.PRIORITY_BELOW_NORMAL);
-    if (thread > 0) setPriority(thread, last);
-  } catch {
-    // Where threads have no such name, the system's own order has to do.
-  }
-}
-
-goLast();
+goBehind(BEHIND.resources);
 const { port, identity, folder } = workerData as Settings;
 const clock = { ms: 0 };
 const store = storeOver(new StoreCalls(port), identity, async () => port.close());

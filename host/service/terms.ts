@@ -20,8 +20,11 @@ export const TERMS_GRACE_MS = 10_000;
 /** Records read in one piece: some five hundred, a millisecond or two of work. */
 const WALK_BYTES = 16_384;
 
-/** Longest that a grant waits for terms which are being read: after an import there are many. */
+/** Longest that a grant waits for terms which are being read. */
 const SETTLE_MS = 10;
+
+/** A change with more pages than this is an import, and no grant waits for any part of the rest. */
+const SOON_PAGES = 8;
 
 /** Terms of a plan by limit, window and class. */
 type PlanTerms = ReadonlyMap<string, AccountTerms>;
@@ -59,6 +62,8 @@ export class Terms {
   #work: Promise<void> = Promise.resolve();
   /** Commits that are not in the terms yet. */
   #reading = 0;
+  /** Pages read of the oldest of them. */
+  #pages = 0;
 
   private constructor(store: Store, nowMs: () => number, onFault: (error: unknown) => void) {
     this.#store = store;
@@ -126,9 +131,9 @@ export class Terms {
     return this.#work;
   }
 
-  /** Resolves as {@link settled} does, but soon: no grant waits for a whole import. */
+  /** Resolves as {@link settled} does, but soon, and at once while an import is being read. */
   async settledSoon(): Promise<void> {
-    if (this.#reading === 0) return;
+    if (this.#reading === 0 || this.#pages > SOON_PAGES) return;
     await Promise.race([this.#work, delay(SETTLE_MS, undefined, { ref: false })]);
   }
 
@@ -159,6 +164,7 @@ export class Terms {
   }
 
   async #take(event: CommitEvent): Promise<void> {
+    this.#pages = 0;
     this.#forget();
     for (const { group, policyChanged, directoryChanged } of event.groups) {
       if (policyChanged) await this.#readPolicy(group);
@@ -203,6 +209,7 @@ export class Terms {
         maxBytes: WALK_BYTES,
         overheadBytes: 0,
       });
+      this.#pages += 1;
       if (page.outcome === 'no_group') return;
       if (page.outcome === 'start_over') {
         group.readTo = 0;

@@ -3,6 +3,7 @@
  * never hold a rule of its own; it carries calls to the store and outcomes back.
  */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { BEHIND, goBehind } from '../threads.ts';
 import { openInThread, type SqliteStoreOptions, StoreError } from './open.ts';
 import type { Store } from './store.ts';
 
@@ -65,6 +66,8 @@ function serve(store: Store, way: Pick<MessagePort, 'on' | 'postMessage'>): void
 }
 
 const shared: MessagePort[] = [];
+
+goBehind(BEHIND.store);
 
 try {
   const store = openInThread(workerData as SqliteStoreOptions);

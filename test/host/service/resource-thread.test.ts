@@ -3,8 +3,6 @@
  * thread which answers proxies, and that its death is not the host's.
  */
 import assert from 'node:assert/strict';
-import { readdir, readFile } from 'node:fs/promises';
-import { getPriority } from 'node:os';
 import { test } from 'node:test';
 import { serialize } from 'node:v8';
 import { Worker } from 'node:worker_threads';
@@ -66,23 +64,6 @@ async function crossing(work: () => Promise<unknown>): Promise<number> {
 }
 
 const names = Array.from({ length: APPLICATIONS }, (_, at) => `application-${at}`);
-
-// Guarantees that on a core they share, what answers proxies goes before a large change.
-test('the thread of resources goes after all others', {
-  skip: process.platform !== 'linux' || getPriority() >= 10,
-}, async () => {
-  await using setting = await started();
-  await setting.thread.resources.start();
-  const niceOf = async (thread: string) => {
-    const stat = await readFile(`/proc/self/task/${thread}/stat`, 'latin1').catch(() => '');
-    // Behind the name in parentheses, which may hold anything.
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16]);
-  };
-  const own = getPriority();
-  const all = await Promise.all((await readdir('/proc/self/task')).map(niceOf));
-  const last = all.filter((nice) => nice > own);
-  assert.equal(last.length, 1, `niceness of threads: ${all}`);
-});
 
 // Guarantees that answers to proxies never wait for a set to be copied: what a change costs the
 // thread that gives them is bounded by the change, not by what is stored.

@@ -8,8 +8,11 @@ import { TERMS_GRACE_MS, Terms } from '../../../host/service/terms.ts';
 import { resourcesOf } from '../../support/policies.ts';
 import { ProtocolClient } from '../../support/protocol-client.ts';
 import { TrialHost } from '../../support/trial-host.ts';
+import { until } from '../../support/wait.ts';
 
 const LATE_MS = TERMS_GRACE_MS + 1;
+/** Pages of a directory that are read before the rest is held. */
+const HELD_AFTER = 12;
 
 /** A host with one subscription, and the account of its one limit. */
 async function start() {
@@ -109,4 +112,31 @@ test('terms read from a store are those that were followed', async () => {
   assert.equal(fresh.resolve({ ...account, partition: 0n })?.quota, 42);
   assert.equal(fresh.size, 1);
   await fresh.close();
+});
+
+// Guarantees that answers to filters never wait for an import to be read: the account they are
+// about was there before, or is asked for again.
+test('no call waits for what an import has brought', async () => {
+  await using host = await TrialHost.start({ resources: gold(100) });
+  const { promise: held, resolve: goOn } = Promise.withResolvers<void>();
+  // Before the host is stopped, which ends what it reads.
+  using _ = { [Symbol.dispose]: () => goOn() };
+  let pages = 0;
+  const read = host.store.directoryAfter.bind(host.store);
+  host.store.directoryAfter = async (query) => {
+    pages += 1;
+    // Far behind the first pages, and not at the end.
+    if (pages > HELD_AFTER) await held;
+    return read({ ...query, maxBytes: 1 });
+  };
+  const applications = Array.from({ length: 3 * HELD_AFTER }, (_, at) => `app-${at}`);
+  await host.apply(gold(100, 'daily', ['shop', ...applications]));
+  await until('the import is being read', () => pages > HELD_AFTER);
+  assert.ok(host.terms.isBehind);
+  const later = new Promise<string>((go) => setImmediate(go, 'after the calls that came in'));
+  const soon = host.terms.settledSoon().then(() => 'at once');
+  assert.equal(await Promise.race([soon, later]), 'at once');
+  goOn();
+  await host.terms.settled();
+  assert.equal(host.terms.size, 1 + applications.length);
 });

@@ -1,31 +1,44 @@
 /**
  * What declared resources cost at size: one host with as many consumers, applications,
  * subscriptions and credentials as are asked for, changed and read the ways an operator has, while
- * filters go on calling. What is done is one figure, what it adds to their answers another.
+ * filters go on calling. What is done is one figure, what it adds to their answers another: calls
+ * beside the work are compared with calls at rest from right before and after it, because the disk
+ * and the cores of a shared machine are not the same from one minute to the next.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import path from 'node:path';
 import { encodeSyncRequest, LimitClass } from '../../host/wire/sync.ts';
-import { ROOT } from '../runner/layers.ts';
 import { Folder } from '../support/folders.ts';
 import { Host } from '../support/host.ts';
 import { resourcesOf } from '../support/policies.ts';
-import { runToEnd } from '../support/programs.ts';
 import { ProtocolClient } from '../support/protocol-client.ts';
-import { until } from '../support/wait.ts';
-import { callers, digestOf } from './callers.ts';
+import { callers } from './callers.ts';
+import {
+  ALL,
+  apply,
+  type ControlGround,
+  filesOf,
+  GROUP,
+  moved,
+  reaches,
+  type Turn,
+  timed,
+  WORKS,
+  type Work,
+} from './control-work.ts';
 import { post, residentOf } from './host-load.ts';
 import { CORES } from './lanes.ts';
-import { type Answered, Generator } from './latency.ts';
+import { Generator, type Streamed } from './latency.ts';
 import { quantile } from './measure.ts';
 import { type Measured, type Row, rounded } from './results.ts';
 import { buildLoad } from './toolchains.ts';
 
 /** Sync calls a second, as some hundred filters at rest send. */
 const CALLS = 200;
-/** How long short work is repeated, so that the calls beside it have a p99. */
-const SECONDS = 8;
-const GROUP = 'default';
+/** How many windows of rest and of work there are, in turn. */
+const PAIRS = 10;
+/** Shortest window: a turn of work that takes longer makes it longer. */
+const WINDOW_SECONDS = 1.5;
+/** Rest before and after work that is done once, and the row of rest. */
+const REST_SECONDS = 8;
 const MILLISECOND = 1_000;
 /** An import takes its time; calls end with it. */
 const LONGEST_SECONDS = 900;
@@ -33,38 +46,41 @@ const READY_MS = 600_000;
 
 /** Calls of filters that go on until they are told to end. */
 export interface Calls {
-  end(): Promise<Pick<Answered, 'answered' | 'failed' | 'p50' | 'p99' | 'worst'>>;
+  end(): Promise<Pick<Streamed, 'answered' | 'failed' | 'times'>>;
 }
 
 /** How large and how long; everything has a default. */
 export interface ControlOptions {
   /** Of each kind. */
   count: number;
-  seconds?: number;
+  pairs?: number;
+  windowSeconds?: number;
+  restSeconds?: number;
   /** Sends a sync call again and again, given as it goes over the wire. */
   call?: (port: number, bytes: Buffer) => Promise<Calls>;
 }
 
-/** A host that knows callers, and a filter that follows it. */
-interface Ground {
-  host: Host;
-  folder: Folder;
-  count: number;
-  seconds: number;
-  call: (port: number) => Promise<Calls>;
-  client: ProtocolClient;
+/** What is measured, and how. */
+interface Bench extends Required<Omit<ControlOptions, 'count' | 'call'>> {
+  ground: ControlGround;
+  call: () => Promise<Calls>;
 }
 
-/** One kind of work: answers how long each of its parts took, in milliseconds. */
-interface Work {
-  name: string;
-  what: string;
-  run: (ground: Ground) => Promise<{ ms: readonly number[]; more?: Row }>;
+/** A stretch of calls, and the turns of work that were done meanwhile. */
+interface Window {
+  calls: Pick<Streamed, 'answered' | 'failed' | 'times'>;
+  turns: readonly Turn[];
+}
+
+/** Windows of rest and of work; they are pairs where there are as many of both. */
+interface Compared {
+  rest: readonly Window[];
+  work: readonly Window[];
 }
 
 /** Measures everything; figures of work that failed are missing. */
 export async function measureControl(options: ControlOptions): Promise<Measured> {
-  const { count, seconds = SECONDS } = options;
+  const { count } = options;
   await using folder = await Folder.make();
   await using host = await Host.start({
     args: [
@@ -76,268 +92,147 @@ export async function measureControl(options: ControlOptions): Promise<Measured>
     readyMs: READY_MS,
     ...(CORES.proxy === undefined ? {} : { core: CORES.proxy }),
   });
-  const base = Object.entries(resourcesOf({ applications: ['seed'] }));
-  await apply(host, await filesOf(folder, 'base', base));
+  await apply(
+    host,
+    await filesOf(folder, 'base', Object.entries(resourcesOf({ applications: ['seed'] }))),
+  );
+  await filesOf(folder, ALL, callers(count));
   const client = new ProtocolClient({ port: () => host.syncPort, group: GROUP });
   await client.catchUp();
   const bytes = await syncCall(client);
   const call = options.call ?? (await generated(folder, bytes));
-  const ground: Ground = {
-    host,
-    folder,
-    count,
-    seconds,
-    client,
-    call: (port) => call(port, bytes),
+  const bench: Bench = {
+    ...{ pairs: PAIRS, windowSeconds: WINDOW_SECONDS, restSeconds: REST_SECONDS, ...options },
+    ground: { host, folder, count, client },
+    call: () => call(host.syncPort, bytes),
   };
   const following = client.follow();
   try {
-    return await measureAll(ground);
+    return await measureAll(bench);
   } finally {
     client.stop();
     await following;
   }
 }
 
-async function measureAll(ground: Ground): Promise<Measured> {
+async function measureAll(bench: Bench): Promise<Measured> {
+  const { ground } = bench;
   const rows: Record<string, Row> = {};
   const missing: Record<string, string> = {};
-  for (const { name, what, run } of WORKS) {
+  const keep = async (name: string, measure: () => Promise<Row>) => {
     console.log(`control: ${name} ...`);
-    // A disk shared with others is not the same from one minute to the next.
-    const before = name === IDLE ? undefined : await beside(ground, atRest);
-    const measured = await beside(ground, run).catch((error: Error) => {
-      missing[name] = error.message.split('\n')[0] ?? '';
-      console.log(`LEFT OUT: ${name}: ${error.message}`);
+    try {
+      rows[name] = await measure();
+      console.log(`control: ${name}: ${JSON.stringify(rows[name])}`);
+    } catch (error) {
+      const { message } = error as Error;
+      missing[name] = message.split('\n')[0] ?? '';
+      console.log(`LEFT OUT: ${name}: ${message}`);
+    }
+  };
+  await keep('idle', async () => {
+    const rest = await resting(bench, bench.restSeconds);
+    return { what: 'nothing but the calls', ms: 0, times: 1, ...answersIn([rest]) };
+  });
+  for (const work of WORKS) {
+    await keep(work.name, async () => {
+      const compared = await (work.once ? once(bench, work) : inPairs(bench, work));
+      const residentBytes = await residentOf(ground.host.pid);
+      return { what: work.what, ...figuresOf(compared), residentBytes, ...work.more?.(ground) };
     });
-    if (measured === undefined) continue;
-    const { done, calls } = measured;
-    const p99 = calls.p99 / MILLISECOND;
-    const idle = before === undefined ? undefined : before.calls.p99 / MILLISECOND;
-    rows[name] = {
-      what,
-      ...{ ms: rounded(quantile(done.ms, 0.5)), worstMs: rounded(Math.max(...done.ms)) },
-      ...{ times: done.ms.length, calls: calls.answered, callsFailed: calls.failed },
-      ...{ syncP99: rounded(p99, 2), syncWorst: rounded(calls.worst / MILLISECOND, 1) },
-      ...(idle !== undefined && { idleP99: rounded(idle, 2), addedP99: rounded(p99 - idle, 2) }),
-      residentBytes: await residentOf(ground.host.pid),
-      ...done.more,
-    };
-    console.log(`control: ${name}: ${JSON.stringify(rows[name])}`);
   }
-  const restart = await restarted(ground).catch((error: Error) => error);
-  if (restart instanceof Error) missing.restart = restart.message;
-  else rows.restart = restart;
+  await keep('restart', () => restarted(ground));
   return { rows, missing };
 }
 
+/** Rest and work in turn. */
+async function inPairs(bench: Bench, work: Work): Promise<Compared> {
+  const { ground, pairs, windowSeconds } = bench;
+  const compared = { rest: [] as Window[], work: [] as Window[] };
+  let turn = 0;
+  for (let pair = 0; pair < pairs; pair++) {
+    compared.rest.push(await resting(bench, windowSeconds));
+    const busy = await windowOf(bench, async () => {
+      const turns: Turn[] = [];
+      const ends = performance.now() + windowSeconds * MILLISECOND;
+      while (turns.length === 0 || performance.now() < ends) {
+        turns.push(await work.turn(ground, turn++));
+      }
+      return turns;
+    });
+    compared.work.push(busy);
+  }
+  return compared;
+}
+
+/** Work that takes minutes, or leaves nothing to do a second time: rest before it and after. */
+async function once(bench: Bench, work: Work): Promise<Compared> {
+  const { ground, restSeconds } = bench;
+  const before = await resting(bench, restSeconds);
+  const busy = await windowOf(bench, async () => [await work.turn(ground, 0)]);
+  return { rest: [before, await resting(bench, restSeconds)], work: [busy] };
+}
+
+function resting(bench: Bench, seconds: number): Promise<Window> {
+  return windowOf(bench, async () => {
+    await new Promise((resolve) => setTimeout(resolve, seconds * MILLISECOND));
+    return [];
+  });
+}
+
 /** Does work while filters call, and answers what became of both. */
-async function beside(ground: Ground, run: Work['run']) {
-  const going = await ground.call(ground.host.syncPort);
+async function windowOf(bench: Bench, work: () => Promise<readonly Turn[]>): Promise<Window> {
+  const going = await bench.call();
   try {
-    const done = await run(ground);
-    return { done, calls: await going.end() };
+    const turns = await work();
+    return { turns, calls: await going.end() };
   } catch (error) {
     await going.end();
     throw error;
   }
 }
 
-async function atRest({ seconds }: Ground): Promise<{ ms: readonly number[] }> {
-  await new Promise((resolve) => setTimeout(resolve, seconds * MILLISECOND));
-  return { ms: [0] };
-}
-
-const IDLE = 'idle';
-
-const WORKS: readonly Work[] = [
-  {
-    name: IDLE,
-    what: 'nothing but the calls',
-    run: atRest,
-  },
-  {
-    name: 'first import',
-    what: '`sidegate apply -f FOLDER` with all of them, one revision',
-    run: importAll,
-  },
-  {
-    name: 'no change',
-    what: '`sidegate diff -f FOLDER` with all of them',
-    run: ({ host, folder }) => cli({ host }, ['diff', '-f', folder.join('all')]),
-  },
-  {
-    name: 'fill',
-    what: 'a filter that starts: policy and whole directory',
-    run: async ({ host }) => {
-      const fresh = new ProtocolClient({ port: () => host.syncPort, group: GROUP });
-      const ms = await timed(() => fresh.catchUp());
-      fresh.stop();
-      return { ms: [ms] };
-    },
-  },
-  {
-    name: 'one change',
-    what: 'an application goes to another consumer, over the admin API',
-    run: changeOne,
-  },
-  {
-    name: 'a plan changed',
-    what: 'the quota of the plan that all subscriptions are on',
-    run: changePlan,
-  },
-  {
-    name: 'a key imported',
-    what: 'by its SHA-256, over the admin API',
-    run: importKeys,
-  },
-  {
-    name: 'a page',
-    what: '500 credentials from the middle of the list',
-    run: (ground) => reading(ground, `/v1/resources/credential?limit=500&after=${middle(ground)}`),
-  },
-  {
-    name: 'a search',
-    what: 'applications by a part of their name that few have',
-    run: (ground) => reading(ground, `/v1/resources/application?search=${ground.count - 1}`),
-  },
-  {
-    name: 'a list',
-    what: '`sidegate get applications -o name`, all pages',
-    run: (ground) => cli(ground, ['get', 'applications', '-o', 'name']),
-  },
-  {
-    name: 'export',
-    what: '`sidegate export`, everything',
-    run: (ground) => cli(ground, ['export']),
-  },
-];
-
-function middle({ count }: Ground): string {
-  return `default/key-${Math.floor(count / 2)}`;
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const began = performance.now();
-  await work();
-  return performance.now() - began;
-}
-
-/** Does short work again and again for as long as the calls beside it are to be measured. */
-async function repeated(
-  { seconds }: Ground,
-  work: (turn: number) => Promise<number>,
-): Promise<number[]> {
-  const ms: number[] = [];
-  const ends = performance.now() + seconds * MILLISECOND;
-  while (ms.length === 0 || performance.now() < ends) ms.push(await work(ms.length));
-  return ms;
-}
-
-async function reading(ground: Ground, at: string): Promise<{ ms: number[] }> {
-  return { ms: await repeated(ground, () => timed(() => ground.host.ask('GET', at))) };
-}
-
-async function importAll(ground: Ground): Promise<{ ms: number[]; more: Row }> {
-  const { host, folder, count } = ground;
-  const files = [...callers(count)];
-  const bytes = files.reduce((sum, [, text]) => sum + text.length, 0);
-  const from = await filesOf(folder, 'all', files);
-  const ms = await timed(() => apply(host, from));
-  return { ms: [ms], more: { resources: 4 * count, bytes } };
-}
-
-/** Waits until the filter holds a revision of the directory, or of the policy. */
-async function reaches(
-  client: ProtocolClient,
-  revision: number,
-  of: 'directory' | 'policy' = 'directory',
-): Promise<void> {
-  const isThere = () =>
-    (of === 'policy' ? (client.held?.revision ?? 0) : client.revision) >= revision;
-  await until(`the filter is at ${revision}`, isThere, { deadlineMs: 120_000, everyMs: 2 });
-}
-
-/** Puts a resource; answers the revision. */
-async function put(host: Host, kind: string, name: string, spec: object): Promise<number> {
-  const at = `/v1/resources/${kind.toLowerCase()}/default/${name}`;
-  const body = { apiVersion: 'sidegate.dev/v1alpha1', kind, metadata: { name }, spec };
-  return ((await host.ask('PUT', at, body)) as { revision: number }).revision;
-}
-
-/** Sends an application to another consumer; the filter that follows has it in the end. */
-async function moved({ host, count }: Ground, turn: number): Promise<number> {
-  return put(host, 'Application', `app-${turn % count}`, {
-    consumer: `consumer-${(turn + 1) % count}`,
+function figuresOf({ rest, work }: Compared): Row {
+  const turns = work.flatMap((window) => window.turns);
+  const ms = turns.map((turn) => turn.ms);
+  const seen = turns.flatMap(({ seenMs }) => seenMs ?? []);
+  const [idle, busy] = [p99Of(rest), p99Of(work)];
+  const pairs = rest.length === work.length ? work : [];
+  const differences = pairs.map((window, pair) => {
+    return p99Of([window]) - p99Of(rest.slice(pair, pair + 1));
   });
-}
-
-/** A change that is put again and again, and how long until a filter has it. */
-async function changing(
-  ground: Ground,
-  of: 'directory' | 'policy',
-  change: (turn: number) => Promise<number>,
-): Promise<{ ms: number[]; more: Row }> {
-  const seen: number[] = [];
-  const ms = await repeated(ground, async (turn) => {
-    const began = performance.now();
-    const revision = await change(turn);
-    const acknowledgedMs = performance.now() - began;
-    // Seen before it was acknowledged or after; both count from the call.
-    await reaches(ground.client, revision, of);
-    seen.push(performance.now() - began);
-    return acknowledgedMs;
-  });
-  const worst = rounded(Math.max(...seen));
-  return { ms, more: { seenMs: rounded(quantile(seen, 0.5)), seenWorstMs: worst } };
-}
-
-function changeOne(ground: Ground): Promise<{ ms: number[]; more: Row }> {
-  return changing(ground, 'directory', (turn) => moved(ground, turn));
-}
-
-function changePlan(ground: Ground): Promise<{ ms: number[]; more: Row }> {
-  return changing(ground, 'policy', (turn) =>
-    put(ground.host, 'Plan', 'orders-gold', {
-      limits: [{ name: 'daily', quota: 1_000_001 + turn, window: '1d' }],
+  return {
+    ...{ ms: rounded(quantile(ms, 0.5)), worstMs: rounded(Math.max(...ms)), times: ms.length },
+    ...(seen.length > 0 && {
+      ...{ seenMs: rounded(quantile(seen, 0.5)), seenWorstMs: rounded(Math.max(...seen)) },
     }),
-  );
-}
-
-async function importKeys(ground: Ground): Promise<{ ms: number[] }> {
-  const { host, count } = ground;
-  const ms = await repeated(ground, (turn) => {
-    const sha256 = digestOf(`imported ${turn}`);
-    const body = { application: `app-${turn % count}`, sha256, strengthChecked: true };
-    return timed(() => host.ask('POST', '/v1/credentials/import', body));
-  });
-  return { ms };
-}
-
-/** Runs the command line as an operator does, and answers how long it took. */
-async function cli(
-  { host }: Pick<Ground, 'host'>,
-  args: readonly string[],
-): Promise<{ ms: number[] }> {
-  return { ms: [await timed(() => sidegate(host, args))] };
-}
-
-function sidegate(host: Host, args: readonly string[]): Promise<string> {
-  const command = [process.execPath, path.join(ROOT, 'host/cli/sidegate.mjs'), ...args];
-  if (CORES.load !== undefined) command.unshift('taskset', '-c', String(CORES.load));
-  const env = {
-    SIDEGATE_HOST: `http://127.0.0.1:${host.adminPort}`,
-    SIDEGATE_ADMIN_TOKEN: host.adminToken,
+    ...answersIn(work),
+    ...{ idleP99: rounded(idle, 2), addedP99: rounded(busy - idle, 2) },
+    windows: work.length,
+    ...(pairs.length > 0 && { differenceP99: rounded(quantile(differences, 0.5), 2) }),
+    idleP99s: rest.map((window) => rounded(p99Of([window]), 1)),
   };
-  return runToEnd(command[0] ?? '', command.slice(1), { env });
 }
 
-function apply(host: Host, folder: string): Promise<string> {
-  return sidegate(host, ['apply', '-f', folder, '-o', 'name']);
+/** What became of the calls of some windows together. */
+function answersIn(windows: readonly Window[]): Row {
+  const sum = (of: (window: Window) => number) => windows.reduce((all, each) => all + of(each), 0);
+  return {
+    calls: sum(({ calls }) => calls.answered),
+    callsFailed: sum(({ calls }) => calls.failed),
+    syncP99: rounded(p99Of(windows), 2),
+    syncWorst: rounded(Math.max(...windows.map(({ calls }) => calls.times.at(-1) ?? 0)) / 1000, 1),
+  };
+}
+
+/** In milliseconds, over all answers of some windows. */
+function p99Of(windows: readonly Window[]): number {
+  const times = windows.flatMap(({ calls }) => calls.times);
+  return quantile(times, 0.99) / MILLISECOND;
 }
 
 /** How long a host takes that has all of this in its store, and its first change. */
-async function restarted(ground: Ground): Promise<Row> {
+async function restarted(ground: ControlGround): Promise<Row> {
   const { host, client, count } = ground;
   const ms = await timed(() => host.restart());
   const firstChangeMs = await timed(async () => reaches(client, await moved(ground, -1 + count)));
@@ -347,16 +242,6 @@ async function restarted(ground: Ground): Promise<Row> {
     ...{ ms: rounded(ms), firstChangeMs: rounded(firstChangeMs), resources: 4 * count },
     residentBytes,
   };
-}
-
-async function filesOf(
-  folder: Folder,
-  name: string,
-  files: Iterable<readonly [string, string]>,
-): Promise<string> {
-  await mkdir(folder.join(name));
-  for (const [file, text] of files) await writeFile(folder.join(name, file), text);
-  return folder.join(name);
 }
 
 /** A heartbeat of a filter: one account that asks for units, one row of usage. */

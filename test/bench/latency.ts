@@ -33,6 +33,12 @@ export interface Answered {
   worst: number;
 }
 
+/** The same of calls that went on until they were told to end. */
+export interface Streamed extends Answered {
+  /** How long each answer took, so that several can be looked at as one. */
+  times: readonly number[];
+}
+
 /** A round of even load against a lane. `perSecond` 0 sends as fast as answers come. */
 export interface EvenLoad {
   lane: Lane;
@@ -87,16 +93,16 @@ export class Generator {
   /** The same with a request that is given as it goes over the wire. */
   async sendBytes(load: RawLoad): Promise<Answered> {
     const command = await this.#commandOf(load);
-    return answeredIn(load, await runToEnd(command[0] ?? '', command.slice(1)));
+    return answeredIn<Answered>(load, await runToEnd(command[0] ?? '', command.slice(1)));
   }
 
   /** Sends until it is told to end, at the latest after the time of the load. */
-  async stream(load: RawLoad): Promise<{ end(): Promise<Answered> }> {
-    const command = await this.#commandOf(load);
+  async stream(load: RawLoad): Promise<{ end(): Promise<Streamed> }> {
+    const command = [...(await this.#commandOf(load)), 'times'];
     const program = new Program(command[0] ?? '', command.slice(1));
     const end = async () => {
       await program.stop();
-      return answeredIn(load, program.output);
+      return answeredIn<Streamed>(load, program.output);
     };
     return { end };
   }
@@ -114,8 +120,8 @@ export class Generator {
   }
 }
 
-function answeredIn({ port }: RawLoad, output: string): Answered {
-  const answered = JSON.parse(output) as Answered;
+function answeredIn<T extends Answered>({ port }: RawLoad, output: string): T {
+  const answered = JSON.parse(output) as T;
   if (answered.answered === 0) throw new Error(`port ${port}: no answer came`);
   return answered;
 }

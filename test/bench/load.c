@@ -3,9 +3,9 @@
  * request that finds no free connection waits, and the wait counts; a late timer of this program
  * does not. It must never send a request twice nor pass over an answer that is not as expected.
  *
- * Usage: load PORT FILE RATE SECONDS CONNECTIONS STATUS
+ * Usage: load PORT FILE RATE SECONDS CONNECTIONS STATUS [times]
  *   FILE holds one whole request; RATE 0 sends the next when an answer is there. Prints one line of
- *   JSON, times in microseconds. SIGTERM ends it before its time.
+ *   JSON, times in microseconds, on demand that of each answer. SIGTERM ends it before its time.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -204,8 +204,8 @@ static void prepare(const char *file, double rate, double seconds) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 7) {
-    fprintf(stderr, "usage: load PORT FILE RATE SECONDS CONNECTIONS STATUS\n");
+  if (argc != 7 && !(argc == 8 && strcmp(argv[7], "times") == 0)) {
+    fprintf(stderr, "usage: load PORT FILE RATE SECONDS CONNECTIONS STATUS [times]\n");
     return 2;
   }
   signal(SIGTERM, be_over);
@@ -222,8 +222,14 @@ int main(int argc, char **argv) {
   run(rate, seconds, port);
   qsort(samples, sample_count, sizeof *samples, ascending);
   printf("{\"sent\":%lld,\"answered\":%lld,\"failed\":%lld,\"p50\":%.1f,\"p90\":%.1f,"
-         "\"p99\":%.1f,\"p999\":%.1f,\"worst\":%.1f}\n",
+         "\"p99\":%.1f,\"p999\":%.1f,\"worst\":%.1f",
          (long long)sent, (long long)answered, (long long)failed, share(0.5), share(0.9),
          share(0.99), share(0.999), share(1));
+  if (argc == 8) {
+    printf(",\"times\":[");
+    for (int64_t i = 0; i < sample_count; i++) printf(i == 0 ? "%u" : ",%u", samples[i] / 1000);
+    printf("]");
+  }
+  printf("}\n");
   return 0;
 }

@@ -369,7 +369,7 @@ function addedTarget(known: Known, what: string): Target {
   const worst = added.reduce((a, b) => (b.addedP99 > a.addedP99 ? b : a));
   const idle = known.number('control', worst.name, 'idleP99');
   const most = `${worst.addedP99.toFixed(1)} ms at most (${worst.name})`;
-  const shown = `${most}; idle ${idle.toFixed(1)} ms just before`;
+  const shown = `${most}; idle ${idle.toFixed(1)} ms around it`;
   return { what, aim, shown, met: worst.addedP99 <= 20 };
 }
 

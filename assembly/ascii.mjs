@@ -1,9 +1,9 @@
 /**
  * A transform of the compiler that keeps the texts of the filter as ASCII. The compiler would store
  * every string literal as an object in UTF-16, and a module that travels to every proxy has no room
- * for that. The literals inside `ascii`, `asciiList`, `putLiteral` and `putEntry` become addresses
- * in one block of bytes; `assembly/util/ascii.ts` says how it is laid out and reads it. Any other
- * string stays what the compiler makes of it.
+ * for that. The literals inside `ascii`, `asciiList` and `putEntry` become addresses in one block of
+ * bytes; `assembly/util/ascii.ts` says how it is laid out and reads it. The literal of `putLiteral`
+ * becomes two arguments, address and length. Any other string stays what the compiler makes of it.
  */
 import { Node, NodeKind, Token } from 'assemblyscript';
 import { Transform } from 'assemblyscript/transform';
@@ -11,13 +11,14 @@ import { Transform } from 'assemblyscript/transform';
 /** The functions whose literals are texts, and how each lays them out. */
 const LAYOUTS = {
   ascii: textBytes,
-  putLiteral: textBytes,
   asciiList: listBytes,
   putEntry: listBytes,
 };
 /** The name of the block among the globals of the program. */
 const BLOCK = 'ASCII_TEXTS';
 const LIST_END = 255;
+/** What is named most often lies before all else, where an address takes two bytes and not three. */
+const FIRST = ['pipeline/current', 'shell/abi'];
 
 function lettersOf(text) {
   if (!/^[\0\x20-\x7e]*$/.test(text)) throw new Error(`not ASCII: ${JSON.stringify(text)}`);
@@ -48,13 +49,17 @@ function literalOf(node) {
   return left === undefined || right === undefined ? undefined : left + right;
 }
 
+/** The compiler keeps integers of 64 bits as an object of its own, made by `i64_new`. */
+function integer(value, range) {
+  return Node.createIntegerLiteralExpression(i64_new(value), range);
+}
+
 /** Collects the texts of a program, each of them once, and puts addresses in their place. */
 class Texts {
   bytes = [];
   #placed = new Map();
 
-  #place(layout, text) {
-    const { bytes, start } = layout(text);
+  #place({ bytes, start }) {
     const known = JSON.stringify(bytes);
     if (!this.#placed.has(known)) {
       this.#placed.set(known, this.bytes.length + start);
@@ -63,18 +68,35 @@ class Texts {
     return this.#placed.get(known);
   }
 
+  /** The expression of where such bytes stand in the block. */
+  #address(laidOut, range) {
+    const block = Node.createIdentifierExpression(BLOCK, range);
+    return Node.createBinaryExpression(
+      Token.Plus,
+      block,
+      integer(this.#place(laidOut), range),
+      range,
+    );
+  }
+
+  /** Address and length of the literal that a call of `putLiteral` writes. */
+  #written(call) {
+    const text = literalOf(call.args[0]);
+    if (text === undefined) throw new Error('putLiteral takes a literal and nothing else');
+    const bytes = lettersOf(text);
+    const { range } = call;
+    return [this.#address({ bytes, start: 0 }, range), integer(bytes.length, range)];
+  }
+
   /** What stands for `node`: an address if it is a literal under `layout`, else the node itself. */
   rewrite(node, layout) {
     const text = layout && literalOf(node);
-    if (text !== undefined) {
-      const { range } = node;
-      const block = Node.createIdentifierExpression(BLOCK, range);
-      // The compiler keeps integers of 64 bits as an object of its own, made by `i64_new`.
-      const offset = i64_new(this.#place(layout, text));
-      const literal = Node.createIntegerLiteralExpression(offset, range);
-      return Node.createBinaryExpression(Token.Plus, block, literal, range);
-    }
+    if (text !== undefined) return this.#address(layout(text), node.range);
     const isCall = node.kind === NodeKind.Call;
+    if (isCall && node.expression.text === 'putLiteral') {
+      node.args = this.#written(node);
+      return node;
+    }
     const inside = isCall ? layoutOf(node) : layout;
     // A call of `ascii` is no more than its literal; the others write it somewhere.
     if (isCall && /^ascii(List)?$/.test(node.expression.text))
@@ -104,7 +126,12 @@ export default class extends Transform {
       if (source.isLibrary) continue;
       source.statements.forEach((statement) => texts.rewrite(statement));
     }
-    const block = `@global const ${BLOCK}: usize =\n  memory.data<u8>([${texts.bytes.join()}]);`;
+    const there = new Set(parser.sources.map(({ internalPath }) => internalPath));
+    const first = FIRST.filter((file) => there.has(`assembly/${file}`)).map(
+      (file) => `import './${file}';\n`,
+    );
+    const room = `memory.data<u8>([${texts.bytes.join()}])`;
+    const block = `${first.join('')}@global const ${BLOCK}: usize = ${room};`;
     parser.parseFile(block, 'assembly/ascii-texts.ts', true);
     // The compiler goes through the sources in order, and all others use the block.
     parser.sources.unshift(parser.sources.pop());

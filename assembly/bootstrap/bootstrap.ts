@@ -19,22 +19,26 @@ import {
   jsonValue,
 } from './json';
 
-/** Settings as read; valid after `readBootstrap` answered `BOOTSTRAP_OK`, until its next call. */
+/** What a root keeps of its configuration. */
 @unmanaged
-export class Bootstrap {
-  clusters: u32;
+export class Settings {
+  startHoldMs: u32;
+  holdMs: u32;
+  heartbeatMs: u32;
+  maxPolicyAgeMs: u32;
+  trustedHops: u32;
   noPolicy: u8;
   otherHosts: u8;
   mode: u8;
   clientAddress: u8;
   filterState: u8;
-  startHoldMs: u32;
-  holdMs: u32;
-  heartbeatMs: u32;
-  identityLength: u32;
-  maxPolicyAgeMs: u64;
-  trustedHops: u32;
   hop: u8;
+}
+
+/** Settings as read; valid after `readBootstrap` answered `BOOTSTRAP_OK`, until its next call. */
+@unmanaged
+export class Bootstrap extends Settings {
+  clusters: u32;
   hopPrincipals: u32;
 }
 
@@ -59,7 +63,7 @@ export const ADDRESS_FORWARDED: u8 = 2;
 export const HOP_NONE: u8 = 0;
 export const HOP_MINT: u8 = 1;
 export const HOP_ACCEPT: u8 = 2;
-const TRUSTED_HOPS_MAX: u64 = 16;
+const TRUSTED_HOPS_MAX: u32 = 16;
 
 /** Of which requests the filter state tells: all, those denied or that would have been, none. */
 export const STATE_OF_ALL: u8 = 0;
@@ -67,7 +71,9 @@ export const STATE_OF_DENIED: u8 = 1;
 
 /** Bytes of one kept string: a length u16, then at most 255 bytes. */
 export const NAME_SLOT: u32 = 258;
-const NAMES: usize = memory.data(6 * 258 + 4, 8);
+function names(): usize {
+  return memory.data(6 * 258 + 4, 8);
+}
 const AUTHORITY: u32 = 4;
 const GROUP: u32 = 5;
 /** Bytes of all names together: what tells engines apart. */
@@ -88,7 +94,7 @@ export function bootstrap(): Bootstrap {
 
 /** Where the names stand: clusters, authority, proxy group, each in a slot of `NAME_SLOT` bytes. */
 export function bootstrapNames(): usize {
-  return NAMES;
+  return names();
 }
 
 /** Digests of `HOP_PRINCIPALS_MAX` principals; zero where there is none. */
@@ -185,14 +191,14 @@ function setDefaults(): void {
   read.holdMs = 60;
   read.heartbeatMs = 1_000;
   read.maxPolicyAgeMs = 86_400_000;
-  memory.fill(NAMES, 0, IDENTITY_BYTES);
+  memory.fill(names(), 0, IDENTITY_BYTES);
   setName(AUTHORITY, ascii('sidegate'));
   setName(GROUP, ascii('default'));
 }
 
 function setName(slot: u32, name: usize): void {
   // A kept string begins with its length as a text does.
-  memory.copy(NAMES + slot * NAME_SLOT, name - 2, asciiLength(name) + 2);
+  memory.copy(names() + slot * NAME_SLOT, name - 2, asciiLength(name) + 2);
 }
 
 const KEY_NAMES = asciiList(
@@ -225,7 +231,6 @@ function entryOf(list: usize, at: usize, length: i32): u32 {
 const KEY_ROOM: usize = memory.data(256, 8);
 
 function readValue(key: u32): u32 {
-  const read = bootstrap();
   switch (key) {
     case 0:
       return readClusters();
@@ -234,7 +239,7 @@ function readValue(key: u32): u32 {
     case 2: {
       const code = readName(GROUP);
       if (code != BOOTSTRAP_OK) return code;
-      return isLabel(NAMES + GROUP * NAME_SLOT) ? BOOTSTRAP_OK : BOOTSTRAP_OUT_OF_BOUNDS;
+      return isLabel(names() + GROUP * NAME_SLOT) ? BOOTSTRAP_OK : BOOTSTRAP_OUT_OF_BOUNDS;
     }
     case 3:
       return readChoice(offsetof<Bootstrap>('noPolicy'), asciiList('deny|allow|'), 2);
@@ -242,6 +247,14 @@ function readValue(key: u32): u32 {
       return readChoice(offsetof<Bootstrap>('otherHosts'), asciiList('deny|allow|'), 2);
     case 5:
       return readChoice(offsetof<Bootstrap>('mode'), asciiList('enforce|shadow|off|'), 3);
+    case 6:
+      return readNumber(offsetof<Bootstrap>('startHoldMs'), 0, 30_000);
+    case 7:
+      return readNumber(offsetof<Bootstrap>('holdMs'), 0, 1_000);
+    case 8:
+      return readNumber(offsetof<Bootstrap>('heartbeatMs'), 200, 60_000);
+    case 9:
+      return readNumber(offsetof<Bootstrap>('maxPolicyAgeMs'), 60_000, 2_592_000_000);
     case 11:
       return readChoice(offsetof<Bootstrap>('clientAddress'), asciiList('none|peer|xff|'), 3);
     case 12:
@@ -251,34 +264,8 @@ function readValue(key: u32): u32 {
     case 14:
       return readChoice(offsetof<Bootstrap>('filterState'), asciiList('all|denied|none|'), 3);
     default:
-      break;
+      return readNumber(offsetof<Bootstrap>('trustedHops'), 1, TRUSTED_HOPS_MAX);
   }
-  const code = jsonInteger();
-  if (code != BOOTSTRAP_OK) return code;
-  const value = jsonValue();
-  if (key == 9) {
-    read.maxPolicyAgeMs = value;
-    return within(value, 60_000, 2_592_000_000);
-  }
-  if (value > 60_000) return BOOTSTRAP_OUT_OF_BOUNDS;
-  if (key == 10) {
-    read.trustedHops = value as u32;
-    return within(value, 1, TRUSTED_HOPS_MAX);
-  }
-  if (key == 6) {
-    read.startHoldMs = value as u32;
-    return within(value, 0, 30_000);
-  }
-  if (key == 7) {
-    read.holdMs = value as u32;
-    return within(value, 0, 1_000);
-  }
-  read.heartbeatMs = value as u32;
-  return within(value, 200, 60_000);
-}
-
-function within(value: u64, least: u64, most: u64): u32 {
-  return value >= least && value <= most ? BOOTSTRAP_OK : BOOTSTRAP_OUT_OF_BOUNDS;
 }
 
 function readClusters(): u32 {
@@ -310,7 +297,7 @@ function readHops(): u32 {
 }
 
 function readName(slot: u32): u32 {
-  const at = NAMES + slot * NAME_SLOT;
+  const at = names() + slot * NAME_SLOT;
   memory.fill(at, 0, NAME_SLOT);
   const length = readString(at + 2);
   if (length < 0) return -length;
@@ -336,6 +323,14 @@ function isLabel(slot: usize): bool {
     if (!plain && (byte != 0x2d || i == 0 || i == length - 1)) return false;
   }
   return true;
+}
+
+function readNumber(field: usize, least: u32, most: u32): u32 {
+  const code = jsonInteger();
+  if (code != BOOTSTRAP_OK) return code;
+  if (jsonValue() < (least as u64) || jsonValue() > (most as u64)) return BOOTSTRAP_OUT_OF_BOUNDS;
+  store<u32>(READ + field, jsonValue() as u32);
+  return BOOTSTRAP_OK;
 }
 
 function readChoice(field: usize, choices: usize, count: u32): u32 {

@@ -32,7 +32,9 @@ const REQUEST_ID = ascii('x-request-id');
 const TOKEN_BYTES: u32 = 48;
 const TOKEN: usize = memory.data(TOKEN_BYTES, 8);
 const TOKEN_TEXT: usize = memory.data(TOKEN_BYTES * 2, 8);
-const TEXT: usize = memory.data(HOP_TEXT_BYTES, 8);
+function pathText(): usize {
+  return memory.data(HOP_TEXT_BYTES, 8);
+}
 const HEAD_BYTES: u32 = 24;
 const HEAD: usize = memory.data(HEAD_BYTES, 8);
 const SIZE_BYTES: u32 = 4;
@@ -120,7 +122,7 @@ function isSame(): bool {
 
 function writeMac(index: u32, bytes: u32, to: usize): void {
   const states: usize = KEYS + index * KEY_STATES;
-  hashAfter(states, TEXT, bytes, to);
+  hashAfter(states, pathText(), bytes, to);
   hashAfter(states + DIGEST_BYTES, to, DIGEST_BYTES, to);
 }
 
@@ -140,14 +142,14 @@ function composeText(product: u64, subscription: u64, expiry: u64): u32 {
   store<u64>(HEAD, expiry);
   store<u64>(HEAD, subscription, 8);
   store<u64>(HEAD, product, 16);
-  textBegin(TEXT, HOP_TEXT_BYTES);
+  textBegin(pathText(), HOP_TEXT_BYTES);
   putBytes(HEAD, HEAD_BYTES);
   putSized(load<u32>(id, HEADER_VALUE), idLength);
   putSized(requestMethod(), requestMethodLength());
   putSized(requestAuthority(), requestAuthorityLength());
   putSized(requestPath(), requestPathLength());
   if (!textFits()) return 0;
-  if (idLength > TRACE_PLACE) store<u8>(TEXT + HEAD_BYTES + SIZE_BYTES + TRACE_PLACE, 0);
+  if (idLength > TRACE_PLACE) store<u8>(pathText() + HEAD_BYTES + SIZE_BYTES + TRACE_PLACE, 0);
   return textLength();
 }
 

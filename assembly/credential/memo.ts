@@ -15,7 +15,9 @@ const DIGEST: u32 = 16;
 const FORMED: u32 = 48;
 /** Places for keys that are no credential's, behind those for good ones. */
 const REFUSED: u32 = 128;
-const SLOTS: usize = memory.data((KEY_MEMO_SLOTS + REFUSED) * SLOT_BYTES, 8);
+function slots(): usize {
+  return memory.data((KEY_MEMO_SLOTS + REFUSED) * SLOT_BYTES, 8);
+}
 /** The secret; zero until it was chosen, and nothing is remembered before. */
 const SECRET: usize = memory.data(16, 8);
 /** The tag of the key asked for last. */
@@ -36,7 +38,7 @@ export function seedMemo(random0: u64, random1: u64): void {
 function slotOfTag(good: bool): usize {
   const place = load<u32>(TAG);
   const index = good ? place & (KEY_MEMO_SLOTS - 1) : KEY_MEMO_SLOTS + (place & (REFUSED - 1));
-  return SLOTS + <usize>index * SLOT_BYTES;
+  return slots() + <usize>index * SLOT_BYTES;
 }
 
 function isThere(slot: usize): bool {

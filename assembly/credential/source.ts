@@ -60,7 +60,9 @@ export class FoundKey {
 }
 
 /** One byte per header of the request, what becomes of its value. */
-const MARKS: usize = memory.data(HEADERS_MAX, 8);
+function marks(): usize {
+  return memory.data(HEADERS_MAX, 8);
+}
 const COUNTS: u8 = 1;
 const CHANGED: u8 = 2;
 const DONE: u8 = 3;
@@ -128,14 +130,14 @@ export function findKey(policy: usize, product: Product, out: usize): i32 {
 /** Forgets the marks of the last request; answers how many headers this one has. */
 function beginMarks(): u32 {
   const headers = headerCount();
-  clearBytes(MARKS, headers);
+  clearBytes(marks(), headers);
   markedFrom = HEADERS_MAX;
   markedTo = 0;
   return headers;
 }
 
 function mark(header: u32, as: u8): void {
-  store<u8>(MARKS + header, as);
+  store<u8>(marks() + header, as);
   markedFrom = min(markedFrom, header);
   markedTo = max(markedTo, header + 1);
 }
@@ -378,7 +380,7 @@ function hasBrand(policy: usize, product: Product): bool {
  */
 function cutCounted(policy: usize): void {
   for (let first = markedFrom; first < markedTo; first++) {
-    const mark = load<u8>(MARKS + first);
+    const mark = load<u8>(marks() + first);
     if (mark != COUNTS && mark != CHANGED) continue;
     const entry = headerAt(first);
     const name: usize = load<u32>(entry);
@@ -386,7 +388,7 @@ function cutCounted(policy: usize): void {
     const stays = !isIdentityName(policy, name, nameLength);
     let left: u32 = 0;
     for (let at = findNamed(name, nameLength, 0); at != 0; at = findNamed(name, nameLength, at)) {
-      const mark = MARKS + headerNumber(at);
+      const mark = marks() + headerNumber(at);
       const counts = load<u8>(mark) == COUNTS;
       store<u8>(mark, DONE);
       if (counts || !stays) continue;

@@ -40,17 +40,13 @@ export function takeBlock(bytes: usize): usize {
     store<u32>(FREE + index * 4, load<u32>(at));
     for (let half = index; half > wanted; ) {
       half--;
-      putFree(at + ((1 as usize) << (half + SMALLEST_SHIFT)), half);
+      const bytes = (1 as usize) << (half + SMALLEST_SHIFT);
+      freeBlock(at + bytes, bytes);
     }
     memory.fill(at, 0, size);
     return at;
   }
   return grow(size);
-}
-
-function putFree(at: usize, index: u32): void {
-  store<u32>(at, load<u32>(FREE + index * 4));
-  store<u32>(FREE + index * 4, at as u32);
 }
 
 function grow(size: usize): usize {
@@ -70,7 +66,10 @@ function grow(size: usize): usize {
 
 /** Takes back a block that `takeBlock(bytes)` gave; 0 is ignored. */
 export function freeBlock(at: usize, bytes: usize): void {
-  if (at != 0) putFree(at, classOf(bytes));
+  if (at == 0) return;
+  const list = FREE + classOf(bytes) * 4;
+  store<u32>(at, load<u32>(list));
+  store<u32>(list, at as u32);
 }
 
 /** Bytes ever taken from the VM, tables in free lists included. */

@@ -3,7 +3,13 @@
  * beside the old one; the new one adopts the engine of the same triple, so that nothing is
  * stranded and nothing refilled. It never decides about a request.
  */
-import { bootstrap, bootstrapHops, bootstrapNames, IDENTITY_BYTES } from '../bootstrap/bootstrap';
+import {
+  bootstrap,
+  bootstrapHops,
+  bootstrapNames,
+  IDENTITY_BYTES,
+  Settings,
+} from '../bootstrap/bootstrap';
 import { DIRECTORY_BYTES, directoryFree, directoryInit } from '../directory/directory';
 import { ENGINES_MAX, HOLDINGS_MIN, HOP_PRINCIPALS_MAX, ROOTS_MAX } from '../limits';
 import { STASH_BLOCK } from '../pipeline/stash';
@@ -28,31 +34,24 @@ import {
 
 /** One root context. */
 @unmanaged
-export class Root {
+export class Root extends Settings {
   id: u32;
   living: u32;
   engine: usize;
   order: u32;
   tickMs: u32;
-  mode: u8;
-  noPolicy: u8;
-  otherHosts: u8;
-  clientAddress: u8;
-  filterState: u8;
-  startHoldMs: u32;
-  holdMs: u32;
-  heartbeatMs: u32;
-  maxPolicyAgeMs: u64;
   createdMs: u64;
-  trustedHops: u32;
-  hop: u32;
 }
 
 const ROOT_BYTES: u32 = 64;
-const ROOTS: usize = memory.data(ROOTS_MAX * ROOT_BYTES, 8);
+function roots(): usize {
+  return memory.data(ROOTS_MAX * ROOT_BYTES, 8);
+}
 /** Digests of the principals that each root takes hop tokens from. */
 const HOPS_BYTES: u32 = HOP_PRINCIPALS_MAX * DIGEST_BYTES;
-const HOPS: usize = memory.data(ROOTS_MAX * HOPS_BYTES, 8);
+function hops(): usize {
+  return memory.data(ROOTS_MAX * HOPS_BYTES, 8);
+}
 const ENGINES: usize = memory.data(ENGINES_MAX * 4, 8);
 let order: u32 = 0;
 
@@ -62,8 +61,8 @@ let slots: u32 = 0;
 /** The root with this context id, or 0. */
 export function findRoot(id: u32): usize {
   for (let i: u32 = 0; i < slots; i++) {
-    const at = ROOTS + i * ROOT_BYTES;
-    if (load<u32>(at) == id) return at;
+    const at = roots() + i * ROOT_BYTES;
+    if (rootAt(at).id == id) return at;
   }
   return 0;
 }
@@ -75,7 +74,7 @@ export function rootAt(at: usize): Root {
 
 /** Where the digests of a root's hop principals stand. */
 export function hopsOf(root: Root): usize {
-  return HOPS + ((changetype<usize>(root) - ROOTS) / ROOT_BYTES) * HOPS_BYTES;
+  return hops() + ((changetype<usize>(root) - roots()) / ROOT_BYTES) * HOPS_BYTES;
 }
 
 /** The root with this context id, new if need be; 0 when `ROOTS_MAX` are there. */
@@ -85,7 +84,7 @@ export function addRoot(id: u32, nowMs: u64): usize {
   let at = findRoot(0);
   if (at == 0) {
     if (slots >= ROOTS_MAX) return 0;
-    at = ROOTS + slots * ROOT_BYTES;
+    at = roots() + slots * ROOT_BYTES;
     slots++;
   }
   memory.fill(at, 0, ROOT_BYTES);
@@ -103,18 +102,8 @@ export function addRoot(id: u32, nowMs: u64): usize {
  */
 export function configureRoot(root: Root, random0: u64, random1: u64, nowMs: u64): void {
   const read = bootstrap();
-  root.mode = read.mode;
-  root.noPolicy = read.noPolicy;
-  root.otherHosts = read.otherHosts;
-  root.clientAddress = read.clientAddress;
-  root.filterState = read.filterState;
-  root.trustedHops = read.trustedHops;
-  root.hop = read.hop;
+  memory.copy(changetype<usize>(root), changetype<usize>(read), offsetof<Settings>());
   memory.copy(hopsOf(root), bootstrapHops(), HOPS_BYTES);
-  root.startHoldMs = read.startHoldMs;
-  root.holdMs = read.holdMs;
-  root.heartbeatMs = read.heartbeatMs;
-  root.maxPolicyAgeMs = read.maxPolicyAgeMs;
   root.living = 1;
   let at = engineWithNames(read.clusters);
   if (at == 0) at = newEngine(read.clusters, random0, random1, nowMs);
@@ -185,7 +174,7 @@ function releaseBlocks(engine: Engine): void {
 export function chooseNewest(engine: Engine): void {
   let newest: usize = 0;
   for (let i: u32 = 0; i < slots; i++) {
-    const at = ROOTS + i * ROOT_BYTES;
+    const at = roots() + i * ROOT_BYTES;
     const root = rootAt(at);
     if (root.id == 0 || root.living == 0 || root.engine != changetype<usize>(engine)) continue;
     if (newest == 0 || root.order > rootAt(newest).order) newest = at;
@@ -200,7 +189,7 @@ export function chooseNewest(engine: Engine): void {
 /** True when no root but this one lives on its engine. */
 export function isLastRoot(root: Root): bool {
   for (let i: u32 = 0; i < slots; i++) {
-    const other = rootAt(ROOTS + i * ROOT_BYTES);
+    const other = rootAt(roots() + i * ROOT_BYTES);
     if (other.id != 0 && other.id != root.id && other.living != 0 && other.engine == root.engine) {
       return false;
     }

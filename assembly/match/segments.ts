@@ -12,10 +12,14 @@ export const PATH_AMBIGUOUS: i32 = 1;
 export const PATH_TOO_LONG: i32 = 2;
 
 /** Per segment: address u32, length u32. */
-const SEGMENTS: usize = memory.data(SEGMENTS_MAX * 8, 8);
+function segments(): usize {
+  return memory.data(SEGMENTS_MAX * 8, 8);
+}
 const DECODED_BYTES: u32 = 256;
 /** Room for the normal form of segments with escapes. */
-const DECODED: usize = memory.data(SEGMENTS_MAX * DECODED_BYTES, 8);
+function decodedRoom(): usize {
+  return memory.data(SEGMENTS_MAX * DECODED_BYTES, 8);
+}
 
 let count: u32 = 0;
 /** Whether the segment being read has escapes. */
@@ -33,12 +37,12 @@ export function segmentCount(): u32 {
 
 /** The bytes of a segment: in the request, or in room of ours that stands until the next path. */
 export function segmentAt(index: u32): usize {
-  return load<u32>(SEGMENTS + (index << 3));
+  return load<u32>(segments() + (index << 3));
 }
 
 /** Bytes of a segment in normal form. Of those above `SEGMENT_BYTES_MAX` no more may be read. */
 export function segmentLength(index: u32): u32 {
-  return load<u32>(SEGMENTS + (index << 3), 4);
+  return load<u32>(segments() + (index << 3), 4);
 }
 
 /** Whether a byte needs no escape anywhere in a path (RFC 3986, unreserved). */
@@ -127,11 +131,11 @@ function readSegment(path: usize, from: u32, length: u32): u32 {
 function addSegment(at: usize, length: u32): void {
   let place = at;
   if (escapes) {
-    place = DECODED + count * DECODED_BYTES;
+    place = decodedRoom() + count * DECODED_BYTES;
     // A longer one equals no segment of a template, so that its bytes do not matter.
     if (length <= SEGMENT_BYTES_MAX) decode(at, length, place);
   }
-  const segment = SEGMENTS + (count << 3);
+  const segment = segments() + (count << 3);
   store<u32>(segment, <u32>place);
   store<u32>(segment, length, 4);
   count++;

@@ -9,7 +9,9 @@ import { findNamed, HEADER_VALUE, HEADER_VALUE_LENGTH } from '../pipeline/header
 import { equalLower } from '../util/bytes';
 
 /** Every header and every edit may give a value: there is always room. */
-const FOUND: usize = memory.data((HEADERS_MAX + EDITS_MAX) * 8, 8);
+function values(): usize {
+  return memory.data((HEADERS_MAX + EDITS_MAX) * 8, 8);
+}
 const FOUND_MAX: u32 = HEADERS_MAX + EDITS_MAX;
 
 let count: u32 = 0;
@@ -46,17 +48,17 @@ export function isPresent(name: usize, length: u32): bool {
 
 function note(at: u32, length: u32): void {
   if (count >= FOUND_MAX) return;
-  store<u32>(FOUND + count * 8, at);
-  store<u32>(FOUND + count * 8, length, 4);
+  store<u32>(values() + count * 8, at);
+  store<u32>(values() + count * 8, length, 4);
   count++;
 }
 
 /** Where the value `index` stands, which is less than what `findPresent` answered. */
 export function presentAt(index: u32): usize {
-  return load<u32>(FOUND + index * 8);
+  return load<u32>(values() + index * 8);
 }
 
 /** Its bytes. */
 export function presentLength(index: u32): u32 {
-  return load<u32>(FOUND + index * 8, 4);
+  return load<u32>(values() + index * 8, 4);
 }

@@ -18,11 +18,12 @@ import {
 import { Application, applicationName } from '../directory/entry';
 import { Root } from '../engine/roots';
 import { engineAt, hostTimeMs } from '../engine/state';
-import { Plan, Product } from '../policy/layout';
+import { Limit, Plan, Product } from '../policy/layout';
 import { limitAt, textAt } from '../policy/policy';
 import { countRequest } from '../telemetry/counters';
 import { countDecision } from '../usage/count';
 import { ascii } from '../util/ascii';
+import { equalBytes } from '../util/bytes';
 import { composeCors } from './cors';
 import { CURRENT } from './current';
 import { editAt, editCount, editsOverflowed } from './edits';
@@ -30,7 +31,7 @@ import { composeFields, showsFields } from './fields';
 import { markPassed } from './mark';
 import { OUTCOME_DENY, OUTCOME_PASS } from './outcome';
 import { addPair, addTexts, beginPairs, endPairs, pairsAt } from './pairs';
-import { bodyOf, putTitle } from './problem';
+import { putBody, putTitle } from './problem';
 import { GRPC_NONE, GRPC_PLAIN, GRPC_WEB, requestGrpc } from './read';
 import { putBytes, putDecimal, putLiteral, textBegin, textLength } from './text';
 
@@ -42,13 +43,15 @@ const STATE: usize = memory.data(512, 8);
 const DETAILS: usize = memory.data(384, 8);
 const BODY: usize = memory.data(1024, 8);
 const FIELD: usize = memory.data(320, 8);
-const RETRY: usize = memory.data(24, 8);
 const NO_STATUS: u32 = 0xffffffff;
-const GRPC_STATUS: usize = memory.data(8, 8);
 
 let stateLength: u32 = 0;
 let detailsLength: u32 = 0;
 let bodyLength: u32 = 0;
+/** What details and body were written for last: reason and kind of gRPC, name of the limit. */
+let writtenKind: u32 = 0;
+let writtenName: usize = 0;
+let writtenNameLength: u32 = 0;
 let pairsLength: u32 = 0;
 let grpcCode: u32 = NO_STATUS;
 let httpStatus: u32 = 0;
@@ -91,8 +94,9 @@ export function apply(root: Root, decision: Decision, outcome: u32): u32 {
   editsFrom = CURRENT.keyEditsFrom;
   editsTo = CURRENT.keyEditsTo;
   decision.edits = (editsTo - editsFrom) as u16;
-  writeDetails(decision, why);
-  writeResponse(decision, why);
+  const grpc = requestGrpc();
+  writeTexts(decision, why, grpc);
+  writeResponse(decision, why, grpc);
   return stands;
 }
 
@@ -118,57 +122,74 @@ function writeState(decision: Decision, why: u32): void {
     const product = changetype<Product>(CURRENT.product);
     putLiteral('product=');
     putBytes(textAt(policy, product.name), product.nameLength);
-    putLiteral(' ');
-  }
-  if (CURRENT.plan != 0) {
-    const plan = changetype<Plan>(CURRENT.plan);
-    putLiteral('plan=');
-    putBytes(textAt(policy, plan.name), plan.nameLength);
-    putLiteral(' ');
-  }
-  if (CURRENT.application != 0) {
-    const application = changetype<Application>(CURRENT.application);
-    putLiteral('application=');
-    putBytes(applicationName(application), application.applicationNameLength);
+    // What follows is known of requests to a product alone.
+    if (CURRENT.plan != 0) {
+      const plan = changetype<Plan>(CURRENT.plan);
+      putLiteral(' plan=');
+      putBytes(textAt(policy, plan.name), plan.nameLength);
+    }
+    if (CURRENT.application != 0) {
+      const application = changetype<Application>(CURRENT.application);
+      putLiteral(' application=');
+      putBytes(applicationName(application), application.applicationNameLength);
+    }
     putLiteral(' ');
   }
   putLiteral('reason=');
   reason.putReason(why);
   if ((decision.flags & DECISION_WOULD_DENY) != 0) {
     putLiteral(' shadow=true');
-    if (decision.limitIndex != 255) {
+    const limit = decidingLimit(decision);
+    if (limit != 0) {
       putLiteral(' limit=');
-      putLimit(decision);
+      putBytes(limitName(limit), changetype<Limit>(limit).nameLength);
     }
   }
   stateLength = textLength();
 }
 
-/** Writes the name of the limit that decided; false when none did. */
-function putLimit(decision: Decision): bool {
-  if (decision.limitIndex == 255 || CURRENT.plan == 0) return false;
-  const policy = CURRENT.policy;
-  const plan = changetype<Plan>(CURRENT.plan);
-  const limit = limitAt(policy, plan.limitFirst + decision.limitIndex);
-  putBytes(textAt(policy, limit.name), limit.nameLength);
-  return true;
+/** The limit that decided, or 0. */
+function decidingLimit(decision: Decision): usize {
+  if (decision.limitIndex == 255 || CURRENT.plan == 0) return 0;
+  const first = changetype<Plan>(CURRENT.plan).limitFirst;
+  return changetype<usize>(limitAt(CURRENT.policy, first + decision.limitIndex));
 }
 
-function writeDetails(decision: Decision, why: u32): void {
+function limitName(limit: usize): usize {
+  return textAt(CURRENT.policy, changetype<Limit>(limit).name);
+}
+
+/**
+ * Writes details and body. They say nothing but the reason and the limit, and a spent limit or a
+ * key that is not known denies again and again: what was written for the same stays.
+ */
+function writeTexts(decision: Decision, why: u32, grpc: u32): void {
+  const limit = decidingLimit(decision);
+  const kind = why | (grpc << 8);
+  const name = limit == 0 ? 0 : limitName(limit);
+  const nameLength = limit == 0 ? 0 : changetype<Limit>(limit).nameLength;
+  const same = kind == writtenKind && nameLength == writtenNameLength;
+  if (same && equalBytes(name, writtenName, nameLength)) return;
   textBegin(DETAILS, DETAILS_BYTES);
   putLiteral('sidegate_');
   reason.putReason(why);
-  if (decision.limitIndex != 255 && CURRENT.plan != 0) {
+  if (limit != 0) {
     putLiteral('{limit=');
-    putLimit(decision);
+    writtenName = DETAILS + textLength();
+    putBytes(name, nameLength);
     putLiteral('}');
   }
   detailsLength = textLength();
+  writtenKind = kind;
+  writtenNameLength = nameLength;
+  textBegin(BODY, BODY_BYTES);
+  if (grpc == GRPC_NONE) putBody(why, name, nameLength);
+  else if (grpc == GRPC_PLAIN) putTitle(why);
+  bodyLength = textLength();
 }
 
-function writeResponse(decision: Decision, why: u32): void {
+function writeResponse(decision: Decision, why: u32, grpc: u32): void {
   const status = decision.status as u32;
-  const grpc = requestGrpc();
   grpcCode = grpc == GRPC_PLAIN ? reason.grpcStatus(status) : NO_STATUS;
   httpStatus = grpc == GRPC_WEB ? 200 : status;
   beginPairs();
@@ -183,25 +204,12 @@ function writeResponse(decision: Decision, why: u32): void {
     addPair(ascii('www-authenticate'), 16, FIELD, textLength());
   }
   if (status == 429 || status == 503) {
-    textBegin(RETRY, 24);
+    textBegin(FIELD, FIELD_BYTES);
     putDecimal(max<u32>(decision.retryAfterS, 1));
-    addPair(ascii('retry-after'), 11, RETRY, textLength());
+    addPair(ascii('retry-after'), 11, FIELD, textLength());
   }
   addFields(decision);
   pairsLength = endPairs();
-  textBegin(BODY, BODY_BYTES);
-  if (grpc != GRPC_NONE) {
-    if (grpc == GRPC_PLAIN) putTitle(why);
-  } else {
-    bodyOf(why, status);
-    if (why == reason.QUOTA_EXCEEDED && decision.limitIndex != 255) {
-      putLiteral(',"violated-policies":["');
-      putLimit(decision);
-      putLiteral('"]');
-    }
-    putLiteral('}');
-  }
-  bodyLength = textLength();
 }
 
 /**
@@ -211,12 +219,12 @@ function writeResponse(decision: Decision, why: u32): void {
  */
 function addWebStatus(decision: Decision, why: u32): void {
   decision.flags |= DECISION_GRPC_WEB;
-  textBegin(GRPC_STATUS, 8);
+  textBegin(FIELD, FIELD_BYTES);
   putDecimal(reason.grpcStatus(decision.status));
-  addPair(ascii('grpc-status'), 11, GRPC_STATUS, textLength());
-  textBegin(BODY, BODY_BYTES);
+  addPair(ascii('grpc-status'), 11, FIELD, textLength());
+  textBegin(FIELD, FIELD_BYTES);
   putTitle(why);
-  addPair(ascii('grpc-message'), 12, BODY, textLength());
+  addPair(ascii('grpc-message'), 12, FIELD, textLength());
 }
 
 /** The fields that a response would get by edits, and what lets a page read them. */

@@ -10,8 +10,12 @@ export const EDIT_SET: u32 = 1;
 export const EDIT_ADD: u32 = 2;
 export const EDIT_REMOVE: u32 = 3;
 
-const EDITS: usize = memory.data(EDITS_MAX * EDIT_BYTES, 8);
-const SCRATCH: usize = memory.data(SCRATCH_BYTES, 16);
+function edits(): usize {
+  return memory.data(EDITS_MAX * EDIT_BYTES, 8);
+}
+function scratchRoom(): usize {
+  return memory.data(SCRATCH_BYTES, 16);
+}
 
 let count: u32 = 0;
 let scratchUsed: u32 = 0;
@@ -31,7 +35,7 @@ export function editCount(): u32 {
 
 /** The edit `index`, which is less than `editCount()`. */
 export function editAt(index: u32): usize {
-  return EDITS + index * EDIT_BYTES;
+  return edits() + index * EDIT_BYTES;
 }
 
 /** True when an edit or a composed value found no room: the request must not pass. */
@@ -59,7 +63,7 @@ function put(op: u32, name: usize, nameLength: u32, value: usize, valueLength: u
     overflow = true;
     return;
   }
-  const at = EDITS + count * EDIT_BYTES;
+  const at = edits() + count * EDIT_BYTES;
   store<u32>(at, op);
   store<u32>(at, name as u32, 4);
   store<u32>(at, nameLength, 8);
@@ -74,7 +78,7 @@ export function scratch(bytes: u32): usize {
     overflow = true;
     return 0;
   }
-  const at = SCRATCH + scratchUsed;
+  const at = scratchRoom() + scratchUsed;
   scratchUsed += bytes;
   return at;
 }

@@ -17,7 +17,9 @@ const HEADER_TAG: u32 = 16;
 /** Bytes of the shortest name that begins with `x-sidegate-`. */
 const OWN_LENGTH: u32 = 11;
 
-const INDEX: usize = memory.data(HEADERS_MAX * HEADER_ENTRY, 8);
+function headerIndex(): usize {
+  return memory.data(HEADERS_MAX * HEADER_ENTRY, 8);
+}
 let count: u32 = 0;
 let known: bool = false;
 /** The names in the index as a set; whether one of them may begin with `x-sidegate-`. */
@@ -56,8 +58,8 @@ export function indexHeaders(pairs: usize, length: u32): bool {
   let at = sizes + found * 8;
   if (<u64>at > end) return false;
   let names: u64 = 0;
-  const stop = INDEX + found * HEADER_ENTRY;
-  for (let entry = INDEX; entry < stop; entry += HEADER_ENTRY) {
+  const stop = headerIndex() + found * HEADER_ENTRY;
+  for (let entry = headerIndex(); entry < stop; entry += HEADER_ENTRY) {
     const nameLength = load<u32>(sizes);
     const valueLength = load<u32>(sizes, 4);
     const next = <u64>at + nameLength + valueLength + 2;
@@ -87,17 +89,17 @@ export function headerCount(): u32 {
 
 /** The entry of header `index`, which is less than `headerCount()`. */
 export function headerAt(index: u32): usize {
-  return INDEX + index * HEADER_ENTRY;
+  return headerIndex() + index * HEADER_ENTRY;
 }
 
 /** The number of the header that has this entry. */
 export function headerNumber(entry: usize): u32 {
-  return <u32>(entry - INDEX) / HEADER_ENTRY;
+  return <u32>(entry - headerIndex()) / HEADER_ENTRY;
 }
 
 /** Takes all headers of a name in lower case out of the index; the others keep their order. */
 export function dropHeaders(name: usize, length: u32): void {
-  let kept = INDEX;
+  let kept = headerIndex();
   for (let i: u32 = 0; i < count; i++) {
     const entry = headerAt(i);
     const same = load<u32>(entry, HEADER_NAME_LENGTH) == length;
@@ -128,7 +130,7 @@ export function addHeader(name: usize, nameLength: u32, value: usize, valueLengt
  * the first one (0); 0 when there is none.
  */
 export function findNamed(name: usize, length: u32, after: usize): usize {
-  let entry = INDEX;
+  let entry = headerIndex();
   let tag: u32 = 0;
   if (after == 0) {
     tag = Name.tag(name, length);
@@ -137,7 +139,7 @@ export function findNamed(name: usize, length: u32, after: usize): usize {
     tag = load<u32>(after, HEADER_TAG);
     entry = after + HEADER_ENTRY;
   }
-  for (const end = INDEX + count * HEADER_ENTRY; entry < end; entry += HEADER_ENTRY) {
+  for (const end = headerIndex() + count * HEADER_ENTRY; entry < end; entry += HEADER_ENTRY) {
     if (load<u32>(entry, HEADER_TAG) != tag) continue;
     if (load<u32>(entry, HEADER_NAME_LENGTH) != length) continue;
     if (equalLower(load<u32>(entry), name, length)) return entry;

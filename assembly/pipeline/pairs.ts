@@ -7,26 +7,42 @@ import { asciiLength } from '../util/ascii';
 import { copyBytes } from '../util/bytes';
 
 const PAIRS_MAX: u32 = 16;
+const SIZES_BYTES: u32 = PAIRS_MAX * 8;
 const ROOM: u32 = 8_192;
-const LIST: usize = memory.data(PAIRS_MAX * 16, 4);
-const BUFFER: usize = memory.data(ROOM, 8);
+/** Lengths of the pairs so far; they come to stand before the texts when all are known. */
+const SIZES: usize = memory.data(16 * 8, 8);
+
+function buffer(): usize {
+  return memory.data(ROOM, 8);
+}
 
 let count: u32 = 0;
+/** Where the next text goes, and where the whole begins once it has ended. */
+let at: usize = 0;
+let begin: usize = 0;
+let fits: bool = true;
 
 /** Begins an empty list. */
 export function beginPairs(): void {
   count = 0;
+  fits = true;
+  at = buffer() + 4 + SIZES_BYTES;
 }
 
-/** Appends a pair; the bytes must stay until `endPairs`. */
+/** Appends a pair. */
 export function addPair(name: usize, nameLength: u32, value: usize, valueLength: u32): void {
   if (count >= PAIRS_MAX) return;
-  const at = LIST + count * 16;
-  store<u32>(at, name as u32);
-  store<u32>(at, nameLength, 4);
-  store<u32>(at, value as u32, 8);
-  store<u32>(at, valueLength, 12);
+  const room = buffer() + ROOM - at;
+  if (<u64>nameLength + valueLength + 2 > <u64>room) {
+    fits = false;
+    return;
+  }
+  const sizes = SIZES + count * 8;
+  store<u32>(sizes, nameLength);
+  store<u32>(sizes, valueLength, 4);
   count++;
+  put(name, nameLength);
+  put(value, valueLength);
 }
 
 /** Appends a pair of texts that `ascii` gave. */
@@ -34,32 +50,22 @@ export function addTexts(name: usize, value: usize): void {
   addPair(name, asciiLength(name), value, asciiLength(value));
 }
 
-/** Lays the list out at `pairsAt()` and answers its bytes; 0 when it does not fit. */
+/** Completes the list at `pairsAt()` and answers its bytes; 0 when it does not fit. */
 export function endPairs(): u32 {
-  let bytes: u32 = 4 + count * 8;
-  for (let i: u32 = 0; i < count; i++) {
-    bytes += load<u32>(LIST + i * 16, 4) + load<u32>(LIST + i * 16, 12) + 2;
-  }
-  if (bytes > ROOM) return 0;
-  store<u32>(BUFFER, count);
-  let at = BUFFER + 4 + (count as usize) * 8;
-  for (let i: u32 = 0; i < count; i++) {
-    const pair = LIST + i * 16;
-    store<u32>(BUFFER + 4 + i * 8, load<u32>(pair, 4));
-    store<u32>(BUFFER + 8 + i * 8, load<u32>(pair, 12));
-    at = put(at, load<u32>(pair) as usize, load<u32>(pair, 4));
-    at = put(at, load<u32>(pair, 8) as usize, load<u32>(pair, 12));
-  }
-  return bytes;
+  if (!fits) return 0;
+  begin = buffer() + SIZES_BYTES - count * 8;
+  store<u32>(begin, count);
+  copyBytes(begin + 4, SIZES, count * 8);
+  return (at - begin) as u32;
 }
 
-function put(at: usize, from: usize, length: u32): usize {
+function put(from: usize, length: u32): void {
   copyBytes(at, from, length);
   store<u8>(at + length, 0);
-  return at + length + 1;
+  at += length + 1;
 }
 
 /** Where the pairs stand after `endPairs`. */
 export function pairsAt(): usize {
-  return BUFFER;
+  return begin;
 }

@@ -4,7 +4,7 @@
  */
 import * as reason from '../decision/reason';
 import { asciiList } from '../util/ascii';
-import { putDecimal, putKnownEntry, putLiteral } from './text';
+import { putBytes, putDecimal, putKnownEntry, putLiteral } from './text';
 
 /** Titles of the denials from the first to the last that says who or what was at fault. */
 const TITLES = asciiList(
@@ -26,19 +26,23 @@ export function putTitle(why: u32): void {
   else putLiteral('No decision is possible now');
 }
 
-/** Writes the body of a denial but for its closing brace. */
-export function bodyOf(why: u32, status: u32): void {
+/** Writes the body of a denial, with the name of the limit that is spent if one is. */
+export function putBody(why: u32, limit: usize, limitLength: u32): void {
+  const isSpent = why == reason.QUOTA_EXCEEDED;
   putLiteral('{"type":"');
-  putLiteral(
-    why == reason.QUOTA_EXCEEDED
-      ? 'https://iana.org/assignments/http-problem-types#quota-exceeded'
-      : 'about:blank',
-  );
+  if (isSpent) putLiteral('https://iana.org/assignments/http-problem-types#quota-exceeded');
+  else putLiteral('about:blank');
   putLiteral('","title":"');
   putTitle(why);
   putLiteral('","status":');
-  putDecimal(status);
+  putDecimal(reason.reasonStatus(why));
   putLiteral(',"code":"');
   reason.putReason(why == reason.KEY_MALFORMED ? reason.KEY_UNKNOWN : why);
-  putLiteral('"');
+  if (isSpent && limitLength != 0) {
+    putLiteral('","violated-policies":["');
+    putBytes(limit, limitLength);
+    putLiteral('"]}');
+  } else {
+    putLiteral('"}');
+  }
 }

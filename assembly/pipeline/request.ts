@@ -205,7 +205,7 @@ function isPreflight(node: u32): bool {
 
 /** No word from the host for too long. */
 function isTooOld(root: Root): bool {
-  return CURRENT.nowMs - engineAt(CURRENT.engine).lastWordMs > root.maxPolicyAgeMs;
+  return CURRENT.nowMs - engineAt(CURRENT.engine).lastWordMs > (root.maxPolicyAgeMs as u64);
 }
 
 /** Cuts every key that counts for any product: the product of the request is not known. */

@@ -3,8 +3,12 @@
  * dropped and remembered, so that a writer never runs over its room. It never allocates.
  */
 
-import { asciiEntry, asciiLength } from '../util/ascii';
+import { asciiEntry } from '../util/ascii';
 import { copyBytes } from '../util/bytes';
+
+/** The digits of the largest number there is. */
+const DIGITS_MAX: u32 = 20;
+const DIGITS: usize = memory.data(20, 4);
 
 let start: usize = 0;
 let at: usize = 0;
@@ -29,9 +33,9 @@ export function textFits(): bool {
   return fits;
 }
 
-/** Writes a text that `ascii` gave; a literal here is one without more ado. */
-export function putLiteral(text: usize): void {
-  putBytes(text, asciiLength(text));
+/** Writes a literal: the one argument of a call is made its address and length by the compiler. */
+export function putLiteral(letters: usize, length: u32): void {
+  putBytes(letters, length);
 }
 
 /** Writes entry `index` of a list that `asciiList` gave; none beyond its end. */
@@ -76,18 +80,15 @@ export function putBytes(from: usize, length: u32): void {
 
 /** Writes a number in decimal. */
 export function putDecimal(value: u64): void {
-  let digits: u32 = 1;
-  for (let rest = value; rest >= 10; rest /= 10) digits++;
-  if ((digits as usize) > end - at) {
-    fits = false;
-    return;
-  }
-  let rest = value;
-  for (let i = digits; i > 0; i--) {
-    store<u8>(at + i - 1, (48 + (rest % 10)) as u8);
-    rest /= 10;
-  }
-  at += digits;
+  const digitsEnd = DIGITS + DIGITS_MAX;
+  let first = digitsEnd;
+  do {
+    first--;
+    const rest = value / 10;
+    store<u8>(first, (48 + (value - rest * 10)) as u8);
+    value = rest;
+  } while (value != 0);
+  putBytes(first, (digitsEnd - first) as u32);
 }
 
 /** Writes bytes as lower-case hexadecimal. */

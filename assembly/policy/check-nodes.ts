@@ -12,7 +12,7 @@ import {
   REFUSED_INDEX,
   REFUSED_ORDER,
   REFUSED_TEXT,
-  refusal,
+  Refusal,
   TEXT_ANY,
 } from './check-texts';
 import { EDGES, METHODS, NamedNode, NODES, Node, PRODUCTS } from './layout';
@@ -42,9 +42,9 @@ export function checkNode(policy: usize, parents: usize, index: u32): i32 {
     checkRange(policy, METHODS, node.methodFirst, methods, METHODS_PER_NODE_MAX) &&
     checkRange(policy, METHODS, node.restMethodFirst, rest, METHODS_PER_NODE_MAX) &&
     (node.product == NONE || node.product < countOf(policy, PRODUCTS));
-  if (!inside) return refusal(NODES, REFUSED_INDEX);
+  if (!inside) return Refusal.of(NODES, REFUSED_INDEX);
   if (node.anyNode == NONE) return 0;
-  return adopt(policy, parents, index, node.anyNode) ? 0 : refusal(NODES, REFUSED_ORDER);
+  return adopt(policy, parents, index, node.anyNode) ? 0 : Refusal.of(NODES, REFUSED_ORDER);
 }
 
 /** Edges of a node that `checkNode` let pass. */
@@ -58,11 +58,11 @@ export function checkEdge(policy: usize, parents: usize, index: u32, edge: u32):
   const at = recordOf(policy, EDGES, node.edgeFirst + edge);
   const found = changetype<NamedNode>(at);
   if (!checkText(policy, found.text, found.textLength, 0, SEGMENT_BYTES_MAX, TEXT_ANY)) {
-    return refusal(EDGES, REFUSED_TEXT);
+    return Refusal.of(EDGES, REFUSED_TEXT);
   }
-  if (!adopt(policy, parents, index, found.node)) return refusal(EDGES, REFUSED_INDEX);
+  if (!adopt(policy, parents, index, found.node)) return Refusal.of(EDGES, REFUSED_INDEX);
   if (edge == 0) return 0;
   const last = changetype<NamedNode>(recordOf(policy, EDGES, node.edgeFirst + edge - 1));
   const order = compareTexts(policy, last.text, last.textLength, found.text, found.textLength);
-  return order < 0 ? 0 : refusal(EDGES, REFUSED_ORDER);
+  return order < 0 ? 0 : Refusal.of(EDGES, REFUSED_ORDER);
 }

@@ -30,7 +30,7 @@ import {
 import { Name } from '../util/name';
 import { checkEdge, checkNode, edgeCount, PARENTS_BYTES } from './check-nodes';
 import { checkRecord } from './check-records';
-import { REFUSED_BOUND, REFUSED_INDEX, REFUSED_SHAPE, refusal, takeTextCost } from './check-texts';
+import { REFUSED_BOUND, REFUSED_INDEX, REFUSED_SHAPE, Refusal, takeTextCost } from './check-texts';
 import {
   CORS,
   EDGES,
@@ -127,21 +127,21 @@ function findTables(policy: usize, length: u32): i32 {
   for (let kind = ROOT; kind <= LAST_KIND; kind++) {
     const body = findSection(message, length, kind);
     if (body == 0 && kind > IDENTITY) continue;
-    if (body == 0) return refusal(kind, REFUSED_SHAPE);
+    if (body == 0) return Refusal.of(kind, REFUSED_SHAPE);
     const bytes = sectionLength(body);
     if (kind == ROOT) {
-      if (bytes < ROOT_BYTES || !areSafe(body, 1)) return refusal(ROOT, REFUSED_SHAPE);
+      if (bytes < ROOT_BYTES || !areSafe(body, 1)) return Refusal.of(ROOT, REFUSED_SHAPE);
       store<u32>(policy, load<u32>(body, 8), HEAD_ANY_HOST);
     } else if (kind == STRINGS) {
       setTable(policy, kind, body, bytes, 1);
     } else {
-      if (!isTable(body, recordBytes(kind))) return refusal(kind, REFUSED_SHAPE);
-      if (tableCount(body) > recordsMax(kind)) return refusal(kind, REFUSED_BOUND);
+      if (!isTable(body, recordBytes(kind))) return Refusal.of(kind, REFUSED_SHAPE);
+      if (tableCount(body) > recordsMax(kind)) return Refusal.of(kind, REFUSED_BOUND);
       setTable(policy, kind, body + TABLE_BYTES, tableCount(body), load<u16>(body));
     }
   }
   const anyHost = load<u32>(policy, HEAD_ANY_HOST);
-  if (anyHost != NONE && anyHost >= countOf(policy, NODES)) return refusal(ROOT, REFUSED_INDEX);
+  if (anyHost != NONE && anyHost >= countOf(policy, NODES)) return Refusal.of(ROOT, REFUSED_INDEX);
   return 0;
 }
 

@@ -20,7 +20,9 @@ import {
 
 const ENVIRONMENT_MAX: u32 = 8_192;
 const VARIABLES_MAX: u32 = 64;
-const TEXT: usize = memory.data(8192, 8);
+function textRoom(): usize {
+  return memory.data(8192, 8);
+}
 const POINTERS: usize = memory.data(64 * 4, 4);
 const VARIABLES = asciiList(
   'SIDEGATE_SYNC_SECRET=|SIDEGATE_MARK=|SIDEGATE_HOP_KEY=|SIDEGATE_HOP_KEY_2=|',
@@ -46,7 +48,7 @@ function readVariables(): void {
   if (environ_sizes_get(outAt(), outAt() + 4) != OK) return;
   const count = load<u32>(outAt());
   if (count > VARIABLES_MAX || outLength() > ENVIRONMENT_MAX) return;
-  if (environ_get(POINTERS, TEXT) != OK) return;
+  if (environ_get(POINTERS, textRoom()) != OK) return;
   for (let i: u32 = 0; i < count; i++) {
     const at = load<u32>(POINTERS + i * 4) as usize;
     let length: u32 = 0;

@@ -37,7 +37,9 @@ const SYNC_TIMEOUT_MS: u32 = 2_000;
 const SECRET_MAX: u32 = 1_024;
 
 const PATH: usize = memory.data(512, 8);
-const SECRET: usize = memory.data(1024 + 16, 8);
+function secretRoom(): usize {
+  return memory.data(1024 + 16, 8);
+}
 
 let secretLength: u32 = 0;
 let bodyLength: u32 = 0;
@@ -47,7 +49,7 @@ let timeoutMs: u32 = 0;
 /** Keeps the secret for calls to the host; longer than 1,024 bytes counts as none. */
 export function keepSecret(at: usize, length: u32): void {
   if (length == 0 || length > SECRET_MAX) return;
-  textBegin(SECRET, SECRET_MAX + 16);
+  textBegin(secretRoom(), SECRET_MAX + 16);
   putLiteral('Bearer ');
   putBytes(at, length);
   secretLength = textLength();
@@ -120,7 +122,7 @@ function writePairs(engine: Engine, post: bool): void {
   addPair(ascii(':authority'), 10, authority + 2, load<u16>(authority));
   addTexts(ascii('x-sidegate-format'), ascii('1'));
   if (post) addTexts(ascii('content-type'), ascii('application/x-sidegate'));
-  if (secretLength > 0) addPair(ascii('authorization'), 13, SECRET, secretLength);
+  if (secretLength > 0) addPair(ascii('authorization'), 13, secretRoom(), secretLength);
   pairsLength = endPairs();
 }
 

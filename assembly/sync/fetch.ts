@@ -203,10 +203,8 @@ function swapPolicy(engine: Engine): void {
   engine.policyFresh = 1;
   engine.termsChanged = 1;
   engine.policyBackOffMs = 0;
-  engine.digest0 = engine.backDigest0;
-  engine.digest1 = engine.backDigest1;
-  engine.digest2 = engine.backDigest2;
-  engine.digest3 = engine.backDigest3;
+  const at = changetype<usize>(engine);
+  memory.copy(at + offsetof<Engine>('digest0'), at + offsetof<Engine>('backDigest0'), 32);
   noteEvent(POLICIES_APPLIED, engine.policyRevision);
   engine.back = 0;
   engine.backBlock = 0;

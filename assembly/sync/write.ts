@@ -9,16 +9,18 @@ const HEADER_BYTES: usize = 16;
 /** Room for the largest call: a full report of items, of usage and of touched credentials. */
 const ROOM: u32 =
   SYNC_ITEMS_MAX * 80 + USAGE_ROWS_PER_CALL_MAX * 48 + USAGE_TOUCHED_MAX * 8 + 1_024;
-const BODY: usize = memory.data(ROOM, 16);
+function body(): usize {
+  return memory.data(ROOM, 16);
+}
 
-let at: usize = BODY;
+let at: usize = 0;
 let section: usize = 0;
 
 /** Begins a message with this magic. */
 export function beginMessage(magic: u32): void {
-  store<u32>(BODY, magic);
-  store<u32>(BODY, 1, 4);
-  at = BODY + HEADER_BYTES;
+  store<u32>(body(), magic);
+  store<u32>(body(), 1, 4);
+  at = body() + HEADER_BYTES;
   section = 0;
 }
 
@@ -38,7 +40,7 @@ function endSection(): void {
 /** Takes `bytes` zeroed bytes; its users keep within the room by their own bounds. */
 export function takeBytes(bytes: u32): usize {
   const from = at;
-  if ((bytes as usize) > BODY + ROOM - at) return 0;
+  if ((bytes as usize) > body() + ROOM - at) return 0;
   memory.fill(from, 0, bytes);
   at += bytes;
   return from;
@@ -47,15 +49,15 @@ export function takeBytes(bytes: u32): usize {
 /** Ends the message; answers its length. */
 export function endMessage(): u32 {
   endSection();
-  const length = (at - BODY) as u32;
-  store<u32>(BODY, length, 8);
-  store<u32>(BODY, crc32(BODY + HEADER_BYTES, length - 16), 12);
+  const length = (at - body()) as u32;
+  store<u32>(body(), length, 8);
+  store<u32>(body(), crc32(body() + HEADER_BYTES, length - 16), 12);
   return length;
 }
 
 /** Where the message stands. */
 export function messageBytes(): usize {
-  return BODY;
+  return body();
 }
 
 /** Items for which there is room in one message. */

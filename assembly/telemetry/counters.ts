@@ -8,7 +8,7 @@ import { putReason } from '../decision/reason';
 import { DECISION_WOULD_DENY, Decision } from '../decision/record';
 import { METRICS_MAX } from '../limits';
 import { CURRENT } from '../pipeline/current';
-import { putBytes, putLiteral, textBegin, textLength } from '../pipeline/text';
+import { putBytes, putEntry, putLiteral, textBegin, textLength } from '../pipeline/text';
 import { Product } from '../policy/layout';
 import { textAt } from '../policy/policy';
 
@@ -26,12 +26,16 @@ class Row {
 const NAME_MAX: u32 = 64;
 const ROW_BYTES: u32 = 24 + NAME_MAX;
 /** The last rows are kept for each reason with the product `other`. */
-const ROWS: usize = memory.data(METRICS_MAX * ROW_BYTES, 8);
+function rowsRoom(): usize {
+  return memory.data(METRICS_MAX * ROW_BYTES, 8);
+}
 const OTHER: u64 = u64.MAX_VALUE;
 const KEPT_FOR_OTHER: u32 = METRICS_MAX / 4;
 
 const SLOTS: u32 = 1024;
-const INDEX: usize = memory.data(SLOTS * 2, 2);
+function rowIndex(): usize {
+  return memory.data(SLOTS * 2, 2);
+}
 const NAME: usize = memory.data(256, 8);
 
 let rows: u32 = 0;
@@ -39,7 +43,7 @@ let nameLength: u32 = 0;
 let uncounted: u64 = 0;
 
 function rowAt(index: u32): Row {
-  return changetype<Row>(ROWS + index * ROW_BYTES);
+  return changetype<Row>(rowsRoom() + index * ROW_BYTES);
 }
 
 /** Requests that found no row at all. */
@@ -71,7 +75,7 @@ function slotOf(product: u64, reason: u8, mode: u8): u32 {
 function findRow(product: u64, reason: u8, mode: u8): usize {
   let slot = slotOf(product, reason, mode);
   for (let i: u32 = 0; i < SLOTS; i++) {
-    const index = load<u16>(INDEX + slot * 2) as u32;
+    const index = load<u16>(rowIndex() + slot * 2) as u32;
     if (index == 0) break;
     const row = rowAt(index - 1);
     if (row.product == product && row.reason == reason && row.mode == mode) {
@@ -96,8 +100,8 @@ function addRow(product: u64, reason: u8, mode: u8): usize {
   }
   row.nameLength = textLength() as u16;
   let slot = slotOf(product, reason, mode);
-  while (load<u16>(INDEX + slot * 2) != 0) slot = (slot + 1) & (SLOTS - 1);
-  store<u16>(INDEX + slot * 2, rows as u16);
+  while (load<u16>(rowIndex() + slot * 2) != 0) slot = (slot + 1) & (SLOTS - 1);
+  store<u16>(rowIndex() + slot * 2, rows as u16);
   return changetype<usize>(row);
 }
 
@@ -136,9 +140,8 @@ export function writeMetricName(index: u32): u32 {
   else putBytes(changetype<usize>(row) + 24, row.nameLength);
   putLiteral(';.reason=.=');
   putReason(row.reason);
-  putLiteral(
-    row.mode == 0 ? ';.mode=.=enforce' : row.mode == 1 ? ';.mode=.=shadow' : ';.mode=.=off',
-  );
+  putLiteral(';.mode=.=');
+  putEntry('enforce|shadow|off|', row.mode);
   putLiteral(';.sidegate_requests_total');
   nameLength = textLength();
   return nameLength;

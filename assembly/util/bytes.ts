@@ -87,9 +87,10 @@ export function copyLower(to: usize, from: usize, length: u32): void {
  */
 export function copyBytes(to: usize, from: usize, length: u32): void {
   if (length >= 8) {
-    const last = length - 8;
-    for (let at: u32 = 0; at < last; at += 8) store<u64>(to + at, load<u64>(from + at));
-    store<u64>(to + last, load<u64>(from + last));
+    const last = to + length - 8;
+    const away = from - to;
+    for (; to < last; to += 8) store<u64>(to, load<u64>(to + away));
+    store<u64>(last, load<u64>(last + away));
   } else if (length >= 4) {
     store<u32>(to, load<u32>(from));
     store<u32>(to + length - 4, load<u32>(from + length - 4));

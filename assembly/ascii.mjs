@@ -1,9 +1,10 @@
 /**
  * A transform of the compiler that keeps the texts of the filter as ASCII. The compiler would store
  * every string literal as an object in UTF-16, and a module that travels to every proxy has no room
- * for that. The literals inside `ascii`, `asciiList` and `putEntry` become addresses in one block of
- * bytes; `assembly/util/ascii.ts` says how it is laid out and reads it. The literal of `putLiteral`
- * becomes two arguments, address and length. Any other string stays what the compiler makes of it.
+ * for that. The literals inside `ascii`, `asciiList` and `putEntry` become addresses in one block
+ * of bytes; `assembly/util/ascii.ts` says how it is laid out and reads it. The literal of a
+ * `putLiteral` becomes two arguments, address and length. Any other string stays what the compiler
+ * makes of it.
  */
 import { Node, NodeKind, Token } from 'assemblyscript';
 import { Transform } from 'assemblyscript/transform';
@@ -17,7 +18,7 @@ const LAYOUTS = {
 /** The name of the block among the globals of the program. */
 const BLOCK = 'ASCII_TEXTS';
 const LIST_END = 255;
-/** What is named most often lies before all else, where an address takes two bytes and not three. */
+/** What is named most often lies before all else: an address takes two bytes there, not three. */
 const FIRST = ['pipeline/current', 'shell/abi'];
 
 function lettersOf(text) {

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Pair } from '../../host/emulator/index.ts';
 import { CLUSTER, CONFIG, FilterRig, RESOURCES } from './support/filter.ts';
 
 const DAILY = '{ name: daily, class: exact, quota: 100, window: 1d }';
@@ -53,6 +54,47 @@ test('a cost is taken from all limits or from none', async () => {
   await rig.advance(3_000, 100);
   const [subscription] = await accountsOf(rig);
   assert.equal(subscription, 12, 'the daily limit was charged for what passed and no more');
+});
+
+// Guarantees that what was written for one denial is never told of another, not even of one whose
+// limit has a name as long.
+test('denials that take turns each say their own', async () => {
+  const head = 'apiVersion: sidegate.dev/v1alpha1\nkind:';
+  const resources = `${RESOURCES.replaceAll('daily', 'alpha').replace('100', '5')}---
+${head} Plan
+metadata: { name: silver }
+spec: { limits: [{ name: gamma, class: exact, quota: 5, window: 1d }] }
+---
+${head} Application
+metadata: { name: bot }
+spec: { consumer: acme }
+---
+${head} Subscription
+metadata: { name: bot-orders }
+spec: { application: bot, product: orders, plan: silver }
+`;
+  await using rig = await FilterRig.start({ resources });
+  const { key: first } = await rig.host.createKey('shop');
+  const { key: second } = await rig.host.createKey('bot');
+  await rig.advance(200);
+  assert.equal(await pass(rig, first, 7), 5);
+  assert.equal(await pass(rig, second, 7), 5);
+  const denied = (...headers: Pair[]) => {
+    const { details, answer } = rig.request(headers);
+    const body = answer?.body ?? '';
+    const problem = body.startsWith('{') ? JSON.parse(body) : {};
+    return [details, problem.code, problem['violated-policies']?.join()].join(' ').trim();
+  };
+  const spent = (limit: string) =>
+    `sidegate_quota_exceeded{limit=${limit}} quota_exceeded ${limit}`;
+  for (let turn = 0; turn < 3; turn++) {
+    assert.equal(denied(['x-api-key', first]), spent('alpha'));
+    assert.equal(denied(['x-api-key', second]), spent('gamma'));
+    const grpc = denied(['x-api-key', second], ['content-type', 'application/grpc']);
+    assert.equal(grpc, 'sidegate_quota_exceeded{limit=gamma}');
+    assert.equal(denied(['x-api-key', second]), spent('gamma'));
+    assert.equal(denied(), 'sidegate_key_missing key_missing');
+  }
 });
 
 /** Units used of the daily limit, as the ledger knows them. */

@@ -60,9 +60,7 @@ export class FoundKey {
 }
 
 /** One byte per header of the request, what becomes of its value. */
-function marks(): usize {
-  return memory.data(HEADERS_MAX, 8);
-}
+const MARKS: usize = memory.data(HEADERS_MAX, 8);
 const COUNTS: u8 = 1;
 const CHANGED: u8 = 2;
 const DONE: u8 = 3;
@@ -130,14 +128,14 @@ export function findKey(policy: usize, product: Product, out: usize): i32 {
 /** Forgets the marks of the last request; answers how many headers this one has. */
 function beginMarks(): u32 {
   const headers = headerCount();
-  clearBytes(marks(), headers);
+  clearBytes(MARKS, headers);
   markedFrom = HEADERS_MAX;
   markedTo = 0;
   return headers;
 }
 
 function mark(header: u32, as: u8): void {
-  store<u8>(marks() + header, as);
+  store<u8>(MARKS + header, as);
   markedFrom = min(markedFrom, header);
   markedTo = max(markedTo, header + 1);
 }
@@ -380,7 +378,7 @@ function hasBrand(policy: usize, product: Product): bool {
  */
 function cutCounted(policy: usize): void {
   for (let first = markedFrom; first < markedTo; first++) {
-    const mark = load<u8>(marks() + first);
+    const mark = load<u8>(MARKS + first);
     if (mark != COUNTS && mark != CHANGED) continue;
     const entry = headerAt(first);
     const name: usize = load<u32>(entry);
@@ -388,7 +386,7 @@ function cutCounted(policy: usize): void {
     const stays = !isIdentityName(policy, name, nameLength);
     let left: u32 = 0;
     for (let at = findNamed(name, nameLength, 0); at != 0; at = findNamed(name, nameLength, at)) {
-      const mark = marks() + headerNumber(at);
+      const mark = MARKS + headerNumber(at);
       const counts = load<u8>(mark) == COUNTS;
       store<u8>(mark, DONE);
       if (counts || !stays) continue;

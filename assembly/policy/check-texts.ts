@@ -16,7 +16,7 @@ export const REFUSED_VALUE: u32 = 6;
 
 /** In a class, because only methods can be told to be inlined: most of its calls are a number. */
 export class Refusal {
-  /** The code, below 0, of a refused section: kind and reason in one number, as reports carry it. */
+  /** The code, below 0, of a refused section: kind and reason in one, as reports carry it. */
   @inline static of(kind: u32, reason: u32): i32 {
     return -(<i32>(kind * 8 + reason));
   }

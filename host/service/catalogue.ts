@@ -13,13 +13,13 @@ import { NO_CHANGE, type SetChange } from '../resources/merge.ts';
 import type { Printable } from '../resources/problem.ts';
 import type { Kind } from '../resources/schema/schema.ts';
 import { resourcesYaml, resourceYaml } from '../resources/yaml.ts';
-import type { Refusal, ResourceQuery, Store, StoredResource } from '../store/store.ts';
+import type { Refusal, Store, StoredResource } from '../store/store.ts';
 import { type Caller, mayUse } from './access.ts';
 import { readBatch } from './batch.ts';
 import { etagOf } from './etag.ts';
 import { applyFolder, type Reading } from './folder-reading.ts';
 import { type OnProgress, Progress } from './progress.ts';
-import { findIn, pageOf } from './resource-reads.ts';
+import { findIn, type PageQuery, pageOf, type ResourcePage } from './resource-reads.ts';
 import { rolledBack } from './rollback.ts';
 import { partOf, StoredSet } from './stored-set.ts';
 
@@ -241,7 +241,7 @@ export class Catalogue {
   }
 
   /** A page of the stored resources of one kind. */
-  page(by: Caller, query: ResourceQuery): Promise<readonly StoredResource[]> {
+  page(by: Caller, query: PageQuery): Promise<ResourcePage> {
     return pageOf(this.#options.store, by, query);
   }
 

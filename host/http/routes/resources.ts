@@ -4,6 +4,7 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Static, Type } from 'typebox';
+import { type LabelRule, readSelector, SELECTOR_CHARS_MAX } from '../../resources/labels.ts';
 import type { CanonicalResource } from '../../resources/load.ts';
 import { KINDS, type Kind } from '../../resources/schema/schema.ts';
 import { wholeResource } from '../../resources/yaml.ts';
@@ -43,6 +44,7 @@ const ListQuery = Type.Object(
   {
     namespace: Type.Optional(LABEL),
     search: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+    labelSelector: Type.Optional(Type.String({ minLength: 1, maxLength: SELECTOR_CHARS_MAX })),
     after: Type.Optional(Type.String({ minLength: 3, maxLength: 130 })),
     limit: Type.Optional(LIMIT),
   },
@@ -126,19 +128,19 @@ function readRoutes(server: FastifyInstance, catalogue: Resources): void {
     '/v1/resources/:kind',
     { schema: { params: KindParams, querystring: ListQuery }, config: { role: 'view' } },
     async (request) => {
-      const { namespace, search, after, limit: asked } = request.query;
+      const { namespace, search, labelSelector, after, limit: asked } = request.query;
       const limit = Math.min(RESOURCES_LISTED_MAX, Number(asked ?? 100));
       const [place = '', name = ''] = (after ?? '').split('/');
-      const items = await catalogue.page(callerOf(request), {
+      const { items, next } = await catalogue.page(callerOf(request), {
         kind: kindOf(request.params.kind),
         limit,
         ...(search !== undefined && { search }),
+        ...(labelSelector !== undefined && { labels: rulesOf(labelSelector) }),
         ...(namespace !== undefined && { namespaces: [namespace] }),
         ...(after !== undefined && { after: { namespace: place, name } }),
       });
-      const last = items.length === limit ? items.at(-1) : undefined;
-      const next = last === undefined ? null : `${last.namespace}/${last.name}`;
-      return { items: items.map(wholeResource), next };
+      const last = next === undefined ? null : `${next.namespace}/${next.name}`;
+      return { items: items.map(wholeResource), next: last };
     },
   );
 
@@ -251,6 +253,12 @@ export function sendChange(reply: FastifyReply, outcome: ChangeOutcome): Fastify
   if (!outcome.ok) throw new Problem(outcome.code, outcome.message, outcome.problems);
   const { revision, count, diff } = outcome;
   return sendWith(reply, { revision, changed: count > 0 }, 'diff', diff);
+}
+
+function rulesOf(selector: string): readonly LabelRule[] {
+  const rules = readSelector(selector);
+  if (typeof rules !== 'string') return rules;
+  throw new Problem('bad_request', rules);
 }
 
 function kindOf(word: string): Kind {

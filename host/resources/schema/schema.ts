@@ -26,7 +26,8 @@ const Metadata = object(
     labels: Type.Optional(
       Type.Unsafe<Record<string, string>>({
         type: 'object',
-        description: 'Words of your own; kept, never interpreted.',
+        description:
+          'Words of your own, by which resources are found: kept, and otherwise never interpreted.',
         additionalProperties: { type: 'string' },
         maxProperties: 64,
       }),

@@ -5,6 +5,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
+import { LABELS_LOOKED_MAX, pageOf } from '../../../host/service/resource-reads.ts';
+import type { ResourceQuery } from '../../../host/store/store.ts';
 import { resourcesOf } from '../../support/policies.ts';
 import { TrialHost } from '../../support/trial-host.ts';
 
@@ -181,6 +183,79 @@ test('lists of resources', async () => {
   assert.deepEqual([found, rest.next], [names, null]);
   assert.equal((await list('?search=b')).items.length, 2);
   assert.equal((await list('?namespace=other')).items.length, 0);
+});
+
+// Guarantees that resources are found by their labels, page by page and beside the other filters,
+// and that a selector nobody can read is an error.
+test('lists by labels', async () => {
+  await using setting = await started();
+  const teams = { a1: 'shop', a2: 'sales', a3: 'shop', b1: 'shop', b2: undefined };
+  const files = Object.entries(teams).map(([name, team]) => ({
+    name: `${name}.yaml`,
+    text: JSON.stringify({
+      ...{ apiVersion: 'sidegate.dev/v1alpha1', kind: 'Consumer', spec: {} },
+      metadata: { name, labels: team === undefined ? undefined : { team } },
+    }),
+  }));
+  await setting.apply(files);
+  const list = async (query: Record<string, string>) => {
+    const asked = `/v1/resources/consumer?${new URLSearchParams(query)}`;
+    const { body } = await setting.host.ask('GET', asked);
+    const names = body.items.map(
+      ({ metadata }: Record<string, { name: string }>) => metadata?.name,
+    );
+    return { names, next: body.next };
+  };
+  const first = await list({ labelSelector: 'team=shop', limit: '2' });
+  assert.deepEqual(first, { names: ['a1', 'a3'], next: 'default/a3' });
+  const rest = await list({ labelSelector: 'team=shop', limit: '2', after: first.next });
+  assert.deepEqual(rest, { names: ['b1'], next: null });
+  assert.deepEqual((await list({ labelSelector: 'team!=shop' })).names, ['a2', 'b2']);
+  assert.deepEqual((await list({ labelSelector: 'team', search: 'b' })).names, ['b1']);
+  assert.deepEqual((await list({ labelSelector: '!team', namespace: 'other' })).names, []);
+  for (const wrong of ['', 'team in', 'x'.repeat(1_025)]) {
+    const query = new URLSearchParams({ labelSelector: wrong });
+    const refused = await setting.host.ask('GET', `/v1/resources/consumer?${query}`);
+    assert.deepEqual([refused.status, refused.body.code], [400, 'bad_request'], wrong);
+  }
+});
+
+// Guarantees that a selector that fits nothing keeps nobody waiting for a whole set: a page ends
+// after so many looks and says where to go on, and all pages together look at everything once.
+test('a page looks at so many labels and no more', async () => {
+  const count = 2 * LABELS_LOOKED_MAX + 10;
+  const all = Array.from({ length: count }, (_, at) => {
+    const name = String(at).padStart(6, '0');
+    const labels = at % 15_000 === 14_999 ? { rare: 'yes' } : {};
+    const text = JSON.stringify({ metadata: { labels, name, namespace: 'default' }, spec: {} });
+    return { kind: 'Consumer', namespace: 'default', name, text };
+  });
+  let looked = 0;
+  const store = {
+    resource: async () => undefined,
+    resourcePage: async ({ after, limit }: ResourceQuery) => {
+      const from = after === undefined ? 0 : Number(after.name) + 1;
+      const some = all.slice(from, from + limit);
+      looked += some.length;
+      return some;
+    },
+  };
+  const by = { name: 'root', role: 'admin', namespaces: [] } as const;
+  const labels = [{ key: 'rare', is: 'in', values: ['yes'] }] as const;
+  const pages: string[][] = [];
+  let after: Pick<ResourceQuery, 'after'> = {};
+  for (;;) {
+    const before = looked;
+    const { items, next } = await pageOf(store, by, {
+      ...{ kind: 'Consumer', limit: 100, labels, ...after },
+    });
+    assert.ok(looked - before <= LABELS_LOOKED_MAX);
+    pages.push(items.map(({ name }) => name));
+    if (next === undefined) break;
+    after = { after: next };
+  }
+  assert.deepEqual(pages, [['014999'], ['029999'], []]);
+  assert.equal(looked, count);
 });
 
 // Guarantees that a host whose resources are files in git is changed there alone, and says so.

@@ -4,6 +4,7 @@
  */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { LedgerError } from '../store/ledger.ts';
+import { LABEL_PATTERN } from './routes/forms.ts';
 
 /** Stable codes of problems and the status each is answered with. */
 export const PROBLEMS = {
@@ -114,10 +115,10 @@ function problemOf(error: unknown): Problem {
   if (isStoreFault(error)) return new Problem('store_unavailable', 'the store does not answer');
   const framework = error as Partial<FastifyError>;
   if (framework.validation !== undefined) {
-    const errors = framework.validation.map(({ instancePath, message, params }) => ({
+    const errors = framework.validation.map((fault) => ({
       code: 'invalid',
-      message: [message, ...Object.values(params).filter((p) => typeof p === 'string')].join(' '),
-      pointer: `/${framework.validationContext ?? 'body'}${instancePath}`,
+      message: messageOf(fault),
+      pointer: `/${framework.validationContext ?? 'body'}${fault.instancePath}`,
     }));
     return new Problem('bad_request', 'the request does not have the form it must have', errors);
   }
@@ -129,6 +130,16 @@ function problemOf(error: unknown): Problem {
     return new Problem('bad_request', framework.message ?? 'the request cannot be read');
   }
   return new Problem('internal', 'something failed that the host did not foresee');
+}
+
+type Fault = NonNullable<FastifyError['validation']>[number];
+
+/** What is wrong with a value, with what the words of the validator leave out. */
+function messageOf({ message = 'is wrong', params }: Fault): string {
+  const { pattern, additionalProperty, allowedValues } = params;
+  if (pattern === LABEL_PATTERN) return 'must be a name: a-z, 0-9 and, between them, -';
+  if (typeof additionalProperty === 'string') return `unknown field "${additionalProperty}"`;
+  return Array.isArray(allowedValues) ? `must be one of ${allowedValues.join(', ')}` : message;
 }
 
 function isStoreFault(error: unknown): boolean {

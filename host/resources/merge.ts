@@ -41,7 +41,7 @@ export type Merged =
 
 /** How far a change goes. */
 export interface Reach {
-  /** Namespaces of what it makes, changes or removes, and those that the former refer to. */
+  /** Namespaces of what it names or removes, and those that what it makes or changes refers to. */
   readonly reach: readonly string[];
 }
 
@@ -66,7 +66,9 @@ export function mergeResources(
   const changed = settled.documents.filter((each, i) => {
     return before.get(keyOf(declaredOf(each)))?.text !== fresh[i]?.text;
   });
-  const namespaces = changed.flatMap(namespacesOf);
+  // What it names and leaves as it is counts too: that it is so already would tell what there is.
+  const named = read.declared.map(({ namespace }) => namespace);
+  const namespaces = [...named, ...changed.flatMap(namespacesOf)];
   if (problems.length > 0) {
     return { ok: false, problems: inOrder(problems), reach: eachOnce(namespaces) };
   }

@@ -35,5 +35,7 @@ export function readBatch(pieces: readonly Uint8Array[]): Static<typeof Batch> |
   if (Value.Check(Batch, value)) return value;
   const [first] = Value.Errors(Batch, value);
   const { instancePath = '', message = '' } = first ?? {};
-  return `the body does not have the form it must have: ${instancePath} ${message}`.trim();
+  const what = message === 'schema is false' ? 'is an unknown field' : message;
+  const where = instancePath === '' ? 'it' : instancePath;
+  return `the body does not have the form it must have: ${where} ${what}`;
 }

@@ -30,6 +30,12 @@ export async function applyFolder(parts: FolderParts): Promise<Reading> {
   } catch (error) {
     return refused([`${path}: the folder cannot be read: ${(error as Error).message}`]);
   }
+  // A volume that is not mounted yet looks like this; everything would go.
+  if (files.length === 0 && (await store.resources()).length > 0) {
+    return refused([
+      `${path}: there are no files any more: nothing is removed; a file with a comment removes all`,
+    ]);
+  }
   const compiled = await compileFiles(files, parts);
   if ('outcome' in compiled) return compiled;
   const change = { ...compiled, nowMs: nowMs(), by: 'folder', cause: 'folder' };

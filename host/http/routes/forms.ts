@@ -5,12 +5,11 @@
 import { type Static, Type } from 'typebox';
 import { IDEMPOTENCY_KEY } from '../../service/idempotency.ts';
 
+/** What a DNS label looks like, its length aside. */
+export const LABEL_PATTERN = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
+
 /** A DNS label. */
-export const LABEL = Type.String({
-  minLength: 1,
-  maxLength: 63,
-  pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
-});
+export const LABEL = Type.String({ minLength: 1, maxLength: 63, pattern: LABEL_PATTERN });
 
 /** A time with its zone. */
 export const TIME = Type.String({ format: 'date-time' });

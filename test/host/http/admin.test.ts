@@ -118,6 +118,33 @@ test('problems carry a code, all errors and the request id', async () => {
   assert.deepEqual([long.status, long.body.code], [413, 'too_large']);
 });
 
+// Guarantees that whoever gets a request wrong is told in words what may stand there.
+test('what is wrong with a request is said once and in words', async () => {
+  await using host = await TrialHost.start({ resources: resourcesOf() });
+  const said = async (url: string, payload: object) => {
+    const { body } = await host.ask('POST', url, payload);
+    return [body.detail, ...body.errors.map(({ message }: { message: string }) => message)];
+  };
+  const form = 'the request does not have the form it must have';
+  const name = 'must be a name: a-z, 0-9 and, between them, -';
+  assert.deepEqual(await said('/v1/credentials', { application: 'Ä' }), [form, name]);
+  assert.deepEqual(await said('/v1/credentials', { application: 'a', key: 'x' }), [
+    ...[form, 'unknown field "key"'],
+  ]);
+  assert.deepEqual(await said('/v1/tokens', { name: 'a', role: 'boss' }), [
+    ...[form, 'must be one of view, operate, admin'],
+  ]);
+  assert.deepEqual(await said('/v1/credentials/1/rotate', { overlapSeconds: -1 }), [
+    ...[form, 'must be >= 0'],
+  ]);
+  assert.deepEqual(await said('/v1/apply', { files: [], prun: true }), [
+    'the body does not have the form it must have: /prun is an unknown field',
+  ]);
+  assert.deepEqual(await said('/v1/apply', []), [
+    'the body does not have the form it must have: it must be object',
+  ]);
+});
+
 // Guarantees that a directory never holds more than its bound and never drops a key for it.
 test('a full directory refuses a key and keeps what it has', async () => {
   await using host = await TrialHost.start({ resources: resourcesOf(), credentialsMax: 2 });

@@ -134,6 +134,25 @@ test('a reference needs rights in both namespaces', async () => {
   assert.equal((await host.ask('DELETE', url, undefined, { token: sales })).status, 200);
 });
 
+// Guarantees that nobody tries out what stands in a namespace that is not theirs: that a guess is
+// right would be told by "no difference".
+test('a resource of a foreign namespace may not even be named', async () => {
+  await using setting = await started();
+  const { host, apply, tokenOf } = setting;
+  await apply(BASE);
+  const token = await tokenOf('sales');
+  const answers: object[] = [];
+  for (const quota of [9, 10]) {
+    const plan = one('Plan', 'plans', 'gold', { limits: [{ ...LIMITS[0], quota }] });
+    for (const url of ['/v1/diff', '/v1/apply']) {
+      const { status, body } = await host.ask('POST', url, { files: [plan] }, { token });
+      answers.push([status, body.code, body.detail, body.errors]);
+    }
+  }
+  const refused = [403, 'forbidden', 'your token is not for namespace "plans"', []];
+  assert.deepEqual(answers, [refused, refused, refused, refused]);
+});
+
 // Guarantees that what others refer to stays, and that its owner is told so without being shown
 // a resource that is none of theirs.
 test('what is referred to from another namespace stays', async () => {

@@ -139,3 +139,25 @@ test('askings during a reading become one more', async () => {
   assert.equal(readings.length, 2);
   assert.deepEqual(new Set(all.map(({ outcome }) => outcome)), new Set(['applied', 'unchanged']));
 });
+
+// Guarantees that a volume which is not mounted, or a checkout that is only begun, ends nobody's
+// calls, and that all of it can still be removed on purpose.
+test('a folder without any file removes nothing', async () => {
+  await using folder = await filled();
+  const store = openStore();
+  const read = () =>
+    applyFolder({ path: folder.path, store, compiler: new InlineCompiler(), nowMs: Date.now });
+  assert.equal((await read()).outcome, 'applied');
+  const before = await store.resources();
+  for (const name of Object.keys(resourcesOf())) await rm(folder.join(name));
+  const refused = await read();
+  assert.ok(refused.outcome === 'refused');
+  assert.match(String(refused.problems), /there are no files any more: nothing is removed/);
+  assert.deepEqual(await store.resources(), before);
+  await writeFile(folder.join('none.yaml'), '# nothing any more\n');
+  assert.equal((await read()).outcome, 'applied');
+  assert.deepEqual(await store.resources(), []);
+  await rm(folder.join('none.yaml'));
+  assert.equal((await read()).outcome, 'unchanged');
+  await store.close();
+});

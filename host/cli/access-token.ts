@@ -53,7 +53,12 @@ export function addAccessTokens(program: Command, context: Context): void {
         .choices(['view', 'operate', 'admin'])
         .makeOptionMandatory(),
     )
-    .option('--namespace <name>', 'only for this namespace; may stand several times', gather, [])
+    .option(
+      '-n, --namespace <name>',
+      'only for this namespace; may stand several times',
+      gather,
+      [],
+    )
     .option('--expires <when>', 'lifetime such as 90d, 12h or 30m, or a time with its zone');
   withFormat(withApi(create)).action((name: string, options: CreateOptions) =>
     createToken(context, name, options),

@@ -77,13 +77,14 @@ function tokenIn(file: string | undefined): string | undefined {
 }
 
 function originOf(host: string): string {
-  const text = /^https?:\/\//.test(host) ? host : `http://${host}`;
-  if (!URL.canParse(text)) {
-    throw new CommandError(Exit.usage, `${JSON.stringify(host)} is not the address of a host`, [
-      `Write it as ${DEFAULT_HOST}.`,
-    ]);
-  }
-  return new URL(text).origin;
+  const text = /^[a-z][a-z0-9+.-]*:\/\//i.test(host) ? host : `http://${host}`;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  // What stands behind the port would be lost in silence, and its calls go to something else.
+  const isWhole = url !== undefined && `${url.pathname}${url.search}${url.hash}` === '/';
+  if (isWhole && /^https?:$/.test(url.protocol)) return url.origin;
+  throw new CommandError(Exit.usage, `${JSON.stringify(host)} is not the address of a host`, [
+    `Write it as ${DEFAULT_HOST}, without a path.`,
+  ]);
 }
 
 /** The demo of this folder or one above it. */
@@ -220,7 +221,8 @@ function failureOf(
   { idempotencyKey }: CallOptions,
 ): CommandError {
   const { code, detail, errors, requestId } = (answer ?? {}) as Partial<ProblemBody>;
-  if (code === undefined) {
+  // Whatever else answers there may speak of problems as well, such as a proxy with the filter.
+  if (code === undefined || requestId === undefined) {
     return new CommandError(
       Exit.unexpected,
       `${host} answered ${status}, which is no answer of a host`,

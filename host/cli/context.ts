@@ -9,6 +9,8 @@ import type { Environment } from '../config/settings.ts';
 export interface TextStream {
   write(text: string): unknown;
   readonly isTTY?: boolean;
+  /** Whether nobody reads any more what is written. */
+  readonly isGone?: boolean;
 }
 
 /** The surroundings of one command. */

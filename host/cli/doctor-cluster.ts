@@ -25,6 +25,9 @@ const KINDS: readonly (readonly [group: string, ...kinds: string[]])[] = [
   ],
 ];
 
+/** Stands behind what may not be read. */
+export const FORBIDDEN = '(forbidden)';
+
 /** The objects of a cluster as files, and what was not read of it. */
 export interface ClusterFiles {
   readonly files: readonly InputFile[];
@@ -54,7 +57,7 @@ async function readNamespaces(
   const unread = new Set<string>();
   const list = async (path: string, kind: string) => {
     const { items, lacks } = await api.list(path);
-    if (lacks === 'forbidden') unread.add(`${kind} (forbidden)`);
+    if (lacks === 'forbidden') unread.add(`${kind} ${FORBIDDEN}`);
     if (lacks === 'the rest') unread.add(`${kind} (beyond the first ${OBJECTS_READ_MAX})`);
     return items;
   };
@@ -144,16 +147,18 @@ const AT_ONCE = 8;
 /** Asks the agents of pods for their metrics, through the API server; silent ones are left out. */
 export async function askProxies(api: KubeApi, pods: readonly Manifest[]) {
   const words = new Map<Manifest, ProxyWord>();
+  let forbidden = false;
   const waiting = pods.slice(0, PROXIES_ASKED_MAX);
   const ask = async () => {
     for (let pod = waiting.pop(); pod !== undefined; pod = waiting.pop()) {
       const place = `${CORE}/namespaces/${pod.namespace}/pods/${pod.name}:15020/proxy`;
       const { status, text } = await api.get(`${place}/stats/prometheus`);
       if (status === 200) words.set(pod, wordOf(text));
+      if (status === 403) forbidden = true;
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, ask));
-  return words;
+  return { words, forbidden };
 }
 
 const FETCHES = /^(?:istio_agent_)?wasm_remote_fetch_count\{[^}]*result="(\w+)"[^}]*\} (\S+)/gm;

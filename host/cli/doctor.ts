@@ -15,7 +15,7 @@ import { readFolder } from '../service/folder.ts';
 import { type ApiOptions, callApi, findTarget } from './admin-api.ts';
 import { type Context, say, tell } from './context.ts';
 import { checkBelt } from './doctor-belt.ts';
-import { askProxies, readCluster } from './doctor-cluster.ts';
+import { askProxies, FORBIDDEN, readCluster } from './doctor-cluster.ts';
 import type { Finding } from './doctor-findings.ts';
 import { type Manifests, readManifests } from './doctor-manifests.ts';
 import {
@@ -69,7 +69,8 @@ export function addDoctor(program: Command, context: Context, setExit: SetExit):
   const verb = program
     .command('doctor')
     .description(
-      'look for what opens or breaks an API in manifests for Istio or a mesh; exit code 3 if found',
+      'look for what opens or breaks an API in manifests for Istio or a mesh; exit code 3 if found, ' +
+        '7 if none was but not all may be read',
     )
     .option('-f, --filename <path...>', 'files, or folders with .yaml and .yml files')
     .option('--kubeconfig <file>', 'look at a running mesh; token or certificate, no exec')
@@ -89,8 +90,10 @@ export function addDoctor(program: Command, context: Context, setExit: SetExit):
 async function doctor(options: Options, context: Context, setExit: SetExit): Promise<void> {
   const known = readKnown(options, context);
   const resources = loadedFrom(options.resources, context);
-  const { manifests, api, unread } = await readObjects(options, context);
+  const { manifests, api, unread: left } = await readObjects(options, context);
   const plugins = pluginsOf(manifests);
+  const running = await checkRunning(plugins, manifests, api, options, context);
+  const unread = [...left, ...running.unread];
   const findings: Printable[] = inOrder([
     ...manifests.problems,
     ...checkVersions(manifests),
@@ -105,7 +108,7 @@ async function doctor(options: Options, context: Context, setExit: SetExit): Pro
     ...checkTwice(plugins),
     ...checkPhases(plugins, phasedProducts(resources)),
     ...checkAddresses(plugins, boundCredential(resources)),
-    ...(await checkRunning(plugins, manifests, api, options, context)),
+    ...running.findings,
   ]);
   if (options.output === 'json') say(context, JSON.stringify(findings, null, 2));
   else if (findings.length > 0) context.stdout.write(formatProblems(findings));
@@ -114,9 +117,10 @@ async function doctor(options: Options, context: Context, setExit: SetExit): Pro
   if (unread.length > 0) tell(context, `Not read: ${unread.join(', ')}.`);
   const found = said(findings, unread.length > 0);
   tell(context, `${manifests.all.length} objects, ${plugins.length} plugins: ${found}`);
-  // Who may not read what names plugins has looked at nothing, which is no clean bill.
-  if (plugins.length === 0 && unread.length > 0) setExit(Exit.denied);
+  // To have found nothing in a part is no clean bill, and a script reads the number alone.
   if (findings.length > 0) setExit(Exit.problems);
+  else if (unread.some((each) => each.endsWith(FORBIDDEN))) setExit(Exit.denied);
+  else if (unread.length > 0) setExit(Exit.refused);
 }
 
 /** The manifests of files, or of a cluster and the way to it. */
@@ -141,11 +145,13 @@ async function checkRunning(
   api: KubeApi | undefined,
   options: Options,
   context: Context,
-): Promise<Finding[]> {
+): Promise<{ readonly findings: Finding[]; readonly unread: readonly string[] }> {
   const pods = podsWithFilter(plugins, manifests);
   const findings: Finding[] = [];
+  const unread: string[] = [];
   if (api !== undefined) {
-    const words = await askProxies(api, pods);
+    const { words, forbidden } = await askProxies(api, pods);
+    if (forbidden) unread.push(`metrics of proxies ${FORBIDDEN}`);
     findings.push(...checkWords(words));
     const left = unasked(pods, words);
     if (left !== undefined) tell(context, left);
@@ -160,7 +166,7 @@ async function checkRunning(
     if (strangers > 0)
       tell(context, `The host hears ${strangers} proxies not among these objects.`);
   }
-  return findings;
+  return { findings, unread };
 }
 
 function said(findings: readonly Printable[], partly: boolean): string {

@@ -14,8 +14,19 @@ export async function readInputs(context: Context, paths: readonly string[]): Pr
     const found = path === '-' ? [await readStdin(context)] : readPath(path);
     for (const file of found) files.set(file.name, file);
   }
-  if (files.size > 0) return [...files.values()];
-  throw new CommandError(Exit.usage, `no .yaml or .yml files in ${paths.join(', ')}`);
+  const found = [...files.values()];
+  const where = paths.join(', ');
+  if (found.length === 0) throw new CommandError(Exit.usage, `no .yaml or .yml files in ${where}`);
+  if (found.some(({ bytes }) => saysSomething(bytes))) return found;
+  // Of a command that failed before a pipe nothing comes; with --prune it would remove everything.
+  throw new CommandError(Exit.usage, `there is no resource in ${where}`);
+}
+
+/** A line that is no comment, no blank and no mark between documents. */
+const SAYING = /^(?![ \t\r]*(#|$)|---[ \t\r]*(#|$)|\.\.\.)/m;
+
+function saysSomething(bytes: Uint8Array): boolean {
+  return SAYING.test(new TextDecoder().decode(bytes));
 }
 
 async function readStdin({ stdin }: Context): Promise<InputFile> {

@@ -5,7 +5,7 @@
 import type { Command } from 'commander';
 import { type ApiOptions, callApi, findTarget } from './admin-api.ts';
 import { type Context, paint, say, tell } from './context.ts';
-import { type CredentialView, withApi, withFormat } from './key.ts';
+import { type CredentialView, WHICH_KEY, withApi, withFormat } from './key.ts';
 import { findId } from './key-revoke.ts';
 import { readExpiry, readLifetime } from './lifetime.ts';
 import { CommandError, Exit } from './outcome.ts';
@@ -18,8 +18,6 @@ interface Options extends ApiOptions {
 
 type Changed = CredentialView & { readonly changed: boolean };
 
-const WHICH = 'id, name, or the beginning of the key as "key list" shows it';
-
 /** Adds the verbs to `key`. */
 export function addKeyChanges(key: Command, context: Context): void {
   const named = (verb: string, description: string) =>
@@ -28,7 +26,7 @@ export function addKeyChanges(key: Command, context: Context): void {
         key
           .command(verb)
           .description(description)
-          .argument('<key>', WHICH)
+          .argument('<key>', WHICH_KEY)
           .option('-n, --namespace <name>', 'namespace of the name', 'default'),
       ),
     );
@@ -41,7 +39,8 @@ export function addKeyChanges(key: Command, context: Context): void {
   named('expire', 'end a key now or at a time')
     .option('--at <when>', 'time from now such as 90d, 12h or 30m, or a time with its zone')
     .action((which: string, options: Options & { readonly at?: string }) => {
-      const at = options.at === undefined ? undefined : readExpiry(options.at, context.nowMs());
+      const { at: when } = options;
+      const at = when === undefined ? undefined : readExpiry(when, context.nowMs(), '--at');
       return change(context, which, 'expire', options, at === undefined ? {} : { at });
     });
   named('rotate', 'make a key in the place of another and show it, this once')

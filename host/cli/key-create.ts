@@ -25,7 +25,7 @@ export function addKeyCreate(key: Command, context: Context): void {
     .command('create')
     .description('make a key for an application and show it, this once')
     .argument('<application>', 'name of the application')
-    .option('--namespace <name>', 'namespace of the application', 'default')
+    .option('-n, --namespace <name>', 'namespace of the application', 'default')
     .option('--name <name>', 'name of the credential; made when absent')
     .option('--brand <brand>', 'what the key begins with')
     .option('--expires <when>', 'lifetime such as 90d, 12h or 30m, or a time with its zone')

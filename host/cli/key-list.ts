@@ -27,7 +27,7 @@ export function addKeyList(key: Command, context: Context): void {
   const verb = key
     .command('list')
     .description('list credentials; keys themselves are not kept and cannot be shown')
-    .option('--namespace <name>', 'only of this namespace')
+    .option('-n, --namespace <name>', 'only of this namespace')
     .option('--application <name>', 'only of this application')
     .option('--all', 'revoked ones too');
   withFormat(withApi(verb)).action((options: Options) => listKeys(context, options));

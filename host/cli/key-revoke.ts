@@ -3,9 +3,10 @@
  * the key; when more than one fits, none is touched.
  */
 import type { Command } from 'commander';
+import { readName } from '../resources/names.ts';
 import { type ApiOptions, callApi, findTarget, type Target } from './admin-api.ts';
 import { type Context, say, tell } from './context.ts';
-import { CREDENTIAL_COLUMNS, type CredentialView, withApi, withFormat } from './key.ts';
+import { CREDENTIAL_COLUMNS, type CredentialView, WHICH_KEY, withApi, withFormat } from './key.ts';
 import { listCredentials } from './key-list.ts';
 import { CommandError, Exit } from './outcome.ts';
 import { type Format, printRows, printValue } from './output.ts';
@@ -25,8 +26,8 @@ export function addKeyRevoke(key: Command, context: Context): void {
   const verb = key
     .command('revoke')
     .description('end a key for good; proxies refuse it within a second')
-    .argument('<key>', 'id, name, or the beginning of the key as "key list" shows it')
-    .option('--namespace <name>', 'namespace of the name', 'default');
+    .argument('<key>', WHICH_KEY)
+    .option('-n, --namespace <name>', 'namespace of the name', 'default');
   withFormat(withApi(verb)).action((reference: string, options: Options) =>
     revokeKey(context, reference, options),
   );
@@ -62,17 +63,20 @@ export async function findId(
       'Write its beginning only, as "sidegate key list" shows it.',
     ]);
   }
+  if (!byPrefix && !readName(reference).ok) throw noKey(reference);
   const filter = byPrefix ? { prefix } : { namespace, name: reference };
   const found = await listCredentials(target, filter);
   const [only, ...others] = found;
-  if (only === undefined) {
-    throw new CommandError(Exit.refused, `no key ${JSON.stringify(reference)}`, [
-      '"sidegate key list --all" shows what there is.',
-    ]);
-  }
+  if (only === undefined) throw noKey(reference);
   if (others.length === 0) return only.id;
   printRows(context, 'table', found, CREDENTIAL_COLUMNS);
   throw new CommandError(Exit.refused, `${found.length} keys begin with ${prefix}`, [
     'Nothing was changed. Name one of them by its id.',
+  ]);
+}
+
+function noKey(reference: string): CommandError {
+  return new CommandError(Exit.refused, `no key ${JSON.stringify(reference)}`, [
+    '"sidegate key list --all" shows what there is.',
   ]);
 }

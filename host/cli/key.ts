@@ -23,6 +23,9 @@ export interface CredentialView {
   readonly lastUsedAt: string | null;
 }
 
+/** By what a key is named on a command line. */
+export const WHICH_KEY = 'id, name, or the beginning of the key as "key list" shows it';
+
 /** Columns of a list of credentials. */
 export const CREDENTIAL_COLUMNS: readonly Column<CredentialView>[] = [
   { head: 'ID', cell: ({ id }) => String(id) },

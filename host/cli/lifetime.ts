@@ -16,13 +16,13 @@ export function readLifetime(text: string, option: string): number {
   ]);
 }
 
-/** `90d` or a time with its zone as ISO 8601. */
-export function readExpiry(text: string, nowMs: number): string {
+/** `90d` or a time with its zone as ISO 8601; `option` is named when it is neither. */
+export function readExpiry(text: string, nowMs: number, option = '--expires'): string {
   const [, count = '', unit = ''] = /^(\d{1,6})([mhd])$/.exec(text) ?? [];
   const atMs = unit === '' ? Date.parse(text) : nowMs + Number(count) * (UNITS_MS[unit] ?? 0);
   const hasZone = unit !== '' || /(Z|[+-]\d\d:?\d\d)$/i.test(text);
   if (Number.isFinite(atMs) && hasZone) return new Date(atMs).toISOString();
-  throw new CommandError(Exit.usage, `--expires ${JSON.stringify(text)} is no time`, [
+  throw new CommandError(Exit.usage, `${option} ${JSON.stringify(text)} is no time`, [
     'Write a lifetime such as 90d, 12h or 30m, or a time such as 2027-01-31T12:00:00Z.',
   ]);
 }

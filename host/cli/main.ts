@@ -3,13 +3,24 @@
  * It must never print anything itself but what went wrong.
  */
 import { buffer } from 'node:stream/consumers';
+import { setImmediate as turn } from 'node:timers/promises';
+import { Exit } from './outcome.ts';
+import { Output } from './output-stream.ts';
 import { runProgram } from './program.ts';
 
-process.exitCode = await runProgram(process.argv.slice(2), {
+const stdout = new Output(process.stdout);
+const stderr = new Output(process.stderr);
+const exit = await runProgram(process.argv.slice(2), {
   env: process.env,
   folder: process.cwd(),
-  stdout: process.stdout,
-  stderr: process.stderr,
+  stdout,
+  stderr,
   nowMs: Date.now,
   stdin: () => buffer(process.stdin),
 });
+// What went wrong with the last of it is known a moment later.
+await turn();
+if (stdout.fault !== undefined) {
+  stderr.write(`error: standard output cannot be written (${stdout.fault})\n`);
+}
+process.exitCode = stdout.fault === undefined ? exit : Exit.unexpected;

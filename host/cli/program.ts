@@ -13,6 +13,7 @@ import { addExplain } from './explain.ts';
 import { addInit } from './init.ts';
 import { addKeyChanges } from './key-change.ts';
 import { addKeyCreate } from './key-create.ts';
+import { addKeyInspect } from './key-inspect.ts';
 import { addKeyList } from './key-list.ts';
 import { addKeyRevoke } from './key-revoke.ts';
 import { addOciBuild } from './oci-build.ts';
@@ -72,6 +73,7 @@ function makeProgram(context: Context, setExit: SetExit): Command {
   const key = program.command('key').description('make, list, change and revoke keys');
   addKeyCreate(key, context);
   addKeyList(key, context);
+  addKeyInspect(key, context);
   addKeyRevoke(key, context);
   addKeyChanges(key, context);
   addAccessTokens(program, context);

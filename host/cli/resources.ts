@@ -9,19 +9,29 @@ import { type ApiOptions, callApi, findTarget, type Target } from './admin-api.t
 import { askChange, printChange, tellChange } from './changes.ts';
 import { type Context, say } from './context.ts';
 import { withApi, withFormat } from './key.ts';
-import { KIND_WORDS, readKind } from './kinds.ts';
+import { KIND_WORDS, readKind, readNamed } from './kinds.ts';
+import { CommandError, Exit } from './outcome.ts';
 import { type Column, FORMATS, type Format, printRows, printValue } from './output.ts';
 
 /** A resource as the admin API shows it. */
 interface Whole {
   readonly kind: Kind;
-  readonly metadata: { readonly name: string; readonly namespace: string; labels?: object };
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
   readonly spec?: Record<string, unknown>;
 }
 
 interface Options extends ApiOptions {
   readonly namespace?: string;
   readonly output: Format | 'wide';
+}
+
+interface Choice extends Options {
+  readonly allNamespaces?: boolean;
+  readonly selector?: string;
 }
 
 /** An export of hundreds of thousands of resources takes its time. */
@@ -51,34 +61,52 @@ export function addResources(program: Command, context: Context): void {
     .argument('<kind>', `${KIND_WORDS.join(', ')}; one or many`)
     .argument('[name]', 'one of them')
     .option('-n, --namespace <name>', 'only of this namespace; that of the name is default')
+    .option('-A, --all-namespaces', 'of all namespaces, as without -n')
+    .option('-l, --selector <rules>', 'only with these labels: team=shop,tier!=test,eu in (de,fr)')
     .addOption(
       new Option('-o, --output <format>', 'how to print it')
         .choices([...FORMATS, 'wide'])
         .default('table'),
     );
-  get.action((kind: string, name: string | undefined, options: Options) =>
-    getResources(context, readKind(kind), name, options),
-  );
+  get.action((kind: string, name: string | undefined, options: Choice) => {
+    const named = readNamed(kind, name);
+    checkChoice(named.name, options);
+    return getResources(context, named.kind, named.name, options);
+  });
+  addDescribe(program, context);
+  addDelete(program, context);
+  addExport(program, context);
+}
+
+function addDescribe(program: Command, context: Context): void {
   const describe = withApi(program.command('describe'))
     .description('show one resource and its last changes')
-    .argument('<kind>', 'kind of the resource')
-    .argument('<name>', 'name of the resource')
+    .argument('<kind>', 'kind of the resource, or kind/name')
+    .argument('[name]', 'name of the resource')
     .option('-n, --namespace <name>', 'namespace of the name', 'default');
-  describe.action((kind: string, name: string, options: Options) =>
-    describeResource(context, readKind(kind), name, options),
-  );
+  describe.action((word: string, name: string | undefined, options: Options) => {
+    const one = readOne(word, name);
+    return describeResource(context, one.kind, one.name, options);
+  });
+}
+
+function addDelete(program: Command, context: Context): void {
   const remove = program
     .command('delete')
     .description('remove one resource; refused while others refer to it')
-    .argument('<kind>', 'kind of the resource')
-    .argument('<name>', 'name of the resource')
+    .argument('<kind>', 'kind of the resource, or kind/name')
+    .argument('[name]', 'name of the resource')
     .option('-n, --namespace <name>', 'namespace of the name', 'default');
-  withFormat(withApi(remove)).action(async (kind: string, name: string, options: Options) => {
-    const path = pathOf(readKind(kind), options.namespace, name);
+  withFormat(withApi(remove)).action(async (word: string, named: string, options: Options) => {
+    const { kind, name } = readOne(word, named);
+    const path = pathOf(kind, options.namespace, name);
     const answer = await askChange(context, findTarget(context, options), 'DELETE', path);
     printChange(context, options.output as Format, answer);
     tellChange(context, answer, false);
   });
+}
+
+function addExport(program: Command, context: Context): void {
   const exported = withApi(program.command('export'))
     .description(
       'print the declared resources as files have them; applied again they change nothing',
@@ -90,6 +118,23 @@ export function addResources(program: Command, context: Context): void {
   );
 }
 
+/** What one of several ways to choose would make of another. */
+function checkChoice(name: string | undefined, options: Choice): void {
+  const { namespace, allNamespaces, selector } = options;
+  const said = (what: string) => new CommandError(Exit.usage, `${what}: use one of them`);
+  if (allNamespaces === true && namespace !== undefined) throw said('-A and -n');
+  if (name === undefined) return;
+  if (selector !== undefined) throw said('a name and -l');
+  if (allNamespaces === true) throw said('a name and -A');
+}
+
+/** The one resource that is named. */
+function readOne(word: string, name: string | undefined): { kind: Kind; name: string } {
+  const { kind, name: one } = readNamed(word, name);
+  if (one !== undefined) return { kind, name: one };
+  throw new CommandError(Exit.usage, `name the ${kind.toLowerCase()}`);
+}
+
 function pathOf(kind: Kind, namespace: string | undefined, name: string): string {
   const parts = [kind.toLowerCase(), namespace ?? 'default', name];
   return `/v1/resources/${parts.map(encodeURIComponent).join('/')}`;
@@ -99,13 +144,13 @@ async function getResources(
   context: Context,
   kind: Kind,
   name: string | undefined,
-  options: Options,
+  options: Choice,
 ): Promise<void> {
   const target = findTarget(context, options);
-  const { namespace, output } = options;
+  const { namespace, output, selector: labelSelector } = options;
   const found =
     name === undefined
-      ? await listAll(target, kind, namespace)
+      ? await listAll(target, kind, { namespace, labelSelector })
       : [await callApi<Whole>(target, 'GET', pathOf(kind, namespace, name))];
   const rows = found.map((each) => ({ ...each, name: each.metadata.name }));
   if (output === 'json' || output === 'yaml') {
@@ -121,9 +166,18 @@ async function getResources(
       head: field.replace(/[A-Z]/g, (letter) => `-${letter}`).toUpperCase(),
       cell: ({ spec }: Whole) => cellOf(field, spec?.[field]),
     })),
+    ...(output === 'wide' ? [LABELS] : []),
   ];
   printRows(context, output === 'wide' ? 'table' : output, rows, columns);
 }
+
+const LABELS: Column<Whole> = {
+  head: 'LABELS',
+  cell: ({ metadata: { labels = {} } }) => {
+    const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+    return pairs.join(',') || '-';
+  },
+};
 
 function cellOf(field: string, value: unknown): string {
   if (value === undefined || value === '') return '-';
@@ -139,12 +193,18 @@ function overrideCell({ limit, ...said }: Record<string, unknown>): string {
   return `${limit} ${Object.entries(said).map(([name, value]) => `${name}=${value}`)}`;
 }
 
-async function listAll(target: Target, kind: Kind, namespace?: string): Promise<Whole[]> {
+async function listAll(
+  target: Target,
+  kind: Kind,
+  chosen: Readonly<Record<string, string | undefined>>,
+): Promise<Whole[]> {
   const found: Whole[] = [];
   let after: string | null = null;
   do {
     const query = new URLSearchParams({ limit: '500' });
-    if (namespace !== undefined) query.set('namespace', namespace);
+    for (const [field, value] of Object.entries(chosen)) {
+      if (value !== undefined) query.set(field, value);
+    }
     if (after !== null) query.set('after', after);
     const path = `/v1/resources/${kind.toLowerCase()}?${query}`;
     const page: { items: Whole[]; next: string | null } = await callApi(target, 'GET', path);
@@ -164,13 +224,22 @@ async function describeResource(
   const { namespace = 'default' } = options;
   const whole = await callApi<Whole>(target, 'GET', pathOf(kind, namespace, name));
   say(context, stringify(whole).trimEnd());
-  const query = new URLSearchParams({ kind, namespace, name, limit: '10' });
+  await sayLastChanges(context, target, { kind, namespace, name });
+}
+
+/** Says who changed something last, in comments behind what it is. */
+export async function sayLastChanges(
+  context: Context,
+  target: Target,
+  what: Readonly<Record<'kind' | 'namespace' | 'name', string>>,
+): Promise<void> {
+  const query = new URLSearchParams({ ...what, limit: '10' });
   const { items } = await callApi<{ items: Change[] }>(target, 'GET', `/v1/audit?${query}`);
   say(context, '\n# Last changes');
   for (const { at, actor, cause, revision, action } of items) {
     say(
       context,
-      `# ${at}  revision ${revision}  ${action.replace('resource.', '')}  by ${actor} (${cause})`,
+      `# ${at}  revision ${revision}  ${action.replace(/^(resource|key)\./, '')}  by ${actor} (${cause})`,
     );
   }
 }

@@ -8,6 +8,7 @@ import { askChange, type ChangeAnswer, nameOf, printChange, tellChange } from '.
 import { type Context, tell } from './context.ts';
 import { count } from './inputs.ts';
 import { withApi, withFormat } from './key.ts';
+import { readToldKind } from './kinds.ts';
 import { CommandError, Exit } from './outcome.ts';
 import { type Column, type Format, printRows } from './output.ts';
 
@@ -139,7 +140,7 @@ async function listEntries(
   const query = new URLSearchParams();
   for (const field of ['namespace', 'kind', 'name', 'actor', 'limit']) {
     const value = options[field];
-    if (value !== undefined) query.set(field, value);
+    if (value !== undefined) query.set(field, field === 'kind' ? readToldKind(value) : value);
   }
   const target = findTarget(context, options);
   const { items } = await callApi<{ items: Entry[] }>(target, 'GET', `/v1/audit?${query}`);

@@ -87,7 +87,7 @@ async function run(context: Context, options: Options): Promise<void> {
   // One beginning for all looks, so that an hour that ends takes nothing away.
   const since = new Date(context.nowMs() - HOUR_MS).toISOString();
   let before = await countsOf(target, since);
-  for (let looked = 0; looked < count; looked += 1) {
+  for (let looked = 0; looked < count && context.stdout.isGone !== true; looked += 1) {
     const beganMs = context.nowMs();
     await delay(interval * 1_000);
     const now = await countsOf(target, since);

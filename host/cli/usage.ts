@@ -45,7 +45,7 @@ export function addUsage(program: Command, context: Context): void {
     .option('--until <time>', 'likewise; now unless given')
     .option('--by <names>', `sum by these of ${USAGE_DIMENSIONS.join(', ')}`, DEFAULT_BY)
     .option('--records', 'records for bills instead of sums: one for each hour, with a stable id')
-    .option('--namespace <name>', 'only of this namespace');
+    .option('-n, --namespace <name>', 'only of this namespace');
   for (const name of FILTERS) verb.option(`--${name} <name>`, `only of this ${name}`);
   const formats = new Option('-o, --output <format>', 'how to print it').choices(FORMATS);
   withApi(verb).addOption(formats.default('table'));

@@ -37,6 +37,10 @@ reads no Secret, so \`SG2204\` is for files. Files that hold running pods, as \`
 prints them, are taken for all there is. A kubeconfig may hold a token, a file with one, or a client
 certificate; one that runs a program to log in (\`exec\`) or asks for a proxy is refused.
 
+It ends with 3 when it found something. When it found nothing it ends with 0 only if it could look at everything: with 7
+where the API server forbids a kind or the metrics of proxies, with 5 where there is more than it reads of a kind. It
+needs \`list\` on these kinds and on namespaces, and \`get\` on \`pods/proxy\`, and says what it did not read.
+
 | code | what is wrong | fix |
 |---|---|---|`;
 

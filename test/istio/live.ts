@@ -20,13 +20,19 @@ export interface HeardEngine {
 }
 
 /** Serves objects, and the same metrics for every pod, to whoever brings the token. */
-export async function serveCluster(text: string, metrics: string, token: string) {
+export async function serveCluster(
+  text: string,
+  metrics: string,
+  token: string,
+  isForbidden: (path: string) => boolean = () => false,
+) {
   const objects = objectsOf(text);
   const server = http.createServer((request, response) => {
     const path = (request.url ?? '').replace(/\?.*/, '');
     if (request.headers.authorization !== `Bearer ${token}`) {
       return response.writeHead(401).end('{"message":"Unauthorized"}');
     }
+    if (isForbidden(path)) return response.writeHead(403).end('{"message":"Forbidden"}');
     if (path.endsWith(':15020/proxy/stats/prometheus')) return response.end(metrics);
     const items = objects.filter((object) => {
       const own = pathOf(object).replace(/\/[^/]+$/, '');

@@ -15,6 +15,7 @@ const COMMANDS = [
   ['key'],
   ['key', 'create'],
   ['key', 'list'],
+  ['key', 'inspect'],
   ['key', 'revoke'],
   ['key', 'disable'],
   ['key', 'expire'],

@@ -133,7 +133,7 @@ test('get in every format, describe, export and delete', async () => {
     /^NAMESPACE +NAME +LIMITS\ndefault +orders-gold +daily 1000000\/1d\n$/,
   );
   const wide = await run('get', 'Product', '-o', 'wide');
-  assert.match(wide.stdout, /LIFECYCLE +PROXY-GROUP +BASE-PATH +HOSTS +APPROVAL +MODE\n/);
+  assert.match(wide.stdout, /LIFECYCLE +PROXY-GROUP +BASE-PATH +HOSTS +APPROVAL +MODE +LABELS\n/);
   assert.equal((await run('get', 'plan', '-o', 'name')).stdout, 'orders-gold\n');
   const json = JSON.parse((await run('get', 'plan', 'orders-gold', '-o', 'json')).stdout);
   assert.equal(json.spec.limits[0].window, '1d');

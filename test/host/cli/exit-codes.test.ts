@@ -57,7 +57,7 @@ test('every exit code in every output format', async () => {
   const [none, data] = [[false, false] as const, [true, true] as const];
   const cases: readonly Case[] = [
     { exit: Exit.done, args: ['get', 'plans'], says: data },
-    { exit: Exit.unexpected, args: [...apply, '--host', other.host], says: none },
+    { exit: Exit.unexpected, args: ['get', 'plans', '--host', other.host], says: none },
     { exit: Exit.usage, args: ['get', 'palns'], says: none },
     { exit: Exit.problems, args: apply, stdin: PLAN('1min'), says: [false, true] },
     { exit: Exit.differences, args: ['diff', '-f', '-'], stdin: PLAN('1d'), says: data },

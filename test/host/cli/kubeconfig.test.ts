@@ -3,9 +3,11 @@
  * there or does not let it in.
  */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import path from 'node:path';
 import { test } from 'node:test';
 import { readCluster } from '../../../host/cli/doctor-cluster.ts';
 import { KubeApi, OBJECTS_READ_MAX } from '../../../host/cli/kube-api.ts';
@@ -13,6 +15,7 @@ import { readKubeconfig } from '../../../host/cli/kubeconfig.ts';
 import { Exit } from '../../../host/cli/outcome.ts';
 import { serveCluster } from '../../istio/live.ts';
 import { kubeconfigOf } from '../../istio/rig/kube.ts';
+import { ROOT } from '../../runner/layers.ts';
 import { Folder } from '../../support/folders.ts';
 import { sidegate } from './command.ts';
 
@@ -186,4 +189,42 @@ test('doctor says what it may not read', async () => {
     server.closeAllConnections();
     server.close();
   }
+});
+
+// Guarantees that a script which looks at the exit code alone never takes a look at a part of a
+// mesh for a clean bill, whatever part may not be read; and that what was found is still a finding.
+test('doctor ends as if denied when a part may not be read', async () => {
+  await using folder = await Folder.make();
+  const trap = (name: string) => readFileSync(path.join(ROOT, 'test/istio/traps', name), 'utf8');
+  const objects = trap('fine-running.yaml');
+  const { metrics } = JSON.parse(trap('fine-running.live.json'));
+  let forbidden = '';
+  const isForbidden = (at: string) => forbidden !== '' && at.includes(forbidden);
+  const doctor = async (...more: string[]) => {
+    return sidegate(['doctor', '--kubeconfig', 'config', ...more], { folder: folder.path });
+  };
+  await using cluster = await serveCluster(objects, metrics, 'token', isForbidden);
+  await writeFile(folder.join('config'), cluster.config);
+  const whole = await doctor();
+  assert.deepEqual([whole.exit, whole.stdout], [Exit.done, ''], whole.stderr);
+  assert.match(whole.stderr, / 1 plugins: nothing found\.$/m);
+  for (const [part, named] of [
+    ['/deployments', 'deployments'],
+    ['/api/v1/namespaces', 'namespaces'],
+    ['/authorizationpolicies', 'authorizationpolicies'],
+    ['/proxy/stats', 'metrics of proxies'],
+  ] as const) {
+    forbidden = part;
+    for (const more of [[], ['-o', 'json'], ['-n', 'shop']]) {
+      const partly = await doctor(...more);
+      assert.equal(partly.exit, Exit.denied, `${part} ${more}: ${partly.stderr}`);
+      assert.match(partly.stderr, new RegExp(`^Not read: .*${named} \\(forbidden\\)`, 'm'));
+    }
+  }
+  await using bad = await serveCluster(
+    objects.replace('failStrategy: FAIL_RELOAD', 'failStrategy: FAIL_OPEN'),
+    ...[metrics, 'token', isForbidden],
+  );
+  await writeFile(folder.join('config'), bad.config);
+  assert.equal((await doctor()).exit, Exit.problems);
 });

@@ -4,7 +4,8 @@
  */
 import type { Plan, Product, ResourceSet, Subscription } from '../resources/model.ts';
 import { overridden } from '../resources/overrides.ts';
-import { placeText, referenceText } from '../resources/reference.ts';
+import { Places, placeText, referenceText } from '../resources/reference.ts';
+import { ByteWriter } from '../wire/bytes.ts';
 import { type Ids, planKey, resourceKey, subscribedPlanKey, subscriptionKey } from './ids.ts';
 import {
   type CompiledGroup,
@@ -15,7 +16,10 @@ import {
   RecordKind,
 } from './output.ts';
 import { compilePolicy } from './policy.ts';
-import { encodeApplication, encodeSubscription } from './records.ts';
+import { writeApplication, writeSubscription } from './records.ts';
+
+/** Bytes of memory taken at once for bodies of records. */
+const BODIES_BYTES = 65_536;
 
 /** A compiled set, or the bounds it would pass. */
 export type Compiled =
@@ -97,59 +101,75 @@ function productsOf(set: ResourceSet, group: string): Product[] {
   return set.products.filter((each) => each.isServed && each.proxyGroup === group);
 }
 
+/** The record of an application, and the last call that took it in. */
+interface Projected {
+  readonly record: CompiledRecord;
+  call: number;
+}
+
 /** Turns subscriptions into records: only what has a subscription to a product is in. */
 class Projection {
   readonly #ids: Ids;
-  readonly #subscriptions = new Map<string, Subscription[]>();
-  readonly #applications: Map<string, CompiledRecord>;
+  readonly #subscriptions = new Places<Subscription[]>();
+  readonly #applications = new Places<Projected>();
+  #calls = 0;
+  readonly #plans = new Places<number>();
+  /** Bodies of all records: one piece of memory each would cost more than what it holds. */
+  readonly #bodies = new ByteWriter(BODIES_BYTES);
 
   constructor(set: ResourceSet, ids: Ids) {
     this.#ids = ids;
     for (const subscription of set.subscriptions) {
-      const key = placeText(subscription.product);
-      const list = this.#subscriptions.get(key) ?? [];
-      this.#subscriptions.set(key, list);
-      list.push(subscription);
+      const list = this.#subscriptions.get(subscription.product);
+      if (list === undefined) this.#subscriptions.set(subscription.product, [subscription]);
+      else list.push(subscription);
     }
-    this.#applications = new Map(
-      set.applications.map(({ namespace, name, consumer }) => {
-        const body = encodeApplication({
-          consumer: ids.of(resourceKey('Consumer', consumer.namespace, consumer.name)),
-          consumerName: consumer.name,
-          applicationName: name,
-        });
-        const id = ids.of(resourceKey('Application', namespace, name));
-        return [placeText({ namespace, name }), { kind: RecordKind.application, id, body }];
-      }),
-    );
+    for (const { namespace, name, consumer } of set.applications) {
+      const id = ids.of(resourceKey('Application', namespace, name));
+      const consumerId = ids.of(resourceKey('Consumer', consumer.namespace, consumer.name));
+      const names = { consumerName: consumer.name, applicationName: name };
+      const body = writeApplication(this.#bodies, { consumer: consumerId, ...names }).take();
+      const record = { kind: RecordKind.application, id, body };
+      this.#applications.set({ namespace, name }, { record, call: 0 });
+    }
   }
 
   /** Applications and subscriptions of some products, ordered by kind and id. */
   recordsOf(products: readonly Product[]): CompiledRecord[] {
-    const applications = new Set<CompiledRecord>();
+    const applications: CompiledRecord[] = [];
     const subscriptions: CompiledRecord[] = [];
+    this.#calls += 1;
     for (const product of products) {
-      for (const subscription of this.#subscriptions.get(placeText(product)) ?? []) {
-        const application = this.#applications.get(placeText(subscription.application));
-        if (application !== undefined) applications.add(application);
-        subscriptions.push(this.#subscription(subscription));
+      const id = this.#ids.of(resourceKey('Product', product.namespace, product.name));
+      for (const subscription of this.#subscriptions.get(product) ?? []) {
+        const application = this.#applications.get(subscription.application);
+        if (application === undefined) throw new Error('a reference was not checked');
+        if (application.call !== this.#calls) applications.push(application.record);
+        application.call = this.#calls;
+        subscriptions.push(this.#subscription(subscription, application.record.id, id));
       }
     }
     const byId = (a: CompiledRecord, b: CompiledRecord) => a.id - b.id;
-    return [...[...applications].sort(byId), ...subscriptions.sort(byId)];
+    return applications.sort(byId).concat(subscriptions.sort(byId));
   }
 
-  #subscription(subscription: Subscription): CompiledRecord {
-    const { application, product, active } = subscription;
-    const body = encodeSubscription({
-      application: this.#ids.of(
-        resourceKey('Application', application.namespace, application.name),
-      ),
-      product: this.#ids.of(resourceKey('Product', product.namespace, product.name)),
-      plan: this.#ids.of(subscribedPlanKey(subscription)),
-      active,
-    });
-    return { kind: RecordKind.subscription, id: this.#ids.of(subscriptionKey(subscription)), body };
+  #subscription(subscription: Subscription, application: number, product: number): CompiledRecord {
+    const plan = this.#planOf(subscription);
+    const { active } = subscription;
+    const id = this.#ids.of(subscriptionKey(subscription));
+    const says = { application, product, plan, active };
+    const body = writeSubscription(this.#bodies, says).take();
+    return { kind: RecordKind.subscription, id, body };
+  }
+
+  #planOf(subscription: Subscription): number {
+    const { plan, overrides } = subscription;
+    if (overrides.length > 0) return this.#ids.of(subscribedPlanKey(subscription));
+    const known = this.#plans.get(plan);
+    if (known !== undefined) return known;
+    const id = this.#ids.of(subscribedPlanKey(subscription));
+    this.#plans.set(plan, id);
+    return id;
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Operation, Plan, Product, ResourceSet, Subscription } from '../resources/model.ts';
 import { variantOf } from '../resources/overrides.ts';
-import { referenceText } from '../resources/reference.ts';
+import { Places, referenceText } from '../resources/reference.ts';
 import type { NamedKind, NameKey } from './output.ts';
 
 /** Name of a proxy group's id: groups are known by name alone. */
@@ -83,21 +83,26 @@ export function idNames(set: ResourceSet, groups: readonly string[]): NameKey[] 
 
 /** The ids of names. */
 export class Ids {
-  readonly #ids = new Map<NamedKind, Map<string, number>>();
+  readonly #ids = new Map<NamedKind, Places<number>>();
 
   /** `ids[i]` is the id of `names[i]`. */
   constructor(names: readonly NameKey[], ids: readonly number[]) {
-    for (const [i, { kind, namespace, name }] of names.entries()) {
-      const byName = this.#ids.get(kind) ?? new Map<string, number>();
-      this.#ids.set(kind, byName);
-      byName.set(`${namespace} ${name}`, ids[i] ?? 0);
+    for (const [i, key] of names.entries()) {
+      let byName = this.#ids.get(key.kind);
+      if (byName === undefined) {
+        byName = new Places();
+        this.#ids.set(key.kind, byName);
+      }
+      byName.set(key, ids[i] ?? 0);
     }
   }
 
   /** The id of a name of the set. Throws for any other: a reference was not checked. */
-  of({ kind, namespace, name }: NameKey): number {
-    const id = this.#ids.get(kind)?.get(`${namespace} ${name}`);
-    if (id === undefined || id < 1) throw new Error(`no id for ${kind} ${namespace}/${name}`);
+  of(key: NameKey): number {
+    const id = this.#ids.get(key.kind)?.get(key);
+    if (id === undefined || id < 1) {
+      throw new Error(`no id for ${key.kind} ${key.namespace}/${key.name}`);
+    }
     return id;
   }
 }

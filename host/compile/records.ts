@@ -36,8 +36,31 @@ export interface SubscriptionBody {
 
 /** The body of a credential record: 64 bytes and its rules. */
 export function encodeCredential(credential: CredentialBody): Uint8Array {
-  if (credential.digest.length !== 32) throw new RangeError('a digest has 32 bytes');
-  const { cidrs, referers } = credential.rules ?? NO_RULES;
+  return writeCredential(new ByteWriter(64), credential).finish();
+}
+
+/** Writes the body of a credential record. */
+export function writeCredential(to: ByteWriter, credential: CredentialBody): ByteWriter {
+  const { digest, rules = NO_RULES } = credential;
+  if (digest.length !== 32) throw new RangeError('a digest has 32 bytes');
+  const { cidrs, referers } = rules;
+  const ruleBytes = cidrs.length + referers.length === 0 ? NO_BYTES : encodeRules(rules);
+  return to
+    .bytes(digest)
+    .u64(credential.application)
+    .u64(credential.notBeforeMs ?? 0)
+    .u64(credential.notAfterMs ?? 0)
+    .u8(credential.enabled ? 1 : 2)
+    .zero(3)
+    .u16(ruleBytes.length)
+    .u8(cidrs.length)
+    .u8(referers.length)
+    .bytes(ruleBytes);
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+function encodeRules({ cidrs, referers }: CredentialRules): Uint8Array {
   const rules = new ByteWriter(64);
   for (const text of cidrs) {
     const cidr = readCidr(text);
@@ -48,42 +71,28 @@ export function encodeCredential(credential: CredentialBody): Uint8Array {
     const name = new TextEncoder().encode(refererName(text));
     rules.u8(name.length).bytes(name);
   }
-  return new ByteWriter(64 + rules.length)
-    .bytes(credential.digest)
-    .u64(credential.application)
-    .u64(credential.notBeforeMs ?? 0)
-    .u64(credential.notAfterMs ?? 0)
-    .u8(credential.enabled ? 1 : 2)
-    .zero(3)
-    .u16(rules.length)
-    .u8(cidrs.length)
-    .u8(referers.length)
-    .bytes(rules.finish())
-    .finish();
+  return rules.finish();
 }
 
-/** The body of an application record: 16 bytes and both names. */
-export function encodeApplication(application: ApplicationBody): Uint8Array {
-  const consumerName = new TextEncoder().encode(application.consumerName);
-  const applicationName = new TextEncoder().encode(application.applicationName);
-  return new ByteWriter(16 + consumerName.length + applicationName.length)
-    .u64(application.consumer)
+/** Writes the body of an application record: 16 bytes and both names. */
+export function writeApplication(to: ByteWriter, application: ApplicationBody): ByteWriter {
+  const { consumer, consumerName, applicationName } = application;
+  return to
+    .u64(consumer)
     .u8(1)
     .u8(consumerName.length)
     .u8(applicationName.length)
     .zero(5)
-    .bytes(consumerName)
-    .bytes(applicationName)
-    .finish();
+    .ascii(consumerName)
+    .ascii(applicationName);
 }
 
-/** The 32 bytes of a subscription record's body. */
-export function encodeSubscription(subscription: SubscriptionBody): Uint8Array {
-  return new ByteWriter(32)
+/** Writes the 32 bytes of a subscription record's body. */
+export function writeSubscription(to: ByteWriter, subscription: SubscriptionBody): ByteWriter {
+  return to
     .u64(subscription.application)
     .u64(subscription.product)
     .u64(subscription.plan)
     .u8(subscription.active ? 1 : 2)
-    .zero(7)
-    .finish();
+    .zero(7);
 }

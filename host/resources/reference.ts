@@ -25,3 +25,24 @@ export function referenceText({ namespace, name }: Reference, from: string): str
 export function placeText({ namespace, name }: Reference): string {
   return `${namespace}/${name}`;
 }
+
+/**
+ * Values by the places of resources of one kind. A place is looked up by its two texts as they are,
+ * because joining them costs more than both look-ups.
+ */
+export class Places<T> {
+  readonly #values = new Map<string, Map<string, T>>();
+
+  get({ namespace, name }: Reference): T | undefined {
+    return this.#values.get(namespace)?.get(name);
+  }
+
+  set({ namespace, name }: Reference, value: T): void {
+    let named = this.#values.get(namespace);
+    if (named === undefined) {
+      named = new Map();
+      this.#values.set(namespace, named);
+    }
+    named.set(name, value);
+  }
+}

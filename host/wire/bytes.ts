@@ -19,19 +19,23 @@ function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
 
 /** A growing run of bytes. Integers out of their range throw: what is written was validated. */
 export class ByteWriter {
+  readonly #capacity: number;
   #bytes: Uint8Array;
   #view: DataView;
   #length = 0;
+  /** Where what was not taken yet begins. */
+  #from = 0;
 
   /** Starts empty; `capacity` only spares copies. */
   constructor(capacity = 256) {
+    this.#capacity = capacity;
     this.#bytes = Buffer.allocUnsafe(capacity);
     this.#view = viewOf(this.#bytes);
   }
 
-  /** Bytes written so far. */
+  /** Bytes written so far and not taken. */
   get length(): number {
-    return this.#length;
+    return this.#length - this.#from;
   }
 
   u8(value: number): this {
@@ -60,8 +64,9 @@ export class ByteWriter {
       return this;
     }
     const at = this.#grow(8, value, Number.MAX_SAFE_INTEGER);
-    this.#view.setUint32(at, value % 0x100000000, true);
-    this.#view.setUint32(at + 4, Math.floor(value / 0x100000000), true);
+    const high = value <= 0xffffffff ? 0 : Math.floor(value / 0x100000000);
+    this.#view.setUint32(at, value - high * 0x100000000, true);
+    this.#view.setUint32(at + 4, high, true);
     return this;
   }
 
@@ -71,16 +76,38 @@ export class ByteWriter {
     return this;
   }
 
-  /** Writes `count` zero bytes. */
-  zero(count: number): this {
-    const at = this.#grow(count, 0, 0);
-    this.#bytes.fill(0, at, at + count);
+  /** Writes a text of ASCII alone; any other throws. */
+  ascii(value: string): this {
+    const at = this.#grow(value.length, 0, 0);
+    for (let i = 0; i < value.length; i++) {
+      const code = value.charCodeAt(i);
+      if (code > 0x7f) throw new RangeError(`not ASCII: ${value}`);
+      this.#bytes[at + i] = code;
+    }
     return this;
   }
 
-  /** A copy of what was written. */
+  /** Writes `count` zero bytes. */
+  zero(count: number): this {
+    const at = this.#grow(count, 0, 0);
+    for (let i = 0; i < count; i++) this.#bytes[at + i] = 0;
+    return this;
+  }
+
+  /** A copy of what was written and not taken. */
   finish(): Uint8Array {
-    return new Uint8Array(this.#bytes.subarray(0, this.#length));
+    return new Uint8Array(this.#bytes.subarray(this.#from, this.#length));
+  }
+
+  /**
+   * What was written since the last taking, without a copy: many small pieces share few blocks of
+   * memory, each of this writer's capacity. Nothing is written there any more.
+   */
+  take(): Uint8Array {
+    const { buffer, byteOffset } = this.#bytes;
+    const taken = new Uint8Array(buffer, byteOffset + this.#from, this.length);
+    this.#from = this.#length;
+    return taken;
   }
 
   /** Makes room for `count` bytes, checks the value that goes there and answers its place. */
@@ -88,15 +115,22 @@ export class ByteWriter {
     if (!Number.isSafeInteger(value) || value < 0 || value > most) {
       throw new RangeError(`not an integer of 0 … ${most}: ${value}`);
     }
+    if (this.#length + count > this.#bytes.length) this.#move(count);
     const at = this.#length;
     this.#length = at + count;
-    if (this.#length > this.#bytes.length) {
-      const grown = Buffer.allocUnsafe(Math.max(this.#length, this.#bytes.length * 2));
-      grown.set(this.#bytes);
-      this.#bytes = grown;
-      this.#view = viewOf(grown);
-    }
     return at;
+  }
+
+  /** Goes on in another block, which has room for `count` bytes more. */
+  #move(count: number): void {
+    const held = this.#bytes.subarray(this.#from, this.#length);
+    const least = this.#from > 0 ? this.#capacity : this.#bytes.length * 2;
+    const next = Buffer.allocUnsafe(Math.max(held.length + count, least));
+    next.set(held);
+    this.#length = held.length;
+    this.#from = 0;
+    this.#bytes = next;
+    this.#view = viewOf(next);
   }
 }
 

@@ -49,6 +49,8 @@ export interface StoreRefusal {
 
 /** Loads and compiles one set after another. */
 export interface Compiler {
+  /** Another whenever the same resources may come to other bytes. */
+  readonly mark: string;
   /** Loads files. `known` = proxy groups that have a policy already. Replaces the set before. */
   load(files: readonly InputFile[], known: readonly string[]): Promise<LoadedSet | Faulty>;
   /** Brings a change into the stored set and loads what comes of it. Replaces the set before. */
@@ -67,9 +69,14 @@ export interface Compiler {
 
 /** Compiles in the calling thread: for small sets, the command line and tests. */
 export class InlineCompiler implements Compiler {
+  readonly mark: string;
   #set: ResourceSet | undefined;
   #groups: readonly string[] = [];
   #names: readonly NameKey[] = [];
+
+  constructor(mark = '') {
+    this.mark = mark;
+  }
 
   async load(files: readonly InputFile[], known: readonly string[]): Promise<LoadedSet | Faulty> {
     this.#set = undefined;

@@ -142,13 +142,14 @@ export class Catalogue {
    */
   async start(): Promise<ChangeOutcome> {
     const by: Caller = { name: 'host', role: 'admin', namespaces: [] };
-    const { store } = this.#options;
+    const { store, compiler } = this.#options;
     const compiled = (extent: Extent) =>
       this.#attempt(async () => NO_CHANGE, { by, cause: 'start' }, extent);
     return this.#inTurn(async () => {
+      if ((await store.compiledBy()) !== compiler.mark) return compiled('all');
       const before = await store.revision();
       const near = await compiled('near');
-      // Policies and some of the records are as this version makes them: then so are the others.
+      // Policies and some of the records are as they would be made now: then so are the others.
       if (near.ok && (await store.revision()) === before) return near;
       return compiled('all');
     });
@@ -345,6 +346,7 @@ export class Catalogue {
     const outcome = await store.applyResources({
       ...(await compiler.compile(ids)),
       resources: merged.resources,
+      ...(near === undefined && { compiledBy: compiler.mark }),
       ...(near !== undefined && { part: partOf(near, records, ids.slice(merged.names.length)) }),
       ifRevision: revision,
       nowMs: nowMs(),

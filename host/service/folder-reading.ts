@@ -54,7 +54,7 @@ async function compileFiles(
   const loaded = await compiler.merge(stored, change, known);
   if (!loaded.ok) return refused(texts(loaded.problems));
   const { credentials, groups } = await compiler.compile(await store.reserveIds(loaded.names));
-  return { resources: loaded.resources, credentials, groups };
+  return { resources: loaded.resources, credentials, groups, compiledBy: compiler.mark };
 }
 
 /** A refusal of the store at its place in the files, or as it is when it has none. */

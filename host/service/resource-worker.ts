@@ -9,6 +9,7 @@ import { StoreCalls, storeOver } from '../store/over-port.ts';
 import type { StoreIdentity } from '../store/store.ts';
 import { BEHIND, goBehind } from '../threads.ts';
 import { Catalogue, type Resources } from './catalogue.ts';
+import { compilerMark } from './compiler-mark.ts';
 import { bytesIn } from './handed-over.ts';
 import type { ChangeProgress } from './progress.ts';
 
@@ -49,7 +50,7 @@ const nowMs = () => clock.ms;
 const onProgress = (progress: ChangeProgress | undefined) => {
   parentPort?.postMessage({ progress } satisfies ResourceProgress);
 };
-const compiler = new InlineCompiler();
+const compiler = new InlineCompiler(compilerMark());
 const catalogue = new Catalogue({ store, compiler, nowMs, folder, onProgress });
 
 parentPort?.on('message', async ({ id, method, args, nowMs: atMs }: ResourceCall) => {

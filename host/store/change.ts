@@ -4,26 +4,35 @@
  * application move only when the application enters or leaves a directory.
  */
 
-import { type CompiledGroup, type DeclaredCredential, RecordKind } from '../compile/output.ts';
+import {
+  type CompiledGroup,
+  type CompiledRecord,
+  type DeclaredCredential,
+  RecordKind,
+} from '../compile/output.ts';
 import { sameRules } from '../credential/rules.ts';
 import { resolveReference } from '../resources/reference.ts';
 import { AUDIT_KEPT, type AuditOrigin } from './audit.ts';
+import { pairDeclared } from './declared.ts';
 import {
   credentialIdKey,
   credentialRecord,
+  credentialRecords,
   DirectoryChange,
   type DirectoryLimits,
+  idsFor,
   type PolicyChange,
 } from './directory.ts';
-import type {
-  CommitEvent,
-  CredentialIdentity,
-  Refusal,
-  ResourceChange,
-  SetPart,
-  StoredResource,
-} from './store.ts';
-import type { CredentialRow, DirectoryRow, GroupRow, Tables } from './tables.ts';
+import type { CommitEvent, Refusal, ResourceChange, SetPart, StoredResource } from './store.ts';
+import {
+  type CredentialFacts,
+  type CredentialRow,
+  type DeclaredFacts,
+  type DirectoryRow,
+  declaredText,
+  type GroupRow,
+  type Tables,
+} from './tables.ts';
 
 /** Proxy groups an application entered and left by a change. */
 interface Moves {
@@ -40,10 +49,14 @@ export class ResourceChangePlan {
   readonly #policies: PolicyChange[] = [];
   /** What may be touched; undefined = everything. */
   #part: SetPart | undefined;
+  /** What compiled the set, where it was something else before. */
+  #compiledBy: string | undefined;
   #putResources: StoredResource[] = [];
   #endedResources: StoredResource[] = [];
   #putCredentials: CredentialRow[] = [];
-  #endedCredentials: CredentialRow[] = [];
+  #endedCredentials: DeclaredFacts[] = [];
+  /** Declared credentials that stay as they are. */
+  readonly #kept: CredentialFacts[] = [];
 
   constructor(tables: Tables, limits: DirectoryLimits, revision: number) {
     this.#tables = tables;
@@ -57,6 +70,9 @@ export class ResourceChangePlan {
    */
   refusalOf(change: ResourceChange): Refusal | undefined {
     this.#part = change.part;
+    const { part, compiledBy } = change;
+    const isOther = part === undefined && compiledBy !== this.#tables.compiledBy();
+    this.#compiledBy = isOther ? compiledBy : undefined;
     this.#planResources(change.resources);
     const refused = this.#planCredentials(change.credentials, change.nowMs);
     if (refused !== undefined) return refused;
@@ -67,6 +83,7 @@ export class ResourceChangePlan {
     }
     for (const group of ended) this.#planRecords(this.#group(group), []);
     this.#planCredentialRecords();
+    if (this.#compiledBy !== undefined) this.#encodeAgain();
     return this.#directory.refusal();
   }
 
@@ -78,6 +95,7 @@ export class ResourceChangePlan {
       this.#putCredentials.length +
       this.#endedCredentials.length +
       this.#policies.length;
+    if (this.#compiledBy !== undefined) this.#tables.setCompiledBy(this.#compiledBy);
     if (changes === 0 && this.#directory.empty) {
       return { revision: this.#revision - 1, groups: [] };
     }
@@ -120,41 +138,53 @@ export class ResourceChangePlan {
 
   /** What did not change since the last set needs no look at anything else. */
   #planCredentials(declared: readonly DeclaredCredential[], nowMs: number): Refusal | undefined {
-    const nameOf = (credential: CredentialIdentity) => {
-      const { namespace, name } = credentialIdKey(credential);
-      return `${namespace}/${name}`;
-    };
-    const before = new Map(this.#declared().map((row) => [nameOf(row), row]));
-    for (const credential of declared) {
-      const name = nameOf(credential);
-      const old = before.get(name);
-      before.delete(name);
-      if (old !== undefined && sameCredential(old, credential)) continue;
-      const row = this.#declaredRow(credential, old?.createdAtMs ?? nowMs);
+    const { pairs, gone } = pairDeclared(declared, this.#declared());
+    const ended = [...gone];
+    const fresh: { credential: DeclaredCredential; createdAtMs: number }[] = [];
+    for (const { credential, before, isEqual } of pairs) {
+      if (before !== undefined && isEqual) this.#kept.push(factsOf(before, credential));
+      else {
+        const row = before && this.#heirOf(before, credential);
+        if (before !== undefined && row === undefined) ended.push(before);
+        if (before !== undefined && row !== undefined && sameCredential(row, credential)) {
+          this.#kept.push(factsOf(before, credential));
+        } else fresh.push({ credential, createdAtMs: row?.createdAtMs ?? nowMs });
+      }
+    }
+    this.#endedCredentials = ended;
+    this.#putCredentials = this.#declaredRows(fresh);
+    for (const row of this.#putCredentials) {
       const refused = this.#takenByKey(row);
       if (refused !== undefined) return refused;
-      this.#putCredentials.push(row);
     }
-    this.#endedCredentials = [...before.values()];
     return undefined;
   }
 
-  #declaredRow(credential: DeclaredCredential, createdAtMs: number): CredentialRow {
-    const tables = this.#tables;
+  /** The row of an earlier credential if this one has its id, which stands for what never changes. */
+  #heirOf({ id }: DeclaredFacts, credential: DeclaredCredential): CredentialRow | undefined {
+    const row = this.#tables.credential(id);
     const { namespace, application } = credential;
-    const idKey = credentialIdKey(credential);
-    const owner = resolveReference(application, namespace);
-    const applicationKey = { kind: 'Application', ...owner } as const;
-    return {
+    return row?.namespace === namespace && row.application === application ? row : undefined;
+  }
+
+  #declaredRows(
+    fresh: readonly { credential: DeclaredCredential; createdAtMs: number }[],
+  ): CredentialRow[] {
+    const applications = fresh.map(({ credential: { application, namespace } }) => {
+      return { kind: 'Application', ...resolveReference(application, namespace) } as const;
+    });
+    const names = fresh.map(({ credential }) => credentialIdKey(credential));
+    const ids = idsFor(this.#tables, [...names, ...applications]);
+    return fresh.map(({ credential, createdAtMs }, at) => ({
       ...credential,
-      id: tables.idOf(idKey) ?? tables.giveId(idKey),
-      applicationId: tables.idOf(applicationKey) ?? tables.giveId(applicationKey),
+      id: ids[at] ?? 0,
+      applicationId: ids[names.length + at] ?? 0,
       origin: 'resource',
       brand: '',
       displayPrefix: '',
       createdAtMs,
       revokedAtMs: null,
-    };
+    }));
   }
 
   /** A file never takes over what `key create` made, not even what was revoked since. */
@@ -183,17 +213,19 @@ export class ResourceChangePlan {
   #planRecords(group: GroupRow, records: CompiledGroup['records']): void {
     const before = new Map<number, DirectoryRow>();
     for (const row of this.#records(group.id)) before.set(row.id, row);
+    const entering: CompiledRecord[] = [];
     for (const record of records) {
       const row = before.get(record.id);
       before.delete(record.id);
       if (row !== undefined) this.#directory.change(row, record);
       else {
-        this.#directory.enter(group.id, record);
+        entering.push(record);
         if (record.kind === RecordKind.application) {
           this.#movesOf(record.id).entered.add(group.id);
         }
       }
     }
+    this.#directory.enter(group.id, entering);
     for (const { kind, id } of before.values()) {
       this.#directory.leave(group.id, kind, id);
       if (kind === RecordKind.application) this.#movesOf(id).left.add(group.id);
@@ -205,16 +237,7 @@ export class ResourceChangePlan {
    * The applications have moved by now, the credentials have not.
    */
   #planCredentialRecords(): void {
-    const changed = new Set(
-      [...this.#putCredentials, ...this.#endedCredentials].map(({ id }) => id),
-    );
-    for (const [application, { entered, left }] of this.#moves) {
-      for (const row of this.#tables.credentialsOf(application)) {
-        for (const group of left) this.#directory.leave(group, RecordKind.credential, row.id);
-        if (row.state === 'revoked' || changed.has(row.id)) continue;
-        for (const group of entered) this.#directory.enter(group, credentialRecord(row));
-      }
-    }
+    if (this.#moves.size > 0) this.#moveCredentials();
     for (const { id, applicationId } of this.#endedCredentials) {
       for (const group of this.#tables.groupsOf(applicationId)) {
         this.#directory.leave(group, RecordKind.credential, id);
@@ -222,6 +245,54 @@ export class ResourceChangePlan {
     }
     for (const row of this.#putCredentials) {
       for (const group of this.#tables.groupsOf(row.applicationId)) {
+        this.#directory.put(group, credentialRecord(row));
+      }
+    }
+  }
+
+  #moveCredentials(): void {
+    const isWhole = this.#part === undefined;
+    const changed = new Set(
+      [...this.#putCredentials, ...this.#endedCredentials].map(({ id }) => id),
+    );
+    // Of a whole set all declared ones are at hand.
+    const read = this.#tables.credentialsOf([...this.#moves.keys()], isWhole ? 'key' : undefined);
+    const rows = isWhole ? this.#kept.concat(read) : read;
+    for (const { id, applicationId } of [
+      ...rows,
+      ...this.#putCredentials,
+      ...this.#endedCredentials,
+    ]) {
+      for (const group of this.#moves.get(applicationId)?.left ?? []) {
+        this.#directory.leave(group, RecordKind.credential, id);
+      }
+    }
+    const entering = new Map<number, CredentialFacts[]>();
+    for (const row of rows) {
+      if (row.state === 'revoked' || changed.has(row.id)) continue;
+      for (const group of this.#moves.get(row.applicationId)?.entered ?? []) {
+        const list = entering.get(group);
+        if (list === undefined) entering.set(group, [row]);
+        else list.push(row);
+      }
+    }
+    for (const [group, list] of entering) {
+      list.sort((a, b) => a.id - b.id);
+      this.#directory.enter(group, credentialRecords(list));
+    }
+  }
+
+  /** Credentials that stay have the records that the compiler before made of them. */
+  #encodeAgain(): void {
+    const changed = new Set(
+      [...this.#putCredentials, ...this.#endedCredentials].map(({ id }) => id),
+    );
+    for (const { id: group } of this.#tables.groups()) {
+      const present = [...this.#tables.presentRecords(group)];
+      const applications = present.filter(({ kind }) => kind === RecordKind.application);
+      for (const row of this.#tables.credentialsOf(applications.map(({ id }) => id))) {
+        const isNew = this.#moves.get(row.applicationId)?.entered.has(group) === true;
+        if (isNew || row.state === 'revoked' || changed.has(row.id)) continue;
         this.#directory.put(group, credentialRecord(row));
       }
     }
@@ -238,13 +309,14 @@ export class ResourceChangePlan {
   }
 
   /** Declared credentials that the change replaces. */
-  #declared(): readonly CredentialRow[] {
+  #declared(): readonly DeclaredFacts[] {
     const tables = this.#tables;
-    if (this.#part === undefined) return tables.declaredCredentials();
-    return this.#part.credentials.flatMap((each) => {
-      const id = tables.idOf(credentialIdKey(each));
+    if (this.#part === undefined) return [...tables.declaredFacts()];
+    return tables.idsOf(this.#part.credentials.map(credentialIdKey)).flatMap((id) => {
       const row = id === undefined ? undefined : tables.credential(id);
-      return row?.origin === 'resource' ? row : [];
+      if (row?.origin !== 'resource') return [];
+      const { applicationId, digest } = row;
+      return { id: row.id, applicationId, digest, text: declaredText(row) };
     });
   }
 
@@ -281,6 +353,12 @@ export class ResourceChangePlan {
 
 function keyOf(resource: StoredResource): string {
   return `${resource.kind}/${resource.namespace}/${resource.name}`;
+}
+
+/** A credential that stays as it is, with the ids it has. */
+function factsOf({ id, applicationId }: DeclaredFacts, says: DeclaredCredential): CredentialFacts {
+  const { digest, state, notBeforeMs, notAfterMs, rules } = says;
+  return { id, applicationId, digest, state, notBeforeMs, notAfterMs, rules };
 }
 
 /** Equal in all that may change under one id. */

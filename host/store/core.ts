@@ -12,6 +12,7 @@ import {
   credentialRecord,
   DirectoryChange,
   type DirectoryLimits,
+  idsFor,
 } from './directory.ts';
 import { readPage } from './page.ts';
 import type {
@@ -34,7 +35,7 @@ import type {
   StoredResource,
   StoreIdentity,
 } from './store.ts';
-import type { CredentialRow, GroupRow, Tables } from './tables.ts';
+import { type CredentialRow, head, stored, type Tables } from './tables.ts';
 import { Trail } from './trail.ts';
 
 /** A refusal; the message is one sentence without the final full stop. */
@@ -82,16 +83,20 @@ export class StoreCore extends Trail implements Store {
     return this.#tables.resourceRevision();
   }
 
+  async compiledBy(): Promise<string> {
+    return this.#tables.compiledBy();
+  }
+
   async reserveIds(names: readonly NameKey[], rehearse = false): Promise<readonly number[]> {
     const tables = this.#tables;
-    const found = names.map((key) => tables.idOf(key));
+    const found = tables.idsOf(names);
     if (found.every((id) => id !== undefined)) return found;
-    let given: number[] = [];
+    let given: readonly number[] = [];
     const outcome = this.#attempt(() => {
-      given = names.map((key) => tables.idOf(key) ?? tables.giveId(key));
+      given = idsFor(tables, names);
       return rehearse ? REHEARSED : given;
     });
-    return outcome === REHEARSED ? given : (outcome as number[]);
+    return outcome === REHEARSED ? given : (outcome as readonly number[]);
   }
 
   async applyResources(change: ResourceChange): Promise<Outcome<null>> {
@@ -317,7 +322,7 @@ export class StoreCore extends Trail implements Store {
     const tables = this.#tables;
     const row = this.#newRow(credential);
     for (const group of tables.groupsOf(row.applicationId)) {
-      directory.enter(group, credentialRecord(row));
+      directory.enter(group, [credentialRecord(row)]);
     }
     tables.putCredential(row);
     const { by: actor = 'host', cause = 'key create', createdAtMs: atMs } = credential;
@@ -384,14 +389,4 @@ export class StoreCore extends Trail implements Store {
   #tell(event: CommitEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
-}
-
-function stored(row: CredentialRow): StoredCredential {
-  const { applicationId: _, ...credential } = row;
-  return credential;
-}
-
-function head(row: GroupRow, revision: number): GroupHead {
-  const { name: group, policyRevision, directoryRevision, credentials } = row;
-  return { group, revision, policyRevision, directoryRevision, credentials };
 }

@@ -4,9 +4,14 @@
  */
 
 import { type CompiledRecord, type NameKey, RecordKind } from '../compile/output.ts';
-import { encodeCredential } from '../compile/records.ts';
+import { type CredentialBody, encodeCredential, writeCredential } from '../compile/records.ts';
+import { placeText } from '../resources/reference.ts';
+import { ByteWriter } from '../wire/bytes.ts';
 import { type CommitEvent, type CredentialIdentity, POLICIES_KEPT, type Refusal } from './store.ts';
 import type { CredentialFacts, DirectoryRow, GroupRow, Tables } from './tables.ts';
+
+/** Bytes of memory taken at once for bodies of records. */
+const BODIES_BYTES = 65_536;
 
 /** Bounds of every directory of a store. */
 export interface DirectoryLimits {
@@ -32,12 +37,37 @@ export function credentialIdKey(credential: CredentialIdentity): NameKey {
   return { kind: 'Credential', namespace: credential.namespace, name };
 }
 
+/** Ids of names, new ones for those that have none. */
+export function idsFor(tables: Tables, names: readonly NameKey[]): readonly number[] {
+  const found = tables.idsOf(names);
+  const textOf = (key: NameKey) => `${key.kind} ${placeText(key)}`;
+  const lacking = new Map<string, NameKey>();
+  for (const [at, key] of names.entries()) {
+    if (found[at] === undefined) lacking.set(textOf(key), key);
+  }
+  const given = new Map<string, number>();
+  let next = tables.giveIds([...lacking.values()]);
+  for (const text of lacking.keys()) given.set(text, next++);
+  return names.map((key, at) => found[at] ?? given.get(textOf(key)) ?? 0);
+}
+
 /** The directory record of a credential that is not revoked. */
 export function credentialRecord(row: CredentialFacts): CompiledRecord {
+  return { kind: RecordKind.credential, id: row.id, body: encodeCredential(bodyOf(row)) };
+}
+
+/** Directory records of credentials that are not revoked; their bodies share memory. */
+export function credentialRecords(rows: Iterable<CredentialFacts>): CompiledRecord[] {
+  const bodies = new ByteWriter(BODIES_BYTES);
+  return Array.from(rows, (row) => {
+    const body = writeCredential(bodies, bodyOf(row)).take();
+    return { kind: RecordKind.credential, id: row.id, body };
+  });
+}
+
+function bodyOf(row: CredentialFacts): CredentialBody {
   const { digest, applicationId: application, notBeforeMs, notAfterMs, rules } = row;
-  const enabled = row.state === 'enabled';
-  const body = encodeCredential({ digest, application, notBeforeMs, notAfterMs, enabled, rules });
-  return { kind: RecordKind.credential, id: row.id, body };
+  return { digest, application, notBeforeMs, notAfterMs, enabled: row.state === 'enabled', rules };
 }
 
 /** What a change does to the counters of one proxy group. */
@@ -67,18 +97,18 @@ export class DirectoryChange {
     return this.#counts.size === 0;
   }
 
-  /** A record that is not present enters. */
-  enter(group: number, record: CompiledRecord): void {
+  /** Records that are not present enter. */
+  enter(group: number, records: readonly CompiledRecord[]): void {
+    if (records.length === 0) return;
     const counts = this.#countsOf(group);
-    if (record.kind === RecordKind.credential) counts.credentials += 1;
-    const row = { ...record, group, revision: this.#revision, present: true };
-    if (this.#tables.enterRow(row)) counts.removals -= 1;
+    for (const { kind } of records) if (kind === RecordKind.credential) counts.credentials += 1;
+    counts.removals -= this.#tables.enterRows(group, this.#revision, records);
   }
 
   /** A record enters or changes; one that is present with an equal body is left alone. */
   put(group: number, record: CompiledRecord): void {
     const before = this.#tables.directoryRow(group, record.kind, record.id);
-    if (before?.present !== true) this.enter(group, record);
+    if (before?.present !== true) this.enter(group, [record]);
     else this.change(before, record);
   }
 

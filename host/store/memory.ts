@@ -3,10 +3,11 @@
  * serve where a restart may not lose keys; its rules are those of every store.
  */
 
-import { type NameKey, RecordKind } from '../compile/output.ts';
+import { type CompiledRecord, type NameKey, RecordKind } from '../compile/output.ts';
 import { MemoryAccess, MemoryAudit } from './audit-memory.ts';
 import { StoreCore } from './core.ts';
 import type { DirectoryLimits } from './directory.ts';
+import { firstBehind, isNewest, type MemoryDirectory, sweep } from './memory-directory.ts';
 import {
   type CredentialQuery,
   DIRECTORY_CREDENTIALS_MAX,
@@ -16,13 +17,15 @@ import {
   type Store,
   type StoredResource,
 } from './store.ts';
-import type {
-  CredentialFacts,
-  CredentialRow,
-  DirectoryPlace,
-  DirectoryRow,
-  GroupRow,
-  Tables,
+import {
+  type CredentialFacts,
+  type CredentialRow,
+  type DeclaredFacts,
+  type DirectoryPlace,
+  type DirectoryRow,
+  declaredText,
+  type GroupRow,
+  type Tables,
 } from './tables.ts';
 
 /** Opens an empty store in memory. `storeId` is 16 fresh random bytes. */
@@ -38,17 +41,6 @@ export function openMemoryStore(options: {
   return new StoreCore(new MemoryTables(options.storeId), limits);
 }
 
-/** The directory of one proxy group: rows by (kind, id), and places in the order they were put. */
-interface MemoryDirectory {
-  readonly rows: Map<string, DirectoryRow>;
-  /** Every place a row ever had; stale ones are skipped and swept now and then. */
-  log: DirectoryRow[];
-  sorted: boolean;
-}
-
-/** Stale places that are kept before a log is swept. */
-const STALE_KEPT_MIN = 1024;
-
 const NO_BODY = new Uint8Array(0);
 
 /** Tables in maps. A transaction that throws is undone step by step. */
@@ -59,6 +51,7 @@ class MemoryTables implements Tables {
   readonly access = new MemoryAccess((step) => this.#undo?.push(step));
   #revision = 0;
   #resourceRevision = 0;
+  #compiledBy = '';
   #lastId = 0;
   #undo: (() => void)[] | undefined;
   readonly #ids = new Map<string, number>();
@@ -113,8 +106,24 @@ class MemoryTables implements Tables {
     this.#resourceRevision = revision;
   }
 
+  compiledBy(): string {
+    return this.#compiledBy;
+  }
+
+  setCompiledBy(mark: string): void {
+    const before = this.#compiledBy;
+    this.#undo?.push(() => {
+      this.#compiledBy = before;
+    });
+    this.#compiledBy = mark;
+  }
+
   idOf(key: NameKey): number | undefined {
     return this.#ids.get(nameOf(key.kind, key.namespace, key.name));
+  }
+
+  idsOf(keys: readonly NameKey[]): (number | undefined)[] {
+    return keys.map((key) => this.idOf(key));
   }
 
   nameOf(id: number): NameKey | undefined {
@@ -129,6 +138,12 @@ class MemoryTables implements Tables {
     this.#set(this.#names, this.#lastId, key);
     this.#set(this.#ids, nameOf(key.kind, key.namespace, key.name), this.#lastId);
     return this.#lastId;
+  }
+
+  giveIds(keys: readonly NameKey[]): number {
+    const first = this.#lastId + 1;
+    for (const key of keys) this.giveId(key);
+    return first;
   }
 
   resource(kind: string, namespace: string, name: string): string | undefined {
@@ -174,13 +189,19 @@ class MemoryTables implements Tables {
     return id === undefined ? undefined : this.#credentials.get(id);
   }
 
-  credentialsOf(applicationId: number): CredentialFacts[] {
-    const ids = [...(this.#idsByApplication.get(applicationId) ?? [])].sort((a, b) => a - b);
-    return ids.flatMap((id) => this.#credentials.get(id) ?? []);
+  credentialsOf(applications: readonly number[], origin?: 'key'): CredentialFacts[] {
+    const ids = applications.flatMap((each) => [...(this.#idsByApplication.get(each) ?? [])]);
+    return ids
+      .sort((a, b) => a - b)
+      .flatMap((id) => this.#credentials.get(id) ?? [])
+      .filter((row) => origin === undefined || row.origin === origin);
   }
 
-  declaredCredentials(): CredentialRow[] {
-    return this.#sorted((row) => row.origin === 'resource');
+  declaredFacts(): DeclaredFacts[] {
+    return this.#sorted(({ origin }) => origin === 'resource').map((row) => {
+      const { id, applicationId, digest } = row;
+      return { id, applicationId, digest, text: declaredText(row) };
+    });
   }
 
   listCredentials(query: CredentialQuery): CredentialRow[] {
@@ -253,9 +274,12 @@ class MemoryTables implements Tables {
     directory.sorted = false;
   }
 
-  enterRow(row: DirectoryRow): boolean {
-    const replaced = this.directoryRow(row.group, row.kind, row.id) !== undefined;
-    this.changeRow(row);
+  enterRows(group: number, revision: number, records: readonly CompiledRecord[]): number {
+    let replaced = 0;
+    for (const record of records) {
+      if (this.directoryRow(group, record.kind, record.id) !== undefined) replaced += 1;
+      this.changeRow({ ...record, group, revision, present: true });
+    }
     return replaced;
   }
 
@@ -336,35 +360,4 @@ function sortKey(resource: StoredResource): string {
 function compare(a: string, b: string): number {
   if (a === b) return 0;
   return a < b ? -1 : 1;
-}
-
-function compareRows(a: DirectoryPlace, b: DirectoryPlace): number {
-  return a.revision - b.revision || a.kind - b.kind || a.id - b.id;
-}
-
-function isNewest(directory: MemoryDirectory, row: DirectoryRow): boolean {
-  return directory.rows.get(`${row.kind}/${row.id}`) === row;
-}
-
-/** Brings the log into order and drops stale places once they are more than the live ones. */
-function sweep(directory: MemoryDirectory): void {
-  if (directory.log.length > STALE_KEPT_MIN + 2 * directory.rows.size) {
-    directory.log = directory.log.filter((row) => isNewest(directory, row));
-  }
-  if (directory.sorted) return;
-  directory.log.sort(compareRows);
-  directory.sorted = true;
-}
-
-/** Index of the first row behind a place in a sorted log. */
-function firstBehind(log: readonly DirectoryRow[], place: DirectoryPlace): number {
-  let low = 0;
-  let high = log.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const row = log[middle];
-    if (row !== undefined && compareRows(row, place) <= 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

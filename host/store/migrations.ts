@@ -84,6 +84,9 @@ const STEPS: readonly string[] = [
    INSERT OR IGNORE INTO done_once SELECT actor, idempotency_key, '', at_ms, noted FROM notes;
    DROP TABLE creations;
    DROP TABLE notes;`,
+  // What compiled the set of an older store was written down nowhere: it is compiled anew.
+  `INSERT INTO meta VALUES ('compiled_by', '');
+   CREATE INDEX credentials_made ON credentials (application_id) WHERE origin = 'key';`,
 ];
 
 /** The version a file has after all steps. */

@@ -3,13 +3,14 @@
  * must never hold rules.
  */
 import { StoreError, type StoreErrorCode } from './open.ts';
+import { memoryOf, packChange } from './packed-change.ts';
 import type { StoreCall, StoreMethod, StoreReply } from './sqlite-worker.ts';
 import type { CommitEvent, Store, StoreIdentity } from './store.ts';
 import { WaitingCalls } from './waiting.ts';
 
 /** An end of a way between two threads. */
 export interface StorePort {
-  postMessage(call: StoreCall): void;
+  postMessage(call: StoreCall, memory: readonly ArrayBuffer[]): void;
   on(event: 'message', listener: (reply: StoreReply) => void): unknown;
 }
 
@@ -30,9 +31,14 @@ export class StoreCalls {
     return this.#ended !== undefined;
   }
 
-  call(method: StoreMethod, args: readonly unknown[]): Promise<unknown> {
+  /** Calls a method. The memory that is named is handed over with the arguments it is part of. */
+  call(
+    method: StoreMethod,
+    args: readonly unknown[],
+    memory: readonly ArrayBuffer[] = [],
+  ): Promise<unknown> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    return this.#waiting.begin((call) => this.#port.postMessage({ call, method, args }));
+    return this.#waiting.begin((call) => this.#port.postMessage({ call, method, args }, memory));
   }
 
   /** Refuses calls from now on; those under way are still answered. */
@@ -81,8 +87,13 @@ export function storeOver(
     note: method('note'),
     resourceRevisions: method('resourceRevisions'),
     resourceChangesAfter: method('resourceChangesAfter'),
+    compiledBy: method('compiledBy'),
     reserveIds: method('reserveIds'),
-    applyResources: method('applyResources'),
+    applyResources: (change) => {
+      const packed = packChange(change);
+      const answer = calls.call('applyResources', [packed], memoryOf(packed));
+      return answer as ReturnType<Store['applyResources']>;
+    },
     resources: method('resources'),
     resourcePage: method('resourcePage'),
     names: method('names'),

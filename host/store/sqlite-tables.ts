@@ -3,9 +3,23 @@
  * anything: the rules are in `core.ts`.
  */
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
-import { type NamedKind, type NameKey, RecordKind } from '../compile/output.ts';
-import { type CredentialRules, NO_RULES, sameRules } from '../credential/rules.ts';
+import {
+  type CompiledRecord,
+  type NamedKind,
+  type NameKey,
+  RecordKind,
+} from '../compile/output.ts';
 import { SqliteAccess, SqliteAudit, type Statements } from './audit-sqlite.ts';
+import { type BulkStatements, declaredFacts, enterRows, giveIds, idsOf } from './sqlite-bulk.ts';
+import {
+  asCredential,
+  asDirectoryRow,
+  asGroup,
+  asResource,
+  asRules,
+  asTime,
+  type Row,
+} from './sqlite-columns.ts';
 import type {
   CredentialQuery,
   CredentialState,
@@ -13,16 +27,16 @@ import type {
   ResourceQuery,
   StoredResource,
 } from './store.ts';
-import type {
-  CredentialFacts,
-  CredentialRow,
-  DirectoryPlace,
-  DirectoryRow,
-  GroupRow,
-  Tables,
+import {
+  type CredentialFacts,
+  type CredentialRow,
+  type DeclaredFacts,
+  type DirectoryPlace,
+  type DirectoryRow,
+  type GroupRow,
+  rulesText,
+  type Tables,
 } from './tables.ts';
-
-type Row = Record<string, SQLOutputValue>;
 
 /** Tables over an open, migrated database, which they own. */
 export class SqliteTables implements Tables {
@@ -31,6 +45,7 @@ export class SqliteTables implements Tables {
   readonly audit: SqliteAudit;
   readonly access: SqliteAccess;
   readonly #database: DatabaseSync;
+  readonly #bulk: BulkStatements;
   readonly #statements = new Map<string, StatementSync>();
   /** Last id given; read when a transaction begins and written when it ends. */
   #lastId = 0;
@@ -43,10 +58,10 @@ export class SqliteTables implements Tables {
     this.#run("INSERT OR IGNORE INTO meta VALUES ('resource_revision', 0), ('audit_forgotten', 0)");
     this.storeId = this.#meta('store_id') as Uint8Array;
     this.epoch = Number(this.#meta('epoch'));
-    const statements: Statements = {
-      run: (sql, ...values) => this.#run(sql, ...values),
-      all: (sql, ...values) => this.#all(sql, ...values),
-    };
+    const run: Statements['run'] = (sql, ...values) => this.#run(sql, ...values);
+    const all: Statements['all'] = (sql, ...values) => this.#all(sql, ...values);
+    const statements = { run, all };
+    this.#bulk = { run, lists: (sql, ...values) => this.#lists(sql, ...values) };
     this.audit = new SqliteAudit(statements);
     this.access = new SqliteAccess(statements);
   }
@@ -83,10 +98,22 @@ export class SqliteTables implements Tables {
     this.#setMeta('resource_revision', revision);
   }
 
+  compiledBy(): string {
+    return String(this.#meta('compiled_by'));
+  }
+
+  setCompiledBy(mark: string): void {
+    this.#setMeta('compiled_by', mark);
+  }
+
   idOf(key: NameKey): number | undefined {
     const sql = 'SELECT id FROM ids WHERE kind = ? AND namespace = ? AND name = ?';
     const row = this.#get(sql, key.kind, key.namespace, key.name);
     return row === undefined ? undefined : Number(row.id);
+  }
+
+  idsOf(keys: readonly NameKey[]): readonly (number | undefined)[] {
+    return idsOf(this.#bulk, keys);
   }
 
   nameOf(id: number): NameKey | undefined {
@@ -103,6 +130,13 @@ export class SqliteTables implements Tables {
     return this.#lastId;
   }
 
+  giveIds(keys: readonly NameKey[]): number {
+    const first = this.#lastId + 1;
+    giveIds(this.#bulk, keys, first);
+    this.#lastId += keys.length;
+    return first;
+  }
+
   resource(kind: string, namespace: string, name: string): string | undefined {
     const sql = 'SELECT text FROM resources WHERE kind = ? AND namespace = ? AND name = ?';
     const row = this.#get(sql, kind, namespace, name);
@@ -110,18 +144,21 @@ export class SqliteTables implements Tables {
   }
 
   resources(kind?: string): StoredResource[] {
+    const all = 'SELECT kind, namespace, name, text FROM resources';
     const order = 'ORDER BY kind, namespace, name';
-    if (kind === undefined) return this.#all(`SELECT * FROM resources ${order}`).map(asResource);
-    return this.#all(`SELECT * FROM resources WHERE kind = ? ${order}`, kind).map(asResource);
+    if (kind === undefined) return this.#lists(`${all} ${order}`).map(asResource);
+    return this.#lists(`${all} WHERE kind = ? ${order}`, kind).map(asResource);
   }
 
   resourcePage({ kind, after, namespaces, search = '', limit }: ResourceQuery): StoredResource[] {
     const only = namespaces === undefined ? null : JSON.stringify(namespaces);
-    const sql = `SELECT * FROM resources WHERE kind = ? AND (namespace, name) > (?, ?)
+    const sql = `SELECT kind, namespace, name, text FROM resources
+      WHERE kind = ? AND (namespace, name) > (?, ?)
       AND (? IS NULL OR namespace IN (SELECT value FROM json_each(?)))
       AND (? = '' OR instr(name, ?) > 0) ORDER BY namespace, name LIMIT ?`;
     const { namespace = '', name = '' } = after ?? {};
-    return this.#all(sql, kind, namespace, name, only, only, search, search, limit).map(asResource);
+    const chosen = [kind, namespace, name, only, only, search, search, limit];
+    return this.#lists(sql, ...chosen).map(asResource);
   }
 
   putResource(resource: StoredResource): void {
@@ -147,12 +184,13 @@ export class SqliteTables implements Tables {
     return asCredential(this.#get('SELECT * FROM credentials WHERE digest = ?', digest));
   }
 
-  credentialsOf(applicationId: number): CredentialFacts[] {
-    const sql = `SELECT id, digest, state, not_before_ms, not_after_ms, rules
-      FROM credentials WHERE application_id = ? ORDER BY id`;
-    return this.#all(sql, applicationId).map((row) => ({
+  credentialsOf(applications: readonly number[], origin?: 'key'): CredentialFacts[] {
+    const sql = `SELECT id, application_id, digest, state, not_before_ms, not_after_ms, rules
+      FROM credentials WHERE application_id IN (SELECT value FROM json_each(?))
+      ${origin === undefined ? '' : "AND origin = 'key'"} ORDER BY id`;
+    return this.#all(sql, JSON.stringify(applications)).map((row) => ({
       id: Number(row.id),
-      applicationId,
+      applicationId: Number(row.application_id),
       digest: row.digest as Uint8Array,
       state: String(row.state) as CredentialState,
       notBeforeMs: asTime(row.not_before_ms),
@@ -161,9 +199,8 @@ export class SqliteTables implements Tables {
     }));
   }
 
-  declaredCredentials(): CredentialRow[] {
-    const sql = "SELECT * FROM credentials WHERE origin = 'resource' ORDER BY id";
-    return this.#all(sql).flatMap((row) => asCredential(row) ?? []);
+  declaredFacts(): readonly DeclaredFacts[] {
+    return declaredFacts(this.#bulk);
   }
 
   listCredentials(query: CredentialQuery): CredentialRow[] {
@@ -179,12 +216,11 @@ export class SqliteTables implements Tables {
     const values = [row.id, row.namespace, row.application, row.applicationId, row.name];
     const key = [row.origin, row.brand, row.displayPrefix, row.digest, row.state];
     const times = [row.notBeforeMs, row.notAfterMs, row.createdAtMs, row.revokedAtMs];
-    const rules = sameRules(row.rules, NO_RULES) ? null : JSON.stringify(row.rules);
     const sql = `INSERT OR REPLACE INTO credentials (id, namespace, application, application_id,
       name, origin, brand, display_prefix, digest, state, not_before_ms, not_after_ms,
       created_at_ms, revoked_at_ms, rules)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-    this.#run(sql, ...values, ...key, ...times, rules);
+    this.#run(sql, ...values, ...key, ...times, rulesText(row.rules));
   }
 
   deleteCredential(id: number): void {
@@ -232,13 +268,8 @@ export class SqliteTables implements Tables {
     this.#run(sql, row.revision, row.body, row.group, row.kind, row.id);
   }
 
-  enterRow(row: DirectoryRow): boolean {
-    const sql = `INSERT INTO directory
-      (proxy_group, kind, id, revision, present, body) VALUES (?, ?, ?, ?, 1, ?)
-      ON CONFLICT DO NOTHING`;
-    if (this.#run(sql, row.group, row.kind, row.id, row.revision, row.body) === 1) return false;
-    this.changeRow(row);
-    return true;
+  enterRows(group: number, revision: number, records: readonly CompiledRecord[]): number {
+    return enterRows(this.#bulk, group, revision, records);
   }
 
   leaveRow(group: number, kind: RecordKind, id: number, revision: number): boolean {
@@ -313,66 +344,11 @@ export class SqliteTables implements Tables {
   #all(sql: string, ...values: SQLInputValue[]): Row[] {
     return this.#statement(sql).all(...values);
   }
-}
 
-function asResource(row: Row): StoredResource {
-  const { kind, namespace, name, text } = row;
-  return {
-    kind: String(kind),
-    namespace: String(namespace),
-    name: String(name),
-    text: String(text),
-  };
-}
-
-function asCredential(row: Row | undefined): CredentialRow | undefined {
-  if (row === undefined) return undefined;
-  return {
-    id: Number(row.id),
-    namespace: String(row.namespace),
-    application: String(row.application),
-    applicationId: Number(row.application_id),
-    name: String(row.name),
-    origin: row.origin === 'key' ? 'key' : 'resource',
-    brand: String(row.brand),
-    displayPrefix: String(row.display_prefix),
-    digest: row.digest as Uint8Array,
-    state: String(row.state) as CredentialState,
-    notBeforeMs: asTime(row.not_before_ms),
-    notAfterMs: asTime(row.not_after_ms),
-    rules: asRules(row.rules),
-    createdAtMs: Number(row.created_at_ms),
-    revokedAtMs: asTime(row.revoked_at_ms),
-  };
-}
-
-function asRules(value: SQLOutputValue | undefined): CredentialRules {
-  return typeof value === 'string' ? (JSON.parse(value) as CredentialRules) : NO_RULES;
-}
-
-function asTime(value: SQLOutputValue | undefined): number | null {
-  return value === null || value === undefined ? null : Number(value);
-}
-
-function asGroup(row: Row): GroupRow {
-  return {
-    id: Number(row.id),
-    name: String(row.name),
-    policyRevision: Number(row.policy_revision),
-    directoryRevision: Number(row.directory_revision),
-    credentials: Number(row.credentials),
-    removals: Number(row.removals),
-    forgotten: Number(row.forgotten),
-  };
-}
-
-function asDirectoryRow(row: Row): DirectoryRow {
-  return {
-    group: Number(row.proxy_group),
-    kind: Number(row.kind) as RecordKind,
-    id: Number(row.id),
-    revision: Number(row.revision),
-    present: row.present === 1,
-    body: row.body as Uint8Array,
-  };
+  /** Rows as lists; a text is asked for in this way alone, never as rows besides. */
+  #lists(sql: string, ...values: SQLInputValue[]): SQLOutputValue[][] {
+    const statement = this.#statement(sql);
+    statement.setReturnArrays(true);
+    return statement.all(...values) as unknown as SQLOutputValue[][];
+  }
 }

@@ -5,6 +5,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { BEHIND, goBehind } from '../threads.ts';
 import { openInThread, type SqliteStoreOptions, StoreError } from './open.ts';
+import { type PackedChange, unpackChange } from './packed-change.ts';
 import type { Store } from './store.ts';
 
 /** A method of the store that answers a promise. */
@@ -47,6 +48,12 @@ function carry(error: unknown): CarriedError {
   return { message: error instanceof Error ? error.message : String(error), code };
 }
 
+function run(store: Store, method: StoreMethod, args: readonly unknown[]): Promise<unknown> {
+  if (method === 'applyResources') return store[method](unpackChange(args[0] as PackedChange));
+  const call = store[method] as (...values: unknown[]) => Promise<unknown>;
+  return call.apply(store, [...args]);
+}
+
 /** Answers the calls that come over a port, one after another in the order they come. */
 function serve(store: Store, way: Pick<MessagePort, 'on' | 'postMessage'>): void {
   way.on('message', async (message: StoreCall | StoreShare) => {
@@ -56,8 +63,8 @@ function serve(store: Store, way: Pick<MessagePort, 'on' | 'postMessage'>): void
     }
     const { call, method, args } = message;
     try {
-      const run = store[method] as (...values: unknown[]) => Promise<unknown>;
-      way.postMessage({ call, value: await run.apply(store, [...args]) } satisfies StoreReply);
+      const value = await run(store, method, args);
+      way.postMessage({ call, value } satisfies StoreReply);
     } catch (error) {
       way.postMessage({ call, error: carry(error) } satisfies StoreReply);
     }

@@ -168,6 +168,11 @@ export interface ResourceChange {
   readonly resources: readonly StoredResource[];
   readonly credentials: readonly DeclaredCredential[];
   readonly groups: readonly CompiledGroup[];
+  /**
+   * What compiled the whole set, which is kept. Where it is another than before, records of
+   * credentials are made anew too. A part changes nothing of it.
+   */
+  readonly compiledBy?: string;
   /** When given, the change is refused unless resources last changed at this revision. */
   readonly ifRevision?: number;
   readonly nowMs: number;
@@ -293,6 +298,9 @@ export interface Store extends AccessStore, AuditStore {
 
   /** The revision at which resources last changed; 0 when they never did. */
   resourceRevision(): Promise<number>;
+
+  /** What compiled the whole set last; '' = nobody knows. */
+  compiledBy(): Promise<string>;
 
   /**
    * Ids for names, in the order asked, giving new ones to new names. No new revision. With

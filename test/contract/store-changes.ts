@@ -146,6 +146,35 @@ export const changesContract: readonly ContractTest[] = [
     },
   },
 
+  // Guarantees that a host can tell at its start that another version compiled what is stored, and
+  // never takes for compiled anew what was not.
+  {
+    name: 'what compiled the whole set is kept; a part, a trial and a refusal leave it',
+    async run(kit) {
+      assert.equal(await kit.store.compiledBy(), '');
+      await kit.applied('a');
+      const records = [record(RecordKind.application, kit.app)];
+      const set = { resources: [application('app')], groups: [group('a', records)] };
+      const by = (compiledBy: string, more: object = {}) => {
+        return kit.store.applyResources(change({ ...set, compiledBy, ...more }));
+      };
+      const made = await by('one');
+      assert.deepEqual(
+        [made.ok, made.ok && made.revision, made.ok && made.changed],
+        [true, 1, false],
+      );
+      assert.equal(await kit.store.compiledBy(), 'one');
+      const part = { resources: [], credentials: [], records: [] };
+      assert.ok((await by('two', { part, resources: [], groups: [group('a', [])] })).ok);
+      assert.ok((await by('two', { dryRun: true })).ok);
+      assert.equal((await by('two', { ifRevision: 99 })).ok, false);
+      await kit.applied('a');
+      assert.equal(await kit.store.compiledBy(), 'one');
+      assert.ok((await by('two')).ok);
+      assert.equal(await kit.store.compiledBy(), 'two');
+    },
+  },
+
   // Guarantees that nothing is answered from a store that was given up.
   {
     name: 'a closed store rejects',

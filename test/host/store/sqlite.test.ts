@@ -11,9 +11,12 @@ import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { RecordKind } from '../../../host/compile/output.ts';
+import { NO_RULES } from '../../../host/credential/rules.ts';
 import { StoreError } from '../../../host/store/open.ts';
 import { openSqliteStore } from '../../../host/store/sqlite.ts';
-import type { Store } from '../../../host/store/store.ts';
+import type { DirectoryRecord, Store } from '../../../host/store/store.ts';
+import { application, digestOf, group, newKey, record, walk } from '../../contract/store-kit.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'sidegate-sqlite-'));
 const children = new Set<ChildProcess>();
@@ -132,6 +135,58 @@ test('a store that is opened again is the same store', async () => {
   await second.close();
 });
 
+// Guarantees that a newer version leaves no filter with what an older one made of a credential.
+test('records of credentials are made anew when something else compiled them', async () => {
+  const folder = join(root, 'encoded');
+  const set = {
+    resources: [application('app')],
+    credentials: [
+      {
+        ...{ namespace: 'default', application: 'app', name: 'declared', rules: NO_RULES },
+        ...{
+          digest: digestOf('declared'),
+          state: 'enabled' as const,
+          notBeforeMs: null,
+          notAfterMs: null,
+        },
+      },
+    ],
+    nowMs: 1,
+  };
+  const keys = [{ kind: 'Application', namespace: 'default', name: 'app' } as const];
+  const apply = async (store: Store, compiledBy: string) => {
+    const [id = 0] = await store.reserveIds(keys);
+    const groups = [group('a', [record(RecordKind.application, id)])];
+    const outcome = await store.applyResources({ ...set, groups, compiledBy });
+    assert.ok(outcome.ok);
+    return outcome.changed;
+  };
+  const first = await open(folder);
+  assert.ok(await apply(first, 'old'));
+  const made = await first.createCredential(newKey('made'));
+  const gone = await first.createCredential(newKey('gone'));
+  assert.ok(made.ok && gone.ok);
+  await first.revokeCredential(gone.value.id, 2);
+  const before = await walk(first, 'a', 0);
+  await first.close();
+  const database = new DatabaseSync(join(folder, 'store.db'));
+  database.exec("UPDATE directory SET body = x'00' WHERE kind = 1 AND present = 1");
+  database.close();
+  const second = await open(folder);
+  assert.equal(await apply(second, 'old'), false, 'nothing tells of it');
+  assert.ok(await apply(second, 'new'));
+  const bodies = (records: readonly DirectoryRecord[]) => {
+    return new Map(
+      records.map(({ kind, id, present, body }) => [`${kind}.${id}`, [present, body]]),
+    );
+  };
+  assert.deepEqual(bodies(await walk(second, 'a', 0)), bodies(before));
+  assert.equal((await walk(second, 'a', (await second.revision()) - 1)).length, 2);
+  assert.equal((await second.group('a'))?.credentials, 2);
+  assert.equal(await apply(second, 'new'), false);
+  await second.close();
+});
+
 // Guarantees that an older host never writes into a file it does not understand.
 test('a file of a newer version is refused and left alone', async () => {
   const folder = join(root, 'newer');
@@ -172,7 +227,8 @@ test('a file of the first version is brought up to this one', async () => {
   const database = new DatabaseSync(join(folder, 'store.db'));
   database.exec(`DROP TABLE audit; DROP TABLE access_tokens;
     DROP TABLE done_once; DROP INDEX ids_by_id;
-    DELETE FROM meta WHERE name IN ('audit_forgotten', 'resource_revision');
+    DROP INDEX credentials_made;
+    DELETE FROM meta WHERE name IN ('audit_forgotten', 'resource_revision', 'compiled_by');
     ALTER TABLE credentials DROP COLUMN rules;
     PRAGMA user_version = 1`);
   database.close();
@@ -181,6 +237,7 @@ test('a file of the first version is brought up to this one', async () => {
   assert.equal(await second.resourceRevision(), 1);
   assert.equal(await second.resourceChangesAfter(0), undefined);
   assert.deepEqual(await second.resourceChangesAfter(1), []);
+  assert.equal(await second.compiledBy(), '');
   await second.close();
 });
 
@@ -191,6 +248,8 @@ test('idempotency keys of an older version stay used', async () => {
   await (await open(folder)).close();
   const database = new DatabaseSync(join(folder, 'store.db'));
   database.exec(`DROP TABLE done_once;
+    DELETE FROM meta WHERE name = 'compiled_by';
+    DROP INDEX credentials_made;
     CREATE TABLE creations (
       actor TEXT NOT NULL, idempotency_key TEXT NOT NULL, credential_id INTEGER NOT NULL,
       at_ms INTEGER NOT NULL, PRIMARY KEY (actor, idempotency_key)

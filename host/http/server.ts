@@ -38,6 +38,17 @@ function refuseUnreadable(_error: Error, socket: Socket): void {
   socket.end(`HTTP/1.1 400 Bad Request\r\n${head}\r\nconnection: close\r\n\r\n${body}`);
 }
 
+const flat = Buffer.alloc(36);
+
+/**
+ * A fresh id. One that `randomUUID` just made is some thirty pieces, which a watch would hold for
+ * as long as it is open; written down and read back it is one.
+ */
+function requestId(): string {
+  flat.write(randomUUID(), 'latin1');
+  return flat.toString('latin1');
+}
+
 /** A server without routes. */
 export function makeServer({ log, bodyBytesMax, keepAliveMs }: ServerOptions): FastifyInstance {
   const server = Fastify({
@@ -48,7 +59,7 @@ export function makeServer({ log, bodyBytesMax, keepAliveMs }: ServerOptions): F
       requestIdLogLabel: 'requestId',
     }),
     childLoggerFactory: LazyLog.make,
-    genReqId: () => randomUUID(),
+    genReqId: requestId,
     requestIdHeader: false,
     bodyLimit: bodyBytesMax,
     keepAliveTimeout: keepAliveMs,

@@ -160,7 +160,7 @@ export class ResourceChangePlan {
     return undefined;
   }
 
-  /** The row of an earlier credential if this one has its id, which stands for what never changes. */
+  /** The row of an earlier credential if this one has its id, for which nothing else may change. */
   #heirOf({ id }: DeclaredFacts, credential: DeclaredCredential): CredentialRow | undefined {
     const row = this.#tables.credential(id);
     const { namespace, application } = credential;

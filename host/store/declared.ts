@@ -1,6 +1,6 @@
 /**
- * Tells apart what a set declares anew, what it says of credentials there are, and what it no longer
- * names. It must never decide what comes of that.
+ * Tells apart what a set declares anew, what it says of credentials there are, and what it no
+ * longer names. It must never decide what comes of that.
  */
 import type { DeclaredCredential } from '../compile/output.ts';
 import { type DeclaredFacts, declaredText } from './tables.ts';

@@ -83,8 +83,23 @@ const OWN: Record<string, () => Promise<Row>> = {
   'sync calls': measureSyncs,
   'SQLite grants': measureGrants,
   'open watches': () => measureWatches(WATCHES),
+  'simulated scale': measureMesh,
 };
 const WATCHES = 30_000;
+/** Megabytes of heap that the simulated mesh may take. */
+const MESH_MB = 8_192;
+
+/** The mesh in virtual time, which throws at the first unit too many. */
+async function measureMesh(): Promise<Row> {
+  const script = path.join(ROOT, 'test/bench/mesh.ts');
+  const began = performance.now();
+  await using program = new Program(process.execPath, [`--max-old-space-size=${MESH_MB}`, script]);
+  const code = await program.ended;
+  if (code !== 0) throw new Error(`test/bench/mesh.ts failed: ${program.output.slice(-500)}`);
+  const row = JSON.parse(program.output) as Record<string, number>;
+  const tookSeconds = Math.round((performance.now() - began) / 1_000);
+  return { ...row, tookSeconds, from: 'test/simulation/mesh.ts' };
+}
 
 /** Runs the tests, or those whose figures hold `only`. */
 export async function measureFleet(only?: string): Promise<Measured> {

@@ -39,6 +39,9 @@ const SUBSCRIPTION = 3;
 const OPEN_MS_MAX = 90_000;
 /** Connections that are opened together: fewer than a server keeps waiting. */
 const WATCHES_AT_ONCE = 200;
+/** Memory is looked at whenever so many more are open. */
+const WATCHES_STEP = 1_000;
+const HELD_BY = { deadlineMs: 60_000, everyMs: 200 };
 /** Files that a process needs besides its watches. */
 const SPARE_FILES = 1000;
 
@@ -117,7 +120,8 @@ export async function measureGrants(): Promise<Row> {
 
 /**
  * Holds so many watches open at one host, or as many as the system lets a process open files, and
- * answers what the host needs for them.
+ * answers what the host needs for them: all together, and each one more once there are many. The
+ * first ones let the heap grow to the size that so much work at once takes, which others share.
  */
 export async function measureWatches(wanted: number): Promise<Row> {
   await using host = await startHost();
@@ -131,25 +135,44 @@ export async function measureWatches(wanted: number): Promise<Row> {
   const sockets: net.Socket[] = [];
   try {
     const ends = performance.now() + OPEN_MS_MAX;
+    const points: { count: number; residentBytes: number }[] = [];
     for (let at = 0; at < most && performance.now() < ends; at += WATCHES_AT_ONCE) {
       const places = Array.from({ length: Math.min(WATCHES_AT_ONCE, most - at) }, (_, i) => at + i);
       sockets.push(
         ...(await Promise.all(places.map((one) => openWatch(host.syncPort, request, one)))),
       );
-      if (sockets.length % 2000 === 0) console.log(`watches: ${sockets.length} open`);
+      const count = sockets.length;
+      if (count % WATCHES_STEP !== 0 && count < most) continue;
+      await until('all watches are held', () => holds(host, count), HELD_BY);
+      points.push({ count, residentBytes: await residentOf(host.pid) });
+      console.log(
+        `watches: ${count} open, ${Math.round((points.at(-1)?.residentBytes ?? 0) / 2 ** 20)} MiB`,
+      );
     }
-    const count = sockets.length;
-    const held = async () => {
-      const { groups } = (await host.ask('GET', '/v1/status')) as { groups: { watches: number }[] };
-      return (groups[0]?.watches ?? 0) >= count;
+    const { count, residentBytes } = points.at(-1) ?? { count: 0, residentBytes: before };
+    return {
+      ...{ count, residentBytes, bytesEach: Math.round((residentBytes - before) / count) },
+      ...{ bytesFurther: slopeOf(points.slice(points.length >> 1)), bytesBefore: before },
+      ...{ filesAllowed: allowed, from: 'host under load' },
     };
-    await until('all watches are held', held, { deadlineMs: 60_000, everyMs: 200 });
-    const residentBytes = await residentOf(host.pid);
-    const bytesEach = Math.round((residentBytes - before) / count);
-    return { count, residentBytes, bytesEach, filesAllowed: allowed, from: 'host under load' };
   } finally {
     for (const socket of sockets) socket.destroy();
   }
+}
+
+async function holds(host: Host, count: number): Promise<boolean> {
+  const { groups } = (await host.ask('GET', '/v1/status')) as { groups: { watches: number }[] };
+  return (groups[0]?.watches ?? 0) >= count;
+}
+
+/** Bytes for each further watch: the straight line through some points. */
+function slopeOf(points: readonly { count: number; residentBytes: number }[]): number {
+  const mean = (of: (point: { count: number; residentBytes: number }) => number) =>
+    points.reduce((sum, point) => sum + of(point), 0) / points.length;
+  const [counts, bytes] = [mean(({ count }) => count), mean(({ residentBytes }) => residentBytes)];
+  const spread = mean(({ count }) => (count - counts) ** 2);
+  const both = mean(({ count, residentBytes }) => (count - counts) * (residentBytes - bytes));
+  return Math.round(both / spread);
 }
 
 /** Raises how many files processes may open; answers how many they may then. */

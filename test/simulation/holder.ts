@@ -74,6 +74,8 @@ export class Holder {
   readonly #settled: Settled[] = [];
   #current: Slot | undefined;
   #next: Slot | undefined;
+  /** Granted ahead for a window that was asked for on its own meanwhile: it goes back whole. */
+  #back: Slot | undefined;
   #generation = 0;
   #rate = 0;
   #demand = 0;
@@ -118,6 +120,11 @@ export class Holder {
     return undefined;
   }
 
+  /** Whether anything has been settled since the last time. */
+  get hasSettled(): boolean {
+    return this.#settled.length > 0;
+  }
+
   /** Takes what has been settled since the last time. */
   settled(): Settled[] {
     return this.#settled.splice(0);
@@ -157,13 +164,23 @@ export class Holder {
 
   /** The items of a regular call if one is due: a heartbeat, or units given back. */
   regularCall(nowMs: number): ReportItem[] {
-    this.#roll(nowMs);
     if (this.#reporting || nowMs < this.#retryAtMs) return [];
     const beat = nowMs >= this.#heartbeatAtMs;
     if (beat) {
       this.#heartbeatAtMs = nowMs + this.#settings.heartbeatMs * (0.9 + 0.2 * this.#random());
     }
+    return this.report(nowMs, beat);
+  }
+
+  /**
+   * The items of a regular call at a heartbeat, or between two. Called by a proxy that has one
+   * heartbeat for all its accounts.
+   */
+  report(nowMs: number, beat: boolean): ReportItem[] {
+    this.#roll(nowMs);
+    if (this.#reporting || nowMs < this.#retryAtMs) return [];
     const items: ReportItem[] = [];
+    if (beat && this.#back) items.push(this.#item(this.#back, 0, 0, nowMs));
     const slot = this.#current;
     if (slot?.windowId && this.#hasNews(slot, nowMs, beat))
       items.push(this.#item(slot, 0, 0, nowMs));
@@ -178,6 +195,7 @@ export class Holder {
   /** Takes one reply of a call that was sent at `sentMs` and received now. */
   take(reply: ReplyItem, sentMs: number, nowMs: number): void {
     this.#roll(nowMs);
+    if (reply.generation === this.#back?.generation) this.#back = undefined;
     const slot = [this.#current, this.#next].find((s) => s?.generation === reply.generation);
     if (slot === undefined) return;
     if (slot.windowId !== 0 && reply.windowId !== 0 && slot.windowId !== reply.windowId) return;
@@ -265,7 +283,15 @@ export class Holder {
   // Units die with their window; those of the next one come alive with it.
   #roll(nowMs: number): void {
     if (this.#current && nowMs >= this.#current.endsAtMs) this.#current = undefined;
+    if (this.#next && nowMs >= this.#next.endsAtMs) this.#next = undefined;
+    if (this.#back && nowMs >= this.#back.endsAtMs) this.#back = undefined;
     const next = this.#next;
+    if (next?.windowId && next.windowId === this.#current?.windowId) {
+      next.released = next.granted;
+      this.#back = next;
+      this.#next = undefined;
+      return;
+    }
     if (this.#current === undefined && next && next.windowId !== 0 && nowMs >= next.startsAtMs) {
       this.#current = next;
       this.#next = undefined;

@@ -1,5 +1,6 @@
 /**
- * Pieces that are taken from a writer one after another.
+ * The writer of binary messages: pieces that are taken from it one after another. It must never
+ * look at what a message means.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';

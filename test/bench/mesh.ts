@@ -5,10 +5,10 @@
 import { type MeshScenario, simulateMesh } from '../simulation/mesh.ts';
 import { seed } from '../support/seed.ts';
 
-/** One window of a minute, and enough of the next to see it begin. */
+/** A window of eight seconds, and enough of the next to see it begin. */
 const MESH: MeshScenario = {
   ...{ seed, proxies: 10_000, applications: 100_000, requestsPerSecond: 1_000_000 },
-  ...{ windowSeconds: 60, seconds: 65, loss: 0.001, cutOff: [5, 45], deathAt: 12, restartAt: 30 },
+  ...{ windowSeconds: 8, seconds: 10, loss: 0.001, cutOff: [2, 7], deathAt: 3, restartAt: 4 },
 };
 
 const { proxies, applications, requestsPerSecond, seconds } = MESH;

@@ -390,7 +390,7 @@ function watchTarget(known: Known): Target {
   const of = (field: string) => known.number('fleet', 'open watches', field);
   const [count, resident] = [of('count'), of('residentBytes') / MIB];
   const line = open('open watches of one host', '30,000 in <= 1 GB');
-  const further = of('bytesFurther') / 1024;
+  const further = (of('bytesFurther') || of('bytesEach')) / 1024;
   const all = (resident + ((30_000 - count) * further) / 1024).toFixed(0);
   const files = thousands(of('filesAllowed'));
   const bound = `; a process here may open ${files} files; 30,000 would be ${all} MB`;

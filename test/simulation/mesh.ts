@@ -25,7 +25,7 @@ const HOLD_MS = 60;
 const HEARTBEAT_MS = 1_000;
 const ZIPF = 0.8;
 /** Requests a second of an application that bring one more proxy to it. */
-const HOLDER_RATE = 2;
+const HOLDER_RATE = 10;
 /** How long the host is away when it restarts. */
 const RESTART_MS = 2_000;
 

@@ -378,7 +378,7 @@ function meshTarget(known: Known): Target {
   const seconds = of('seconds');
   const each = (field: string) => thousands(Math.round(of(field) / seconds));
   const shown =
-    `all of it, ${each('requests')} requests/s for ${seconds} s: nowhere above a quota; ` +
+    `${each('requests')} requests/s for ${seconds} s, cold, with faults: nowhere above a quota; ` +
     `${((of('calls') / of('requests')) * 1000).toFixed(1)} calls per 1,000 requests, ` +
     `${each('grants')} grants and ${each('items')} accounts a second asked of the host, ` +
     `${(of('use') * 100).toFixed(1)} % used where demand is above the quota, ` +

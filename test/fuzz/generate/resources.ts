@@ -51,6 +51,8 @@ export const CLAIMS = ['sub', 'azp'];
 export const SUBJECTS = ['mobile', 'm\u00e9', 'x'];
 
 const NETWORKS = [['10.0.0.0/8'], ['2001:db8::/32', '192.168.1.7/32'], ['0.0.0.0/0'], ['::/0']];
+/** Limits that are rates; the others count units of a quota. */
+const RATES: ReadonlySet<string> = new Set(['swift', 'slow']);
 const PAGES = [['app.example.com'], ['*.shop.test', 'a.test']];
 
 /** A variable of a template; written so that no linter takes it for one of this file. */
@@ -59,10 +61,12 @@ const variable = (name: string) => ['$', '{', name, '}'].join('');
 /** Draws a set. */
 export function drawResources(dice: Dice): ResourceText {
   const first = dice.int(BASES.length);
+  // Where nothing costs more than one unit, limits may be as small as limits can be.
+  const dearest = dice.pick([1, 4]);
   const products = dice.times(1 + dice.int(4), (at) => {
-    return product(dice, `p${at}`, BASES[(first + at) % BASES.length] ?? '/');
+    return product(dice, `p${at}`, BASES[(first + at) % BASES.length] ?? '/', dearest);
   });
-  const plans = dice.times(2, (at) => plan(dice, `plan${at}`));
+  const plans = dice.times(2, (at) => plan(dice, `plan${at}`, dearest));
   const applications = ['shop', 'bot', 'idle'];
   const consumer = resource('Consumer', 'acme', {});
   const subscriptions = products.flatMap(({ metadata }) =>
@@ -95,9 +99,9 @@ function drawKey(dice: Dice): string {
   return makeKey(dice.pick(BRANDS), (count) => dice.bytes(count)).key.reveal();
 }
 
-function product(dice: Dice, name: string, basePath: string) {
+function product(dice: Dice, name: string, basePath: string, dearest: number) {
   const hosts = dice.some(HOSTS);
-  const operations = dice.times(1 + dice.int(6), (at) => operation(dice, `o${at}`));
+  const operations = dice.times(1 + dice.int(6), (at) => operation(dice, `o${at}`, dearest));
   const opaque = dice.once(3);
   const brands = dice.some(BRANDS);
   return resource('Product', name, {
@@ -159,13 +163,13 @@ function keySources(dice: Dice): object[] {
   return [...headers, ...dice.some(inFields)].map((apiKey) => ({ apiKey }));
 }
 
-function operation(dice: Dice, name: string) {
+function operation(dice: Dice, name: string, dearest: number) {
   const segments = dice.times(dice.int(4), (at) => dice.pick(SEGMENTS).replace('{}', `{p${at}}`));
   const path = segments.length === 0 ? '/' : `/${segments.join('/')}`;
   const tail = dice.pick(['', '', '', '/', '/**']);
   return {
     ...{ name, method: dice.pick(METHODS), path: path === '/' ? `/${tail.slice(1)}` : path + tail },
-    ...(dice.once(4) && { cost: 1 + dice.int(4) }),
+    ...(dice.once(4) && { cost: 1 + dice.int(dearest) }),
     ...(dice.once(4) && { security: 'none' }),
     ...(dice.once(4) && { mediation: both(dice) }),
   };
@@ -182,29 +186,34 @@ function step(dice: Dice): object {
   return { [edit]: { name, value: parts.join('') } };
 }
 
-function plan(dice: Dice, name: string) {
+function plan(dice: Dice, name: string, dearest: number) {
   const limits = dice.some(['small', 'large', 'swift', 'slow']).map((limit) => ({
-    ...(limit === 'swift' || limit === 'slow' ? rate(dice, limit) : exact(dice, limit)),
+    ...(RATES.has(limit) ? rate(dice, limit, dearest) : exact(dice, limit, dearest)),
     ...{ name: limit },
     mode: dice.pick(['enforce', 'enforce', 'enforce', 'enforce', 'enforce', 'off', 'shadow']),
   }));
   return resource('Plan', name, { limits: shuffled(dice, limits), mediation: both(dice) });
 }
 
-function exact(dice: Dice, limit: string) {
-  const quota = limit === 'large' ? 1_000_000 : 5 + dice.int(50);
+function exact(dice: Dice, limit: string, dearest: number) {
+  const quota = limit === 'large' ? 1_000_000 : dearest + dice.int(dice.pick([4, 50]));
   return { window: dice.pick(['1d', '12h']), quota };
 }
 
 /** A rate; some are below one a second, which makes their shares statistical. */
-function rate(dice: Dice, limit: string) {
-  const quota = 5 + dice.int(limit === 'swift' ? 50 : 200);
+function rate(dice: Dice, limit: string, dearest: number) {
+  const quota = dearest + dice.int(dice.pick([4, limit === 'swift' ? 50 : 200]));
   return {
-    ...{ class: dice.pick(['rate', 'rate', 'approximate']), quota },
+    ...{ class: dice.pick(['rate', 'approximate']), quota },
     window: limit === 'swift' ? '1s' : '1m',
-    ...(dice.once(2) && { burst: 4 + dice.int(quota - 4) }),
+    ...(dice.once(2) && { burst: burst(dice, quota, dearest) }),
     ...(dice.once(3) && { onHostUnavailable: dice.pick(['deny', 'allow', 'localShare']) }),
   };
+}
+
+/** Mostly one that a few requests spend. */
+function burst(dice: Dice, quota: number, dearest: number): number {
+  return Math.min(dearest + dice.int(dice.pick([3, 3, quota])), quota);
 }
 
 function shuffled<T>(dice: Dice, list: readonly T[]): T[] {
@@ -220,7 +229,8 @@ function both(dice: Dice): object {
 /** Overrides of limits of a plan. */
 function overrides(dice: Dice, plan: { readonly limits: readonly { name: string }[] }): object[] {
   return dice.some(plan.limits).map(({ name: limit }) => ({
-    ...{ limit, quota: 5 + dice.int(1_000) },
+    ...{ limit, quota: 5 + dice.int(dice.pick([50, 1_000])) },
+    ...(RATES.has(limit) && dice.once(3) && { burst: burst(dice, 5, 4) }),
     ...(dice.once(2) && { mode: dice.pick(['enforce', 'shadow', 'off']) }),
   }));
 }

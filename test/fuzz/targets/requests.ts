@@ -18,6 +18,8 @@ export interface RequestCase {
 }
 
 const REQUESTS_PER_ROUND = 400;
+/** Longest row of one request at one time, so that small limits come to their end within it. */
+const ROW_MAX = 24;
 const SHRINKS_MAX = 300;
 
 /** The target. */
@@ -36,8 +38,15 @@ async function round(seed: number): Promise<Round> {
   const played: SceneRequest[] = [];
   const metered: SceneRequest[] = [];
   const pause = new Pause(dice);
+  let row = 0;
   for (let i = 0; i < REQUESTS_PER_ROUND; i++) {
-    const request = { ...drawNext(dice, palette, metered), afterMs: pause.next() };
+    const last = metered.at(-1);
+    if (row === 0 && last !== undefined && dice.once(ROW_MAX)) row = dice.int(ROW_MAX);
+    const request =
+      row > 0 && last !== undefined
+        ? { ...last, afterMs: dice.once(ROW_MAX) ? 1 : 0 }
+        : { ...drawNext(dice, palette, metered), afterMs: pause.next() };
+    if (row > 0) row--;
     played.push(request);
     const { verdict, ...rest } = scene.play(request);
     if (verdict.owner !== undefined) metered.push(request);

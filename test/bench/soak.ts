@@ -23,7 +23,8 @@ const OPERATIONS = 100;
 const KEYS = 20;
 /** How often memory is written down. */
 const LOOKS = 20;
-const ENVOY_MS_MAX = 9 * 60_000;
+/** Nine minutes were 7.1 million requests on the machine of the results page. */
+const ENVOY_MS_MAX = 18 * 60_000;
 const EMULATOR_MS_MAX = 4 * 60_000;
 const CHUNK = 100_000;
 const SYNCS = /^sidegate_host_calls_total\{.*\/v1\/sync/;

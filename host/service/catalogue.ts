@@ -215,13 +215,13 @@ export class Catalogue {
 
   /** Brings the resources of an older revision back, but nothing that was taken away since. */
   rollback(revision: number, options: ChangeOptions): Promise<ChangeOutcome> {
-    const { store, nowMs } = this.#options;
+    const { store } = this.#options;
     return this.#change(async (stored) => {
       const current = await store.resourceRevision();
       if (revision > current) return no('not_found', `there is no revision ${revision} yet`);
       const entries = await store.resourceChangesAfter(revision);
       if (entries === undefined) return no('gone', `revision ${revision} is forgotten`);
-      return rolledBack(stored, entries, nowMs());
+      return rolledBack(stored, entries);
     }, options);
   }
 

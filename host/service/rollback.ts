@@ -14,11 +14,7 @@ import type { AuditEntry } from '../store/audit.ts';
 type Older = Map<string, Omit<CanonicalResource, 'text'> & { text: string | null }>;
 
 /** The change that leads back. `entries` = what happened since, newest first. */
-export function rolledBack(
-  stored: HeldSet,
-  entries: readonly AuditEntry[],
-  nowMs: number,
-): SetChange {
+export function rolledBack(stored: HeldSet, entries: readonly AuditEntry[]): SetChange {
   const older: Older = new Map();
   for (const { kind, namespace, name, before } of entries) {
     const named = { kind: kind as CanonicalResource['kind'], namespace, name };
@@ -34,7 +30,7 @@ export function rolledBack(
       continue;
     }
     const last = held ?? lastText(entries, key);
-    const text = withoutReturn(resource.kind, resource.text, held, last, nowMs);
+    const text = withoutReturn(resource.kind, resource.text, held, last);
     if (text === undefined || text === held) continue;
     const bytes = new TextEncoder().encode(resourceYaml({ kind: resource.kind, text }));
     files.push({ name: key, bytes });
@@ -53,16 +49,15 @@ function withoutReturn(
   text: string,
   held: string | undefined,
   last: string | undefined,
-  nowMs: number,
 ): string | undefined {
-  if (kind === 'Credential') return credential(text, held, nowMs);
+  if (kind === 'Credential') return credential(text, held);
   if (kind !== 'Subscription') return text;
   const state = specOf(last).state;
   if (state !== 'suspended' && state !== 'rejected') return text;
   return held === undefined ? undefined : withSpec(text, { state });
 }
 
-function credential(text: string, held: string | undefined, nowMs: number): string | undefined {
+function credential(text: string, held: string | undefined): string | undefined {
   // Removing a declared credential is how it is revoked.
   if (held === undefined) return undefined;
   const today = specOf(held);
@@ -70,7 +65,8 @@ function credential(text: string, held: string | undefined, nowMs: number): stri
   const kept: Record<string, unknown> = {};
   if (today.state === 'disabled') kept.state = 'disabled';
   const end = endOf(today);
-  if (end < endOf(then) || end <= nowMs) kept.notAfter = today.notAfter;
+  // With a later end an expired one would come back.
+  if (end < endOf(then)) kept.notAfter = today.notAfter;
   return withSpec(text, kept);
 }
 

@@ -5,7 +5,7 @@ import type { SQLOutputValue } from 'node:sqlite';
 import type { RecordKind } from '../compile/output.ts';
 import { type CredentialRules, NO_RULES } from '../credential/rules.ts';
 import type { CredentialState, StoredResource } from './store.ts';
-import type { CredentialRow, DirectoryRow, GroupRow } from './tables.ts';
+import type { CredentialFacts, CredentialRow, DirectoryRow, GroupRow } from './tables.ts';
 
 /** A row by the names of its columns. */
 export type Row = Record<string, SQLOutputValue>;
@@ -24,31 +24,36 @@ export function asResource([kind, namespace, name, text]: SQLOutputValue[]): Sto
 export function asCredential(row: Row | undefined): CredentialRow | undefined {
   if (row === undefined) return undefined;
   return {
-    id: Number(row.id),
+    ...asFacts(row),
     namespace: String(row.namespace),
     application: String(row.application),
-    applicationId: Number(row.application_id),
     name: String(row.name),
     origin: row.origin === 'key' ? 'key' : 'resource',
     brand: String(row.brand),
     displayPrefix: String(row.display_prefix),
-    digest: row.digest as Uint8Array,
-    state: String(row.state) as CredentialState,
-    notBeforeMs: asTime(row.not_before_ms),
-    notAfterMs: asTime(row.not_after_ms),
-    rules: asRules(row.rules),
     createdAtMs: Number(row.created_at_ms),
     revokedAtMs: asTime(row.revoked_at_ms),
   };
 }
 
-/** Rules; none for null. */
-export function asRules(value: SQLOutputValue | undefined): CredentialRules {
+/** What a credential's record in a directory is made of. */
+export function asFacts(row: Row): CredentialFacts {
+  return {
+    id: Number(row.id),
+    applicationId: Number(row.application_id),
+    digest: row.digest as Uint8Array,
+    state: String(row.state) as CredentialState,
+    notBeforeMs: asTime(row.not_before_ms),
+    notAfterMs: asTime(row.not_after_ms),
+    rules: asRules(row.rules),
+  };
+}
+
+function asRules(value: SQLOutputValue | undefined): CredentialRules {
   return typeof value === 'string' ? (JSON.parse(value) as CredentialRules) : NO_RULES;
 }
 
-/** Unix milliseconds, or null. */
-export function asTime(value: SQLOutputValue | undefined): number | null {
+function asTime(value: SQLOutputValue | undefined): number | null {
   return value === null || value === undefined ? null : Number(value);
 }
 

@@ -14,19 +14,12 @@ import { type BulkStatements, declaredFacts, enterRows, giveIds, idsOf } from '.
 import {
   asCredential,
   asDirectoryRow,
+  asFacts,
   asGroup,
   asResource,
-  asRules,
-  asTime,
   type Row,
 } from './sqlite-columns.ts';
-import type {
-  CredentialQuery,
-  CredentialState,
-  PolicyVersion,
-  ResourceQuery,
-  StoredResource,
-} from './store.ts';
+import type { CredentialQuery, PolicyVersion, ResourceQuery, StoredResource } from './store.ts';
 import {
   type CredentialFacts,
   type CredentialRow,
@@ -188,15 +181,7 @@ export class SqliteTables implements Tables {
     const sql = `SELECT id, application_id, digest, state, not_before_ms, not_after_ms, rules
       FROM credentials WHERE application_id IN (SELECT value FROM json_each(?))
       ${origin === undefined ? '' : "AND origin = 'key'"} ORDER BY id`;
-    return this.#all(sql, JSON.stringify(applications)).map((row) => ({
-      id: Number(row.id),
-      applicationId: Number(row.application_id),
-      digest: row.digest as Uint8Array,
-      state: String(row.state) as CredentialState,
-      notBeforeMs: asTime(row.not_before_ms),
-      notAfterMs: asTime(row.not_after_ms),
-      rules: asRules(row.rules),
-    }));
+    return this.#all(sql, JSON.stringify(applications)).map(asFacts);
   }
 
   declaredFacts(): readonly DeclaredFacts[] {

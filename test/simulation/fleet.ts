@@ -10,16 +10,12 @@ import type { Account, ReplyItem, ReportItem } from '../../host/quota/report.ts'
 import { newStats } from '../../host/quota/stats.ts';
 import { windowAt } from '../../host/quota/window.ts';
 import { MemoryRows } from '../../host/store/ledger-memory.ts';
+import { CALL_TIMEOUT_MS, START_MS, zipfWeight } from './fleets.ts';
 import { Holder, type Settled, TICK_MS } from './holder.ts';
 import { VirtualTime } from './queue.ts';
 
-/** Start of every simulation: a midnight, so that every window begins there. */
-const START_MS = Date.UTC(2026, 0, 15);
-/** After this a call counts as not answered. */
-const CALL_TIMEOUT_MS = 2_000;
 /** A host that is down refuses after so long. */
 const REFUSED_MS = 5;
-const ZIPF = 0.8;
 
 /** What goes wrong; absent = nothing. Rates are probabilities. */
 export interface Faults {
@@ -105,7 +101,7 @@ class Fleet {
     this.#book = new LedgerBook(this.#rows, this.#random, this.#stats);
     let sum = 0;
     this.#members = Array.from({ length: scenario.holders }, (_, index) => {
-      sum += 1 / (index + 1) ** ZIPF;
+      sum += zipfWeight(index);
       this.#shares.push(sum);
       return { index, ...this.#newHolder() };
     });

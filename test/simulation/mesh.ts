@@ -14,16 +14,13 @@ import { newStats } from '../../host/quota/stats.ts';
 import { windowAt } from '../../host/quota/window.ts';
 import { MemoryRows } from '../../host/store/ledger-memory.ts';
 import { SYNC_ITEMS_MAX } from '../../host/wire/sync.ts';
+import { CALL_TIMEOUT_MS, START_MS, zipfWeight } from './fleets.ts';
 import { Holder, type HolderSettings, type Settled, TICK_MS } from './holder.ts';
 import { VirtualTime } from './queue.ts';
 
-/** Start of every simulation: a midnight, so that every window begins there. */
-const START_MS = Date.UTC(2026, 0, 15);
-const CALL_TIMEOUT_MS = 2_000;
 const ROUND_TRIP_MS = 10;
 const HOLD_MS = 60;
 const HEARTBEAT_MS = 1_000;
-const ZIPF = 0.8;
 /** Requests a second of an application that bring one more proxy to it. */
 const HOLDER_RATE = 10;
 /** How long the host is away when it restarts. */
@@ -162,7 +159,7 @@ class Mesh {
   /** Gives every application its share of the requests and its proxies, by Zipf's law. */
   #spread(): void {
     const { applications, requestsPerSecond, windowSeconds, proxies } = this.#scenario;
-    const weights = Array.from({ length: applications }, (_, at) => 1 / (at + 1) ** ZIPF);
+    const weights = Array.from({ length: applications }, (_, at) => zipfWeight(at));
     const sum = weights.reduce((a, b) => a + b, 0);
     for (const [at, weight] of weights.entries()) {
       const perSecond = (requestsPerSecond * weight) / sum;

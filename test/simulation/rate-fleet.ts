@@ -7,10 +7,10 @@ import { seededRandom } from '../../host/quota/random.ts';
 import type { Account, AccountTerms, ShareReply, ShareReport } from '../../host/quota/report.ts';
 import { Shares } from '../../host/quota/share.ts';
 import { type Admission, excessOf } from '../support/interval.ts';
+import { CALL_TIMEOUT_MS } from './fleets.ts';
 import { VirtualTime } from './queue.ts';
 import { RateHolder } from './rate-holder.ts';
 
-const CALL_TIMEOUT_MS = 2_000;
 const TICK_MS = 100;
 const HOLD_MS = 60;
 const IDLE_MS = 10_000n;
